@@ -1,0 +1,211 @@
+"""The tables that sources fill: columns, meaning, identity. The DDL in ``warehouse/migrations`` follows this page.
+
+Rows travel from sources to the warehouse as *columns*: ``dict[column name, list of values]``, every list of the same
+length. Binary ids are ``bytes``; money and shares are ``int`` micro units; times are ``int`` Unix seconds (UTC).
+A column that is left out takes its default; a column that is not declared here is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Columns = dict[str, list[Any]]
+"""Column name → values. All lists have the same length."""
+
+ColumnType = Literal[
+    "address",  # 20 bytes; 20 zero bytes = none
+    "id32",  # 32 bytes (token id big-endian, transaction hash, order hash, neg-risk market); zeros = none
+    "condition",  # 31 (Protocol V2) or 32 bytes; b"" = unknown
+    "i64",
+    "u64",
+    "u32",
+    "u16",
+    "u8",
+    "bool",
+    "time",  # Unix seconds, 0 = unknown
+    "text",
+    "word",  # text of low cardinality
+    "texts",  # list of text
+    "id32s",  # list of 32-byte ids
+    "u64s",  # list of non-negative integers
+    "i64s",  # list of integers
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One declared table.
+
+    Attributes:
+        name: table name in the warehouse.
+        columns: column → type, in order. ``version`` (u64) is always last: the newest row of a key wins.
+        key: the natural key; writing the same key twice leaves one row for readers.
+        defaults: value of a column that the batch leaves out.
+    """
+
+    name: str
+    columns: Mapping[str, ColumnType]
+    key: tuple[str, ...]
+    defaults: Mapping[str, Any]
+
+
+_ZERO20 = bytes(20)
+_ZERO32 = bytes(32)
+_DEFAULT_BY_TYPE: dict[ColumnType, Any] = {
+    "address": _ZERO20, "id32": _ZERO32, "condition": b"", "i64": 0, "u64": 0, "u32": 0, "u16": 0, "u8": 0,
+    "bool": False, "time": 0, "text": "", "word": "", "texts": (), "id32s": (), "u64s": (), "i64s": (),
+}  # fmt: skip
+
+
+def _table(name: str, key: tuple[str, ...], columns: dict[str, ColumnType], **defaults: Any) -> Table:
+    columns["version"] = "u64"
+    return Table(name, columns, key, {c: defaults.get(c, _DEFAULT_BY_TYPE[t]) for c, t in columns.items()})
+
+
+SOURCES = ("chain", "activity", "trades", "subgraph", "dump")
+"""Sources of ledger rows, best first. For one (wallet, token, transaction) the best one wins as a whole."""
+
+KINDS = (
+    "BUY", "SELL", "SPLIT", "MERGE", "REDEEM", "CONVERT", "TRANSFER_IN", "TRANSFER_OUT", "MIGRATE",
+    "INCOME", "DEPOSIT", "WITHDRAWAL", "TIP",
+)  # fmt: skip
+"""Kinds of observations. SPLIT, MERGE and REDEEM name a condition (``token`` zero) or one outcome (``token`` set)."""
+
+OBSERVATIONS = _table(
+    "observations",
+    ("wallet", "token", "ts", "tx", "source", "row_key"),
+    {
+        "wallet": "address",
+        "token": "id32",
+        "condition": "condition",  # CONVERT: the neg-risk market id
+        "tx": "id32",
+        "source": "word",  # one of SOURCES
+        "kind": "word",  # one of KINDS
+        "ts": "time",
+        # Order. Chain rows: block, tx_index, pos = log index, sub = n-th row derived from that log.
+        # REST rows: block 0; pos = place inside the second in log order (1-based; trades feed: 2**32-1 minus the place
+        # counted from the newest row, since that feed runs backwards); 0 = unknown, then kind order of accounting §1.10.
+        "block": "u32",
+        "tx_index": "u16",
+        "pos": "u32",
+        "sub": "u16",
+        "ordinal": "u16",  # n-th of rows that are identical in every field (REST, 0-based); 0 on chain
+        "shares": "i64",  # net shares moved, >= 0, micro-shares (SPLIT/MERGE/CONVERT: the amount)
+        "cash": "i64",  # net cash moved, >= 0, micro-USDC, fees and refunds included (INCOME: amount; REDEEM: payout)
+        "shares_gross": "i64",
+        "usdc_gross": "i64",  # before refund and fee; volume = usdc_gross - refund_usdc
+        "fee_net": "i64",  # in fee_asset units
+        "fee_asset": "word",  # "usdc" | "shares" | ""
+        "fee_usdc": "i64",
+        "refund_usdc": "i64",
+        "refund_shares": "i64",
+        "price_e12": "i64",  # price as the source printed it, 10^-12; 0 = not given
+        "role": "word",  # "TAKER" | "MAKER" | "DIRECT" | "" unknown
+        "match_type": "word",  # "COMPLEMENTARY" | "MINT" | "MERGE" | ""
+        "match_pos": "u32",  # log index of the OrdersMatched of this fill's match; 0 = none
+        "counterparty": "address",
+        "order_hash": "id32",
+        "exchange": "word",  # "EX1" "NEX1" "EX2" "NEX2" "EX3" "FPMM" | ""
+        "outcome": "u16",  # 0, 1; 999 = unknown
+        "index_set": "id32",  # CONVERT: bit i = question i; REDEEM: index sets redeemed; big-endian
+        "amounts": "u64s",  # REDEEM: shares per outcome where the source tells
+        "label": "word",  # INCOME: MAKER_REBATE TAKER_REBATE REWARD YIELD REFERRAL_REWARD
+        "flags": "word",  # space-separated flag words, sorted
+        "run": "u64",
+    },
+    outcome=999,
+)
+"""What sources said about wallets: one row per fill, split, merge, redemption, conversion, transfer or income."""
+
+EVENTS = _table(
+    "events",
+    ("event_id",),
+    {
+        "event_id": "u64", "slug": "text", "title": "text", "tags": "texts", "category": "word",
+        "category_version": "word", "series": "text", "neg_risk": "bool", "neg_risk_market": "condition",
+        "neg_risk_fee_bips": "u32", "start_ts": "time", "end_ts": "time", "closed": "bool",
+    },
+)  # fmt: skip
+"""Events with the labels and slugs of their tags and the one category derived from them."""
+
+MARKETS = _table(
+    "markets",
+    ("condition", "source"),
+    {
+        "condition": "condition", "source": "word",  # "gamma" | "clob" | "chain" | "file"
+        "market_id": "u64", "question_id": "condition", "question": "text", "slug": "text", "event_id": "u64",
+        "outcomes": "texts", "tokens": "id32s", "neg_risk": "bool", "neg_risk_market": "condition",
+        "question_index": "u16", "tags": "texts", "start_ts": "time", "end_ts": "time", "closed_ts": "time",
+        "closed": "bool", "fee_rate_e6": "i64", "status": "word",
+        "prices_e6": "i64s",  # last outcome prices as printed; a fallback mark, never a resolution by itself
+    },
+    question_index=65535, fee_rate_e6=-1,
+)  # fmt: skip
+"""Markets (one condition each) as one source describes them."""
+
+TOKENS = _table(
+    "tokens",
+    ("token",),
+    {"token": "id32", "condition": "condition", "outcome": "u8", "verified": "bool", "source": "word"},
+)
+"""Outcome token → (condition, outcome index). ``verified``: both ids were recomputed offline and agree."""
+
+RESOLUTIONS = _table(
+    "resolutions",
+    ("condition", "source", "ts", "block", "pos"),
+    {
+        "condition": "condition", "source": "word", "ts": "time", "block": "u32", "tx_index": "u16", "pos": "u32",
+        "numerators": "u64s", "provisional": "bool", "tx": "id32",
+    },
+)  # fmt: skip
+"""Payout vectors. The first one of the best source wins (accounting §2.4)."""
+
+NEG_RISK_MARKETS = _table(
+    "neg_risk_markets",
+    ("market",),
+    {"market": "condition", "question_count": "u16", "fee_bips": "u32", "source": "word"},
+)
+"""Neg-risk markets: how many questions, and the conversion fee."""
+
+REPORTED_POSITIONS = _table(
+    "reported_positions",
+    ("wallet", "token"),
+    {
+        "wallet": "address", "token": "id32", "condition": "condition", "shares": "i64", "avg_price_e6": "i64",
+        "realized": "i64", "unrealized": "i64", "current_value": "i64", "status": "word", "last_event_ts": "time",
+        "run": "u64", "seen_at": "time",
+    },
+)  # fmt: skip
+"""Positions as Polymarket publishes them: a measurement to compare with, never an input to our numbers."""
+
+REPORTED_HOLDERS = _table(
+    "reported_holders",
+    ("token", "wallet"),
+    {"token": "id32", "wallet": "address", "shares": "i64", "outcome": "u16", "run": "u64", "seen_at": "time"},
+)
+"""Holders of an outcome token as Polymarket publishes them."""
+
+REPORTED_VALUES = _table(
+    "reported_values",
+    ("wallet", "seen_at"),
+    {"wallet": "address", "value": "i64", "seen_at": "time"},
+)
+"""Portfolio value of a wallet as Polymarket publishes it."""
+
+SYNC_PAGES = _table(
+    "sync_pages",
+    ("stream", "partition", "digest"),
+    {
+        "stream": "word", "partition": "text", "position_from": "text", "position_to": "text", "rows": "u32",
+        "rejected": "u32", "digest": "id32", "run": "u64", "written_at": "time",
+    },
+)  # fmt: skip
+"""The manifest: one row per page that was written, so that lost state can be rebuilt from the warehouse."""
+
+ALL = (
+    OBSERVATIONS, EVENTS, MARKETS, TOKENS, RESOLUTIONS, NEG_RISK_MARKETS, REPORTED_POSITIONS, REPORTED_HOLDERS,
+    REPORTED_VALUES, SYNC_PAGES,
+)  # fmt: skip
+BY_NAME = {table.name: table for table in ALL}
