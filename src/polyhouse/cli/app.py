@@ -1,0 +1,114 @@
+"""The root command: what exists, and what happens when something goes wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+import polyhouse
+from polyhouse.cli.base import PolyGroup, Run, say
+from polyhouse.errors import PolyhouseError
+
+_C = "polyhouse.cli."
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "demo": (_C + "demo", "demo", "Run everything on a simulated Polymarket, and compare with its truth."),
+    "run": (_C + "run", "run", "The main job: markets, trades, wallets, positions, metrics."),
+    "sync": (_C + "sync", "sync", "Bring one kind of data up to date."),
+    "import": (_C + "importing", "import_files", "Read dumps: Data API activity and trades, Dome orders."),
+    "metrics": (_C + "build", "metrics", "Recompute positions, units and totals."),
+    "leaderboard": (_C + "show", "leaderboard", "Ranked wallets."),
+    "wallet": (_C + "show", "wallet", "Everything known about one wallet."),
+    "status": (_C + "show", "status", "Progress, queue, failures, last run."),
+    "check": (_C + "build", "check", "Data-quality invariants."),
+    "replay": (_C + "replay", "replay", "Decoded logs from a file through the product's own rules."),
+    "sql": (_C + "show", "sql", "Read-only SQL on the warehouse."),
+    "serve": (_C + "serving", "serve", "HTTP API and a page with the leaderboard."),
+    "init": (_C + "admin", "init", "Write a commented polyhouse.toml."),
+    "config": (_C + "admin", "config", "Resolved settings with where each came from."),
+    "migrate": (_C + "admin", "migrate", "Bring the schema up to date."),
+    "retry": (_C + "admin", "retry", "Put failed wallets back into the queue."),
+    "reset": (_C + "admin", "reset", "Forget a wallet's cursor and read it again."),
+}
+
+_HELP = """A complete, correct and fresh copy of Polymarket in a store you own, and who is good at it.
+
+\b
+polyhouse demo                  everything on a simulated Polymarket, offline
+polyhouse run                   the main job
+polyhouse leaderboard           who is good
+
+\b
+Exit codes: 0 done, 1 finished but something failed (it is named), 2 usage or
+settings, 3 upstream or warehouse unavailable, 4 key missing or refused,
+5 store in use, 70 our bug, 130/143 stopped by a signal (resumable).
+"""
+
+app = PolyGroup(
+    "polyhouse",
+    table=COMMANDS,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    params=[],
+    no_args_is_help=True,
+)
+click.version_option(polyhouse.__version__, prog_name="polyhouse")(app)
+
+
+def run_command_line(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; every error becomes a few lines on stderr."""
+    run = Run()
+    try:
+        result = app.main(args=list(arguments), prog_name="polyhouse", standalone_mode=False, obj=run)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else error.format_message())
+        return 0
+    except click.ClickException as error:
+        return _usage_error(error)
+    except (KeyboardInterrupt, click.Abort):
+        say("stopped; run the same command to go on")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except PolyhouseError as error:
+        return _product_error(error, run)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: an unknown error is our bug
+        return _bug(error, run)
+    return result if isinstance(result, int) else 0
+
+
+def _usage_error(error: click.ClickException) -> int:
+    say(f"error: {error.format_message()}")
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        say(f"next:  {error.ctx.command_path} --help")
+    say("code:  USAGE (exit 2)")
+    return 2
+
+
+def _product_error(error: PolyhouseError, run: Run) -> int:
+    if run.debug:
+        import traceback
+
+        traceback.print_exception(error)
+    say(f"error: {error}")
+    if error.hint:
+        say(f"next:  {error.hint}")
+    say(f"code:  {error.code} (exit {error.exit_code})")
+    return error.exit_code
+
+
+def _bug(error: Exception, run: Run) -> int:
+    if run.debug:
+        import traceback
+
+        traceback.print_exception(error)
+    say(f"error: {type(error).__name__}: {error}")
+    say("why:   this is a bug in Polyhouse, not something you did; stored data stays as it was")
+    if not run.debug:
+        say("next:  run the same command with --debug and report what it prints")
+    say("code:  BUG (exit 70)")
+    return 70

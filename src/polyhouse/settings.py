@@ -1,0 +1,252 @@
+"""Settings: what they are, where each value came from, and how it is shown without its secrets.
+
+Precedence: flag > environment > ``polyhouse.toml`` in the working directory > ``polyhouse.toml`` in ``POLYHOUSE_HOME``
+> default. Nothing else in the product reads the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import math
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
+from pydantic_settings import SettingsConfigDict as _ConfigDict
+
+from polyhouse.errors import ConfigError
+
+PREFIX = "POLYHOUSE_"
+FILE_NAME = "polyhouse.toml"
+MASK = "***"
+
+_KNOWN_VARIABLES = frozenset({"POLYHOUSE_FAILPOINT"})
+_HTTP_FIELDS = ("gamma_url", "clob_url", "data_url", "rpc_url", "subgraph_url", "dome_url")
+_log = logging.getLogger("polyhouse.settings")
+
+
+class Settings(BaseSettings):
+    """All settings of the product, resolved and frozen. Field ``x`` is ``POLYHOUSE_X`` and ``x = …`` in TOML."""
+
+    model_config = _ConfigDict(frozen=True, extra="forbid", env_prefix=PREFIX, env_ignore_empty=True)
+
+    home: Path = Field(default=Path("~/.polyhouse"), description="embedded stores, logs")
+    warehouse: SecretStr = Field(
+        default=SecretStr(""), description="chdb:///folder or clickhouse://user:pass@host:8123/db"
+    )
+    state: SecretStr = Field(default=SecretStr(""), description="sqlite:///file or postgresql://…")
+    gamma_url: str = Field(default="https://gamma-api.polymarket.com", description="events and markets")
+    clob_url: str = Field(default="https://clob.polymarket.com", description="the order book's market list")
+    data_url: str = Field(default="https://data-api.polymarket.com", description="trades, activity, positions")
+    rpc_url: SecretStr | None = Field(default=None, description="Polygon JSON-RPC")
+    subgraph_url: str = Field(
+        default="https://api.goldsky.com/api/public/project_cl6mb8i9h0003e201j6li0diw",
+        description="base of the history subgraphs; /subgraphs/<name>/<version>/gn is appended",
+    )
+    dome_url: str = Field(default="https://api.domeapi.io/v1", description="Dome-compatible order history")
+    dome_api_key: SecretStr | None = Field(default=None, description="its key")
+    live_url: str = Field(default="wss://ws-live-data.polymarket.com", description="live trades")
+    user_wallets_url: SecretStr | None = Field(
+        default=None, description="a Postgres/Supabase database whose user tables are a wallet source"
+    )
+    admin_api_key: SecretStr | None = Field(default=None, description="key of the admin routes; unset: they are off")
+    rate_scale: float = Field(
+        default=0.8, gt=0, allow_inf_nan=False, description="factor on each published rate limit; above 1 warns"
+    )
+    from_block: int | None = Field(default=None, ge=0, description="where the chain source starts")
+    log_format: Literal["console", "json"] | None = Field(
+        default=None, description="console or json; default: console on a terminal, else json"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what ``load`` resolved: it read the environment and the files itself, to know each value's source."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @field_validator("home", mode="after")
+    @classmethod
+    def _expand_home(cls, value: Path) -> Path:
+        return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100 - resolve() would follow symbolic links
+
+    @field_validator(*_HTTP_FIELDS, "live_url", mode="after")
+    @classmethod
+    def _check_url(cls, value: str | SecretStr | None) -> str | SecretStr | None:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if text is None:
+            return value
+        parts = urlsplit(text)
+        if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
+            raise ValueError("must be a URL like https://host[:port][/path]")
+        return value
+
+    def warehouse_url(self) -> str:
+        """The warehouse URL, with its password; the embedded store in ``home`` unless set."""
+        return self.warehouse.get_secret_value() or f"chdb://{self.home / 'warehouse'}"
+
+    def state_url(self) -> str:
+        """The state store's URL, with its password; a SQLite file in ``home`` unless set."""
+        return self.state.get_secret_value() or f"sqlite:///{self.home / 'state.db'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings with the place each value came from (``flag``, ``environment``, a file's path, ``default``)."""
+
+    settings: Settings
+    sources: Mapping[str, str]
+
+    def explain(self) -> list[tuple[str, str, str]]:
+        """(environment name, value with secrets masked, source) of every setting, in the documented order."""
+        return [
+            (PREFIX + name.upper(), _shown(self.settings, name), self.sources.get(name, "default"))
+            for name in Settings.model_fields
+        ]
+
+
+def load(flags: Mapping[str, Any] | None = None, *, working_directory: Path | None = None) -> Loaded:
+    """Resolve all settings.
+
+    Args:
+        flags: values given on the command line; ``None`` values count as not given.
+        working_directory: where the first ``polyhouse.toml`` is looked for; the process's own by default.
+
+    Raises:
+        ConfigError: an unknown key, an unreadable file or an impossible value; names the place.
+    """
+    layers: list[tuple[str, Mapping[str, Any]]] = [
+        ("flag", {k: v for k, v in (flags or {}).items() if v is not None}),
+        ("environment", _environment()),
+    ]
+    local = (working_directory or Path.cwd()) / FILE_NAME
+    layers.append((str(local), _read_file(local)))
+    home = Path(os.path.expanduser(_first(layers, "home") or "~/.polyhouse"))  # noqa: PTH111 - str or Path
+    user = home / FILE_NAME
+    if user.absolute() != local.absolute():
+        layers.append((str(user), _read_file(user)))
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for place, layer in layers:
+        for name, value in layer.items():
+            if name not in values:
+                values[name], sources[name] = value, place
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise _explain_error(error, sources) from None
+    if settings.rate_scale > 1:
+        _log.warning(
+            "POLYHOUSE_RATE_SCALE is %s: above 1 exceeds the published limits; only for simulators and private mirrors",
+            settings.rate_scale,
+        )
+    return Loaded(settings, sources)
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """`` Did you mean …?`` if one of ``known`` is close to ``word``, else an empty text."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def mask_url(url: str) -> str:
+    """``url`` with its password, query and fragment masked."""
+    parts = urlsplit(url)
+    netloc = parts.netloc
+    if "@" in netloc:
+        user, host = netloc.rsplit("@", 1)
+        netloc = f"{user.split(':', 1)[0]}:{MASK}@{host}" if ":" in user else f"{user}@{host}"
+    query = MASK if parts.query else ""
+    return urlunsplit((parts.scheme, netloc, parts.path, query, "")) if parts.netloc or parts.query else url
+
+
+def _environment() -> dict[str, Any]:
+    for variable in os.environ:
+        name = variable.removeprefix(PREFIX)
+        if variable.startswith(PREFIX) and name.lower() not in Settings.model_fields:
+            known = [PREFIX + field.upper() for field in Settings.model_fields]
+            if variable not in _KNOWN_VARIABLES:
+                _log.warning("%s is not a setting and is ignored.%s", variable, suggestion(variable, known))
+    return {name: value for name, value in EnvSettingsSource(Settings)().items() if name in Settings.model_fields}
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            content = tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except NotADirectoryError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", hint="fix the file or move it away") from None
+    for key in content:
+        if key not in Settings.model_fields:
+            raise ConfigError(
+                f"{path}: unknown setting {key!r}.{suggestion(key, Settings.model_fields)}",
+                hint="`polyhouse config` lists all settings",
+            )
+    return content
+
+
+def _first(layers: list[tuple[str, Mapping[str, Any]]], name: str) -> str:
+    return next((str(layer[name]) for _, layer in layers if name in layer), "")
+
+
+def _explain_error(error: ValidationError, sources: Mapping[str, str]) -> ConfigError:
+    first = error.errors(include_input=False, include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    if name not in Settings.model_fields:
+        return ConfigError(f"unknown setting {name!r}.{suggestion(name, Settings.model_fields)}")
+    reason = str(first["msg"]).removeprefix("Value error, ")
+    return ConfigError(
+        f"{PREFIX}{name.upper()} (from {sources.get(name, 'default')}): {reason[:1].lower()}{reason[1:]}",
+        hint="`polyhouse config --help` shows the settings; `polyhouse init` writes a commented polyhouse.toml",
+    )
+
+
+def _shown(settings: Settings, name: str) -> str:
+    if name == "warehouse":
+        return mask_url(settings.warehouse_url())
+    if name == "state":
+        return mask_url(settings.state_url())
+    value = getattr(settings, name)
+    if value is None:
+        return ""
+    if isinstance(value, SecretStr):
+        return _masked_secret(value.get_secret_value())
+    if isinstance(value, float) and math.isfinite(value):
+        return f"{value:g}"
+    return mask_url(value) if name.endswith("_url") else str(value)
+
+
+def _masked_secret(text: str) -> str:
+    """A key shows nothing; a URL shows its host only, since providers put keys into paths."""
+    parts = urlsplit(text)
+    if not parts.scheme or not parts.hostname:
+        return MASK
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname}{port}/{MASK}"
+
+
+def describe(name: str) -> str:
+    """One line on what a setting means."""
+    info: FieldInfo = Settings.model_fields[name]
+    return info.description or ""
+
+
+__all__ = ["FILE_NAME", "PREFIX", "Loaded", "Settings", "describe", "load", "mask_url", "suggestion"]
