@@ -1,0 +1,126 @@
+"""What the rows of the Data API mean in exact amounts, and how they are identified and ordered (accounting §1.10)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from polyhouse.domain.amounts import micros, parse_price, ratio_half_up
+from polyhouse.domain.contracts import CLOB_V2_CUTOVER_TS
+from polyhouse.domain.ids import shown
+from polyhouse.errors import BadInputError
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityAmounts:
+    """Exact amounts of one TRADE row of the activity feed, all in millionths and never negative.
+
+    Attributes:
+        shares: net shares moved (V1-era BUY rows are already net of the fee in shares).
+        cash: net cash moved, fee included.
+        fee_usdc: disclosed fee inside ``cash``; 0 within the tolerance of the printed price.
+        usdc_gross: cash before the fee, as the exchange's own log has it; for volume.
+    """
+
+    shares: int
+    cash: int
+    fee_usdc: int
+    usdc_gross: int
+
+
+def trade_amounts(size: Any, price: Any) -> tuple[int, int]:
+    """(shares, usdc) in millionths of a row of the trades feed, which has no ``usdcSize`` (K43).
+
+    usdc = round(size · price), half up on the exact product. The printed price has at most 10–16 digits, so the result
+    may differ from the chain by shares · 5·10⁻¹¹.
+
+    Raises:
+        BadInputError: size or price cannot be read exactly.
+    """
+    shares = micros(size, "size")
+    return shares, _notional(shares, parse_price(price))
+
+
+def _notional(shares: int, price: tuple[int, int]) -> int:
+    digits, decimals = price
+    return ratio_half_up(shares * digits, 10**decimals)
+
+
+def fee_tolerance(shares: int) -> int:
+    """By how many micro-USDC size · price may miss the cash through the rounding of the printed price alone."""
+    return 1 - (-shares // (2 * 10**10))
+
+
+def activity_amounts(side: str, size: Any, price: Any, usdc_size: Any, ts: int) -> ActivityAmounts:
+    """Exact amounts of a TRADE row of the activity feed (K49–K52).
+
+    BUY: ``usdc_size`` is all cash paid, fee included; SELL: all cash received, fee already taken. The fee is the
+    difference to size · price. Before the cut-over to CLOB V2 a BUY paid its fee in shares, so that its gross cash is
+    the cash itself. A row without a price, or without shares, discloses no fee.
+
+    Raises:
+        BadInputError: a number cannot be read exactly, or ``side`` is neither BUY nor SELL.
+    """
+    shares = micros(size, "size")
+    cash = micros(usdc_size, "usdc_size")
+    unit_price = parse_price(price)
+    difference = _notional(shares, unit_price) - cash
+    if side == "BUY":
+        difference = -difference
+    elif side != "SELL":
+        raise BadInputError(f"side {shown(side)} is not valid: expected BUY or SELL")
+    priced = shares > 0 and unit_price[0] > 0
+    fee = difference if priced and difference > fee_tolerance(shares) else 0
+    if side == "SELL":
+        return ActivityAmounts(shares, cash, fee, cash + fee)
+    return ActivityAmounts(shares, cash, fee, cash - fee if ts >= CLOB_V2_CUTOVER_TS else cash)
+
+
+class Ordinals:
+    """Numbers equal rows of one complete fetch: 0 for the first, 1 for the next one equal to it, … (K36).
+
+    Rows that agree in every field are different fills; the ordinal is what tells them apart, and what makes a second
+    fetch of the same rows the same rows.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[Hashable, int] = {}
+
+    def next(self, row: Hashable) -> int:
+        """The ordinal of this row."""
+        ordinal = self._seen.get(row, 0)
+        self._seen[row] = ordinal + 1
+        return ordinal
+
+
+def merge_fetches(fetches: Iterable[Iterable[Hashable]]) -> Counter[Hashable]:
+    """How often each row happened, from several fetches: the maximum count per row, never the sum (K36)."""
+    merged: Counter[Hashable] = Counter()
+    for rows in fetches:
+        merged |= Counter(rows)
+    return merged
+
+
+_ORDER_CLASS = {
+    "BUY": 0, "SPLIT": 0, "TRANSFER_IN": 0,
+    "CONVERSION": 1, "CONVERT": 1, "MIGRATION": 1, "MIGRATE": 1,
+    "SELL": 2, "MERGE": 2, "TRANSFER_OUT": 2,
+    "REDEEM": 3,
+}  # fmt: skip
+LAST_ORDER_CLASS = 4
+
+
+def order_class(kind: str) -> int:
+    """Rank of a kind of row inside one second when nothing better is known (K42).
+
+    Acquisitions 0, conversions and migrations 1, disposals 2, redemptions 3, cash-only rows 4. Takes the API's words
+    and ours; a TRADE row is asked for by its side.
+    """
+    return _ORDER_CLASS.get(kind, LAST_ORDER_CLASS)
+
+
+def order_key(ts: int, kind: str, tx: Any, ordinal: int = 0) -> tuple[int, int, Any, int]:
+    """Sort key of Data API rows: time, class of the kind, transaction, ordinal (K42)."""
+    return ts, order_class(kind), tx, ordinal
