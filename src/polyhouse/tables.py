@@ -199,7 +199,9 @@ SYNC_PAGES = _table(
     ("stream", "partition", "digest"),
     {
         "stream": "word", "partition": "text", "position_from": "text", "position_to": "text", "rows": "u32",
-        "rejected": "u32", "digest": "id32", "run": "u64", "written_at": "time",
+        "rejected": "u32", "ignored": "u32",
+        "seq": "u64",  # n-th page of the partition over all runs: the newest page of a partition has the highest one
+        "is_last": "bool", "digest": "id32", "run": "u64", "written_at": "time",
     },
 )  # fmt: skip
 """The manifest: one row per page that was written, so that lost state can be rebuilt from the warehouse."""
