@@ -1,0 +1,140 @@
+"""The envelope of the Data API and its rows: a whole page decodes typed in one pass, a bad row costs only itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from polyhouse.errors import UpstreamContractError, UpstreamUnavailableError
+from polyhouse.ports import Reject
+
+T = TypeVar("T")
+_RAW_LENGTH = 4_000
+
+
+class Pagination(msgspec.Struct):
+    """``pagination`` of a list answer; ``has_more`` agrees with ``next_cursor`` (data-api-v2.md)."""
+
+    has_more: bool | None = None
+    next_cursor: str | None = None
+
+
+class Envelope(msgspec.Struct, Generic[T]):
+    """``{"data": …, "pagination": …}``; an error can arrive with status 200 too."""
+
+    data: T | None | UnsetType = UNSET
+    pagination: Pagination | None = None
+    error: str | None = None
+    code: str | None = None
+
+
+@dataclass(slots=True)
+class RowsPage(Generic[T]):
+    """One decoded list answer.
+
+    Attributes:
+        rows: the rows in order; None where the row could not be read.
+        rejects: the rows that could not be read.
+        cursor: of the next page, None = nothing follows.
+        where: stream and partition, for rejects.
+        body: as received.
+    """
+
+    rows: list[T | None]
+    rejects: list[Reject]
+    cursor: str | None
+    where: str
+    body: bytes
+    _raws: list[msgspec.Raw] | None = field(default=None)
+
+    @property
+    def fetched(self) -> int:
+        """Rows in the answer."""
+        return len(self.rows)
+
+    def reject(self, index: int, reason: str, message: str = "") -> None:
+        """Send row ``index`` to quarantine as it was received."""
+        if self._raws is None:
+            self._raws = _raw_decoder.decode(self.body).data or []  # type: ignore[assignment]
+        raws = self._raws or []
+        text = bytes(raws[index]).decode("utf-8", "replace")
+        where = f"{self.where}: {message}" if message else self.where
+        self.rejects.append(Reject(reason, where, text[:_RAW_LENGTH]))
+
+
+_raw_decoder = msgspec.json.Decoder(Envelope[list[msgspec.Raw]])
+
+
+class RowsDecoder(Generic[T]):
+    """Decodes list answers into rows of one type.
+
+    Args:
+        row: the Struct of a row; unknown keys are passed over, numbers may come as text.
+        paged: the route has cursors, so that ``pagination`` must be there and must not contradict itself.
+    """
+
+    def __init__(self, row: type[T], *, paged: bool = True) -> None:
+        self._paged = paged
+        self._page: msgspec.json.Decoder[Envelope[list[T]]] = msgspec.json.Decoder(
+            Envelope[list[row]],  # type: ignore[valid-type]
+            strict=False,
+        )
+        self._row = msgspec.json.Decoder(row, strict=False)
+
+    def decoder(self, where: str) -> Callable[[bytes], RowsPage[T]]:
+        """The decode function of one request; ``where`` names stream and partition."""
+        return lambda body: self.decode(body, where)
+
+    def decode(self, body: bytes, where: str) -> RowsPage[T]:
+        """The rows of one answer. ``data`` null means no rows.
+
+        Raises:
+            msgspec.DecodeError: not JSON, or not an envelope with a list.
+            UpstreamContractError: ``has_more`` and ``next_cursor`` disagree, or ``data`` is missing.
+            UpstreamUnavailableError: an error in the shape of an answer.
+        """
+        try:
+            envelope: Envelope[Any] = self._page.decode(body)
+        except msgspec.ValidationError:
+            return self._row_by_row(body, where)
+        cursor = self._checked(envelope, where)
+        return RowsPage(envelope.data or [], [], cursor, where, body)
+
+    def _row_by_row(self, body: bytes, where: str) -> RowsPage[T]:
+        envelope = _raw_decoder.decode(body)
+        page: RowsPage[T] = RowsPage([], [], self._checked(envelope, where), where, body)
+        for index, raw in enumerate(envelope.data or []):  # type: ignore[arg-type]
+            try:
+                page.rows.append(self._row.decode(raw))
+            except msgspec.ValidationError as error:
+                page.rows.append(None)
+                page.reject(index, "shape", str(error))
+        return page
+
+    def _checked(self, envelope: Envelope[Any], where: str) -> str | None:
+        check_data(envelope, where)
+        pagination = envelope.pagination
+        if pagination is None:
+            if self._paged:
+                raise UpstreamContractError(f"{where}: the answer has no pagination")
+            return None
+        cursor = pagination.next_cursor or None
+        if pagination.has_more is not None and pagination.has_more != (cursor is not None):
+            raise UpstreamContractError(
+                f"{where}: has_more is {pagination.has_more} but next_cursor is {'set' if cursor else 'missing'}"
+            )
+        return cursor
+
+
+def check_data(envelope: Envelope[Any], where: str) -> None:
+    """Refuse answers that are errors in disguise, or no envelope at all."""
+    if envelope.error is not None or (envelope.data is UNSET and envelope.code is not None):
+        raise UpstreamUnavailableError(
+            f"{where}: an error inside a 200: {(envelope.error or envelope.code or '')[:200]}"
+        )
+    if envelope.data is UNSET:
+        raise UpstreamContractError(f"{where}: the answer has no data")

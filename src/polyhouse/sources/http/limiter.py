@@ -1,0 +1,134 @@
+"""A sliding-window limiter that all tasks of a process share.
+
+A request holds its place in the window from the grant until ten seconds after the end of its answer. The server sees it
+somewhere between the two, so that no window *of the server* can ever hold more than the limit, whatever the latency.
+Tasks are served in the order in which they came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from polyhouse.errors import RateLimitedError
+from polyhouse.ports import Clock
+from polyhouse.sources.http.limits import WINDOW_SECONDS
+
+_SLOWDOWN = 0.7
+_RECOVERY = 0.1
+_FLOOR = 0.05
+
+
+class SlidingWindow:
+    """At most ``limit`` requests in any window, with adaptive slow-down and recovery.
+
+    Args:
+        limit: requests per window, at least 1.
+        clock: time and sleep.
+        window: length of the window in seconds.
+        patience: the longest pause a task sits out; beyond it ``acquire`` raises.
+    """
+
+    def __init__(self, limit: int, clock: Clock, *, window: float = WINDOW_SECONDS, patience: float = 120.0) -> None:
+        self.limit = max(1, limit)
+        self._clock = clock
+        self._window = window
+        self._patience = patience
+        self._recent: deque[float] = deque()
+        self._in_flight = 0
+        self._turn = asyncio.Lock()  # wakes its waiters in the order they came
+        self._freed = asyncio.Event()
+        self._paused_until = 0.0
+        self._share = 1.0
+        self._share_since = 0.0
+
+    @property
+    def effective_limit(self) -> int:
+        """The limit as it stands now, after slow-downs and recovery."""
+        self._recover()
+        return max(1, int(self.limit * self._share))
+
+    @property
+    def used(self) -> int:
+        """Requests in the current window, those in flight included."""
+        self._expire()
+        return len(self._recent) + self._in_flight
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether a pause is running."""
+        return self._clock.monotonic() < self._paused_until
+
+    async def acquire(self) -> None:
+        """Wait for a place in the window and take it; give it back with ``release`` or ``cancel``.
+
+        Raises:
+            RateLimitedError: the upstream asked for a longer pause than anybody should wait here.
+        """
+        async with self._turn:
+            while True:
+                wait = self._wait_seconds()
+                if wait is None:
+                    self._freed.clear()
+                    await self._freed.wait()
+                elif wait > 0:
+                    await self._clock.sleep(wait)
+                else:
+                    break
+            self._in_flight += 1
+
+    def release(self) -> None:
+        """The answer is here (or failed): the place becomes free one window from now."""
+        self._in_flight -= 1
+        self._recent.append(self._clock.monotonic())
+        self._freed.set()
+
+    def cancel(self) -> None:
+        """Nothing was sent: the place is free at once."""
+        self._in_flight -= 1
+        self._freed.set()
+
+    def pause(self, seconds: float) -> None:
+        """Nobody goes on for so many seconds (Retry-After)."""
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+
+    def slow_down(self) -> None:
+        """The upstream refused for load: take 70 % of the present rate, at most once per tenth of a window."""
+        self._recover()
+        now = self._clock.monotonic()
+        if self._share < 1.0 and now - self._share_since < self._window / 10:
+            return
+        self._share = max(_FLOOR, self._share * _SLOWDOWN)
+        self._share_since = now
+
+    def _recover(self) -> None:
+        """One tenth of the full rate comes back for every window without a refusal."""
+        if self._share >= 1.0:
+            return
+        windows = int((self._clock.monotonic() - self._share_since) / self._window)
+        if windows > 0:
+            self._share = min(1.0, self._share + windows * _RECOVERY)
+            self._share_since += windows * self._window
+
+    def _expire(self) -> None:
+        horizon = self._clock.monotonic() - self._window
+        while self._recent and self._recent[0] <= horizon:
+            self._recent.popleft()
+
+    def _wait_seconds(self) -> float | None:
+        """Seconds until a place may be free, 0 = now, None = when a request in flight comes back."""
+        now = self._clock.monotonic()
+        pause = self._paused_until - now
+        if pause > self._patience:
+            raise RateLimitedError(
+                f"the upstream asked for a pause of {pause:.0f} s, more than the {self._patience:.0f} s we wait",
+                retry_after_seconds=pause,
+            )
+        if pause > 0:
+            return pause
+        limit = self.effective_limit
+        if self.used < limit:
+            return 0.0
+        # After a slow-down several places have to expire before the next one is free.
+        index = self.used - limit
+        return self._recent[index] + self._window - now if index < len(self._recent) else None
