@@ -1,0 +1,183 @@
+"""Commands that read: leaderboard, wallet, status, sql."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from polyhouse.cli.base import Run, command, next_steps, say
+from polyhouse.cli.output import Column, dollars, emit_facts, emit_json, emit_table, percent, short
+from polyhouse.cli.reading import ask
+
+_BOARD = (
+    "rank", "wallet", "grade", "position_pnl", "realized", "unrealized", "omega_shrunk", "omega", "omega_status",
+    "win_rate", "roi", "volume", "trades", "markets", "wins", "losses", "flats", "open_units", "fees", "gains",
+    "losses_abs", "last_trade_at",
+)  # fmt: skip
+
+
+@command(
+    "leaderboard",
+    examples=(
+        "polyhouse leaderboard",
+        "polyhouse leaderboard --category sports --window 30d --sort pnl --limit 20",
+        "polyhouse leaderboard --min-units 5 --json | jq '.rows[0]'",
+    ),
+)
+@click.option("--category", default="overall", show_default=True, metavar="NAME", help="overall, politics, sports, …")
+@click.option("--window", default="lifetime", show_default=True, help="1d 7d 30d 90d 180d lifetime")
+@click.option("--sort", default="omega", show_default=True, help="omega (shrunk), pnl, win_rate, roi, volume, …")
+@click.option("--min-trades", default=0, show_default=True, metavar="N", help="Fills at least.")
+@click.option("--min-units", default=20, show_default=True, metavar="N", help="Closed units at least.")
+@click.option("--min-gains-losses", default="100", show_default=True, metavar="USD", help="Gains plus losses at least.")
+@click.option("--limit", default=100, show_default=True, metavar="N", help="Rows at most.")
+def leaderboard(run: Run, **arguments: Any) -> None:
+    """Ranked wallets of a category and window, ties broken by address."""
+    document = ask(run, "leaderboard", arguments)
+    if run.json:
+        emit_json(document)
+        return
+    print_leaderboard(run, document)
+    if not document["rows"]:
+        say("no wallet meets the minimum sample; lower --min-units and --min-gains-losses, or sync more wallets")
+        next_steps(run, "polyhouse status", "polyhouse run")
+    else:
+        next_steps(run, f"polyhouse wallet {document['rows'][0]['wallet']}")
+
+
+def print_leaderboard(run: Run, document: dict[str, Any]) -> None:
+    """Print a leaderboard document: a narrow table on a terminal, all columns in a pipe."""
+    rows = document["rows"]
+    if not sys.stdout.isatty():
+        table = [[_cell(row, name) for name in _BOARD] for row in rows]
+        emit_table(run, [Column(name) for name in _BOARD], table)
+        return
+    columns = [
+        Column("#", right=True), Column("wallet"), Column("grade"), Column("PnL $", right=True),
+        Column("omega", right=True), Column("win", right=True), Column("ROI", right=True),
+        Column("units", right=True), Column("trades", right=True),
+    ]  # fmt: skip
+    table = [
+        [
+            row["rank"], short(row["wallet"]), row["grade"], dollars(row["position_pnl"]),
+            f"{row['omega_shrunk']:.3f}", percent(row["win_rate"]), percent(row["roi"]),
+            row["wins"] + row["losses"] + row["flats"], row["trades"],
+        ]
+        for row in rows
+    ]  # fmt: skip
+    say(describe_slice(document))
+    emit_table(run, columns, table)
+
+
+def describe_slice(document: dict[str, Any]) -> str:
+    """One sentence on what a leaderboard shows."""
+    units, least, trades = document["min_units"], document["min_gains_losses"], document["min_trades"]
+    sample = f"at least {units} closed units and {dollars(least)} $ gains + losses"
+    fills = f", {trades} trades" if trades else ""
+    until = f", data to {document['as_of']}" if document["as_of"] else ""
+    return (
+        f"{document['category']}, {document['window']}, by {document['sort']}: {document['count']} wallets with "
+        f"{sample}{fills}{until}"
+    )
+
+
+def _cell(row: dict[str, Any], name: str) -> Any:
+    if name == "omega_status":
+        return row["omega"]["status"]
+    return row["omega"]["value"] if name == "omega" else row[name]
+
+
+@command(
+    "wallet",
+    examples=(
+        "polyhouse wallet 0x6af75d4e4aaf700450efbac3708cce1665810ff1",
+        "polyhouse wallet 0x6af75d4e4aaf700450efbac3708cce1665810ff1 --window 30d",
+        "polyhouse wallet 0x6af75d4e4aaf700450efbac3708cce1665810ff1 --json | jq .totals",
+    ),
+)
+@click.argument("address")
+@click.option("--window", default="lifetime", show_default=True, help="Of the totals: 1d 7d 30d 90d 180d lifetime")
+def wallet(run: Run, address: str, window: str) -> None:
+    """Everything known about one wallet."""
+    document = ask(run, "wallet", {"address": address, "window": window})
+    if run.json:
+        emit_json(document)
+        return
+    totals = document["totals"]
+    emit_facts(run, [
+        ("wallet", document["wallet"]), ("as_of", document["as_of"]), ("coverage", document["coverage"]),
+        ("provisional", " ".join(document["provisional"])), ("sync", document["sync"]["status"]),
+        *((name, value) for name, value in totals.items() if name != "omega"),
+        ("omega", totals["omega"]["value"]), ("omega_status", totals["omega"]["status"]),
+        ("units", len(document["units"])), ("positions", len(document["positions"])),
+    ])  # fmt: skip
+    if document["categories"]:
+        click.echo()
+        names = ("category", "position_pnl", "volume", "trades", "wins", "losses", "win_rate", "roi")
+        rows = [[row[name] for name in names] for row in document["categories"]]
+        emit_table(run, [Column(name, right=name != "category") for name in names], rows)
+    if document["provisional"]:
+        say(f"provisional ({', '.join(document['provisional'])}): these numbers may still move")
+
+
+@command(
+    "status",
+    examples=(
+        "polyhouse status",
+        "polyhouse status --json | jq .wallets",
+        "polyhouse --home /data/polyhouse status",
+    ),
+)
+def status(run: Run) -> None:
+    """Progress, queue, failures and the last run."""
+    document = ask(run, "status", {})
+    if run.json:
+        emit_json(document)
+        return
+    last = document["last_run"]
+    emit_facts(run, [
+        *((f"wallets {name}", count) for name, count in document["wallets"].items()),
+        ("trades", document["trades"]), ("markets", document["markets"]),
+        ("unmapped tokens", document["unmapped_tokens"]),
+        *((f"quarantined {reason}", count) for reason, count in document["quarantined"].items()),
+        ("data to", document["as_of"]),
+        ("last run", f"{last['command']}: {last['status']}, {last['started_at']}" if last else "none"),
+    ])  # fmt: skip
+    if document["upstreams"]:
+        click.echo()
+        names = ("name", "requests", "errors", "throttled", "limit", "used")
+        rows = [[row[name] for name in names] for row in document["upstreams"]]
+        emit_table(run, [Column(name, right=name != "name") for name in names], rows)
+    if document["wallets"]["failed"]:
+        next_steps(run, "polyhouse retry", "polyhouse sync wallets --only-pending")
+
+
+@command(
+    "sql",
+    examples=(
+        "polyhouse sql 'SELECT * FROM vw_wallet_totals LIMIT 5'",
+        "polyhouse sql 'SELECT category, count() FROM vw_units GROUP BY category' --json",
+        "polyhouse sql --file report.sql --max-rows 1000000 > report.tsv",
+    ),
+)
+@click.argument("statement", required=False)
+@click.option("--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Read it from here.")
+@click.option("--max-rows", type=click.IntRange(1), default=100_000, show_default=True, metavar="N")
+@click.option("--timeout", type=click.FloatRange(0.1, 3600), default=30.0, show_default=True, metavar="SECONDS")
+def sql(run: Run, statement: str | None, file: Path | None, max_rows: int, timeout: float) -> None:  # noqa: ASYNC109
+    """Read-only SQL on the warehouse. More rows than --max-rows is an error, never a cut answer."""
+    if (statement is None) == (file is None):
+        raise click.UsageError("give either a statement or --file")
+    text = file.read_text(encoding="utf-8") if file else statement
+    from decimal import Decimal
+
+    document = ask(run, "sql", {
+        "statement": text, "max_rows": max_rows, "timeout_seconds": Decimal(repr(timeout)),
+    })  # fmt: skip
+    if run.json:
+        emit_json(document)
+        return
+    emit_table(run, [Column(str(name)) for name in document["columns"]], document["rows"])

@@ -1,0 +1,1 @@
+"""Documents from the model tables: plain dicts, money as exact ``Decimal``, ready for ``exact.encode``."""

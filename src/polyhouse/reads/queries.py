@@ -1,0 +1,70 @@
+"""The read commands by name: what the command line asks, in this process or through a running server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from polyhouse.errors import BadInputError
+from polyhouse.ports import Warehouse
+from polyhouse.reads import queue
+from polyhouse.reads.leaderboard import LeaderboardQuery, leaderboard
+from polyhouse.reads.market import market
+from polyhouse.reads.status import status
+from polyhouse.reads.table import sql
+from polyhouse.reads.wallet import wallet
+from polyhouse.state import StateStore
+
+Arguments = Mapping[str, Any]
+
+
+def answer(name: str, arguments: Arguments, warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
+    """The document of one read command.
+
+    Args:
+        name: ``leaderboard``, ``wallet``, ``market``, ``status`` or ``sql``.
+        arguments: its JSON-able arguments.
+
+    Raises:
+        BadInputError: an unknown command or argument, or an argument that cannot be.
+    """
+    function = _COMMANDS.get(name)
+    if function is None:
+        raise BadInputError(f"unknown read command {name[:40]!r}", hint=f"one of: {' '.join(_COMMANDS)}")
+    try:
+        return function(dict(arguments), warehouse, state)
+    except TypeError as error:
+        # Only a wrong argument name or a missing one reaches a signature; anything else is a defect and stays one.
+        if "argument" not in str(error):
+            raise
+        raise BadInputError(f"{name}: {error}") from error
+
+
+def _leaderboard(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    return leaderboard(warehouse, LeaderboardQuery(**arguments))
+
+
+def _wallet(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
+    address = arguments.pop("address", "")
+    return wallet(warehouse, address, sync=queue.sync_entry(state, address), **arguments)
+
+
+def _market(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    return market(warehouse, **arguments)
+
+
+def _status(_arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
+    return status(warehouse, queue.facts(state))
+
+
+def _sql(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    return sql(warehouse, **arguments)
+
+
+_COMMANDS: dict[str, Callable[[dict[str, Any], Warehouse, StateStore], dict[str, Any]]] = {
+    "leaderboard": _leaderboard,
+    "wallet": _wallet,
+    "market": _market,
+    "status": _status,
+    "sql": _sql,
+}

@@ -1,0 +1,50 @@
+"""Progress, queue, failures and the last run, as one document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from polyhouse.ports import Warehouse
+from polyhouse.reads.builds import newest_build_time
+from polyhouse.reads.exact import moment
+
+WALLET_STATUSES = ("pending", "syncing", "completed", "failed")
+_COUNTS = (
+    "SELECT (SELECT count() FROM builds) AS builds,"
+    " (SELECT sum(trades) FROM wallet_totals FINAL WHERE category = 'overall' AND `window` = 'lifetime') AS trades,"
+    " (SELECT uniqExact(condition) FROM markets) AS markets,"
+    " (SELECT uniqExact(token) FROM unmapped FINAL) AS unmapped"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFacts:
+    """What the state store contributes: wallet counts by status, the last run, quarantine, upstream figures."""
+
+    wallets: Mapping[str, int]
+    last_run: Mapping[str, Any] | None
+    quarantine: Mapping[str, int] = field(default_factory=dict)
+    upstreams: Sequence[Mapping[str, Any]] = ()
+
+
+def status(warehouse: Warehouse, facts: QueueFacts) -> dict[str, Any]:
+    """The status document of the contract.
+
+    ``trades`` are the fills in the computed totals (both roles), ``unmapped_tokens`` tokens whose market no source
+    named yet, ``as_of`` the newest ledger row of the last build.
+    """
+    result = warehouse.query(_COUNTS)
+    row = dict(zip(result.columns, result.rows[0], strict=True))
+    return {
+        "wallets": {name: int(facts.wallets.get(name, 0)) for name in WALLET_STATUSES}
+        | {name: int(count) for name, count in facts.wallets.items() if name not in WALLET_STATUSES},
+        "trades": int(row["trades"] or 0),
+        "markets": int(row["markets"] or 0),
+        "unmapped_tokens": int(row["unmapped"] or 0),
+        "quarantined": {reason: int(count) for reason, count in facts.quarantine.items()},
+        "as_of": moment(newest_build_time(warehouse)),
+        "last_run": dict(facts.last_run) if facts.last_run is not None else None,
+        "upstreams": [dict(upstream) for upstream in facts.upstreams],
+    }
