@@ -1,0 +1,265 @@
+"""The page loop of one partition: from its checkpoint to the proven end, a bound, a stop or an error.
+
+A walk has two halves. ``fetch`` reads pages and hands them to the writer; it needs one of the run's slots.
+``settle`` waits until the last page is committed; it needs none, so that a slow flush never idles the network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, cast
+
+from polyhouse.errors import (
+    CursorRejectedError,
+    PolyhouseError,
+    RetryableError,
+    UpstreamContractError,
+)
+from polyhouse.ports import Checkpoint, Page, Partition, Position, Stream
+from polyhouse.sync.failpoints import reach
+from polyhouse.sync.manifest import accepted_rows, position_text, row_count
+from polyhouse.sync.writer import BatchWriter, Lane
+from polyhouse.tables import BY_NAME
+
+WalkStatus = Literal["ok", "empty", "partial", "failed", "interrupted"]
+
+
+class Checkpoints(Protocol):
+    """The part of the state store that a walk needs."""
+
+    def checkpoint(self, stream: str, partition: str) -> Checkpoint | None:
+        """The checkpoint of one partition."""
+        ...
+
+    def fail_partition(self, run: int, stream: str, partition: str, error: str) -> None:
+        """Mark a partition failed; its position stays."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WalkResult:
+    """What became of one partition.
+
+    Attributes:
+        status: ``ok`` / ``empty`` read to the proven end; ``partial`` stopped by the page bound; ``failed`` with
+            ``error``; ``interrupted`` by the stop event. The checkpoint is where the last committed page left it.
+        fetched: rows in the answers = rows + rejected + ignored.
+        retryable: the failure lies outside and the same walk may succeed later.
+    """
+
+    partition: Partition
+    status: WalkStatus
+    pages: int = 0
+    fetched: int = 0
+    rows: int = 0
+    rejected: int = 0
+    ignored: int = 0
+    notes: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
+    error_code: str = ""
+    retryable: bool = False
+
+
+class Walk:
+    """One walk over one partition.
+
+    Args:
+        stream: the source.
+        partition: what to read.
+        writer: takes the pages.
+        state: tells where to begin.
+        run: number of the run.
+        stop: set by a signal; the walk ends after its current page.
+        max_pages: bound of this walk; reaching it makes the result ``partial``.
+        fresh: begin at ``{}`` whatever the checkpoint says (lookups, full re-reads).
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        partition: Partition,
+        *,
+        writer: BatchWriter,
+        state: Checkpoints,
+        run: int,
+        stop: asyncio.Event,
+        max_pages: int = 100_000,
+        fresh: bool = False,
+    ) -> None:
+        self.stream = stream
+        self.partition = partition
+        self._writer = writer
+        self._state = state
+        self._run = run
+        self._stop = stop
+        self._max_pages = max_pages
+        self._fresh = fresh
+        self._lane: Lane | None = None
+        self._position: Position = {}
+        self._seen: set[str] = set()
+        self._seq = 0
+        self._had_rows = False
+        self._pages = 0
+        self._counts: Counter[str] = Counter()
+        self._notes: Counter[str] = Counter()
+        self._end: WalkStatus = "failed"
+        self.error: PolyhouseError | None = None
+
+    @property
+    def position(self) -> Position:
+        """Where the walk stands: after the last page that was handed over."""
+        return self._position
+
+    async def fetch(self) -> None:
+        """Read pages until the end, the bound, a stop or an error. Errors of the source are kept for ``settle``."""
+        lane = self._lane = self._writer.lane(self.partition.stream, self.partition.key)
+        try:
+            await self._begin()
+            reach("K2")
+            self._end = await self._read_restarting(lane)
+        except PolyhouseError as error:
+            self.error = error
+        finally:
+            lane.close()
+
+    async def settle(self) -> WalkResult:
+        """Wait until every page is committed, then say how the walk ended.
+
+        Raises:
+            PolyhouseError: the writer is broken (warehouse or state unavailable); nothing can go on.
+        """
+        if self._lane is not None:
+            try:
+                await self._lane.settle()
+            except PolyhouseError as error:
+                self.error = self.error or error
+        if self._writer.failure is not None:
+            raise self._writer.failure
+        if self.error is not None:
+            self._end = "failed"
+            await asyncio.to_thread(
+                self._state.fail_partition, self._run, self.partition.stream, self.partition.key, str(self.error)
+            )
+        return self._result()
+
+    async def _begin(self) -> None:
+        checkpoint = await asyncio.to_thread(self._state.checkpoint, self.partition.stream, self.partition.key)
+        if checkpoint is not None:
+            self._seq = checkpoint.pages
+            self._had_rows = checkpoint.rows > 0
+            if not self._fresh:
+                self._position = checkpoint.position
+
+    async def _read_restarting(self, lane: Lane) -> WalkStatus:
+        try:
+            return await self._read(lane)
+        except CursorRejectedError:
+            # Once: a source that rejects the cursors it has just given out would be read for ever.
+            self._position = self.stream.restart_position(self._position)
+            self._notes["cursor_restarts"] += 1
+            return await self._read(lane)
+
+    async def _read(self, lane: Lane) -> WalkStatus:
+        self._seen = {position_text(self._position)}
+        pages = self.stream.pages(self.partition, self._position)
+        async with aclosing(_closable(pages)) as stream:
+            async for page in stream:
+                self._check(page)
+                await lane.submit(self._position, page, self._seq + 1)
+                self._count(page)
+                if page.is_last:
+                    return "ok" if self._counts["rows"] or self._had_rows else "empty"
+                if self._stop.is_set():
+                    return "interrupted"
+                if self._pages >= self._max_pages:
+                    return "partial"
+        raise UpstreamContractError(f"{self._name} ended without proof that nothing follows")
+
+    def _count(self, page: Page) -> None:
+        self._position = page.position
+        self._seq += 1
+        self._pages += 1
+        self._counts["fetched"] += page.fetched
+        self._counts["rows"] += accepted_rows(page)
+        self._counts["rejected"] += len(page.rejected)
+        self._counts["ignored"] += page.ignored
+        self._notes.update(page.notes)
+
+    def _check(self, page: Page) -> None:
+        """Page accounting and progress. These stay on in production: stopping is better than going on wrong."""
+        check_page(self._name, page)
+        if page.is_last:
+            return
+        text = position_text(page.position)
+        if text in self._seen:
+            raise UpstreamContractError(f"{self._name} came back to a position it had left: {text[:200]}")
+        self._seen.add(text)
+
+    @property
+    def _name(self) -> str:
+        return f"{self.partition.stream} [{self.partition.key}]"
+
+    def _result(self) -> WalkResult:
+        error = self.error
+        return WalkResult(
+            self.partition,
+            self._end,
+            pages=self._pages,
+            fetched=self._counts["fetched"],
+            rows=self._counts["rows"],
+            rejected=self._counts["rejected"],
+            ignored=self._counts["ignored"],
+            notes=dict(self._notes),
+            error="" if error is None else str(error),
+            error_code="" if error is None else error.code,
+            retryable=isinstance(error, RetryableError),
+        )
+
+
+def check_page(name: str, page: Page) -> None:
+    """Hold a page to its own figures: fetched = accepted + rejected + ignored, declared tables, even columns.
+
+    A page with one table must carry exactly the accepted rows in it. Sources whose rows fan out into several tables
+    must carry the accepted number in one of them.
+
+    Raises:
+        PolyhouseError: the source miscounted (our bug).
+    """
+    accepted = accepted_rows(page)
+    if accepted < 0:
+        raise PolyhouseError(
+            f"{name}: fetched {page.fetched} rows, but rejected {len(page.rejected)} and ignored {page.ignored}"
+        )
+    sizes: dict[str, int] = {}
+    for table, columns in page.tables.items():
+        if table not in BY_NAME:
+            raise PolyhouseError(f"{name}: unknown table {table!r}")
+        sizes[table] = row_count(columns)
+        if any(len(values) != sizes[table] for values in columns.values()):
+            raise PolyhouseError(f"{name}: columns of {table} differ in length")
+    if accepted and accepted not in sizes.values():
+        raise PolyhouseError(f"{name}: {accepted} rows were accepted, but the tables hold {sizes}")
+    if not accepted and len(sizes) == 1 and any(sizes.values()):
+        raise PolyhouseError(f"{name}: no row was accepted, but the tables hold {sizes}")
+
+
+class _Closable(Protocol):
+    def __aiter__(self) -> AsyncIterator[Page]: ...
+
+    async def aclose(self) -> None: ...
+
+
+def _closable(pages: AsyncIterator[Page]) -> Any:
+    """The iterator itself if it is a generator, else one that wraps it, so that it can always be closed."""
+    if hasattr(pages, "aclose"):
+        return cast("_Closable", pages)
+
+    async def wrap() -> AsyncIterator[Page]:
+        async for page in pages:
+            yield page
+
+    return wrap()
