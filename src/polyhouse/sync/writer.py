@@ -306,7 +306,9 @@ class BatchWriter:
         self.rows += sum(d.weight for d in deliveries)
 
     async def _retried(self, step: Callable[[], None]) -> None:
-        loop = asyncio.get_running_loop()
+        async def attempt() -> None:
+            await self.call(step)
+
         attempts = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(self._limits.attempts),
             wait=tenacity.wait_random_exponential(multiplier=0.1, max=self._limits.retry_seconds),
@@ -314,7 +316,7 @@ class BatchWriter:
             sleep=self._clock.sleep,
             reraise=True,
         )
-        await attempts(loop.run_in_executor, self._thread, step)
+        await attempts(attempt)
 
     def _write(self, deliveries: Sequence[Delivery]) -> None:
         """Runs in the writer's thread: rows, then manifest. Returning means that the warehouse has both."""
