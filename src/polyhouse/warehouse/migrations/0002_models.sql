@@ -1,5 +1,6 @@
 -- Model tables: everything here can be dropped and rebuilt from the observation tables of 0001.
--- Binary ids inside; the vw_ views of 0003 are for people. `version`: newest build of a key wins (read with FINAL).
+-- Binary ids inside; the vw_ views of 0003 are for people. `version`: the newest build of a key wins (read with FINAL);
+-- `is_deleted` = 1 is a tombstone: the key existed in an older build and does not any more.
 
 CREATE TABLE IF NOT EXISTS ledger
 (
@@ -21,13 +22,14 @@ CREATE TABLE IF NOT EXISTS ledger
     fee          Int64,                       -- disclosed fee in micro-USDC, inside du
     volume       Int64,                       -- usdc_gross - refund of a fill, else 0
     unit         String,                      -- CONVERT: the neg-risk market id; else ''
-    convert_amount Int64,                     -- CONVERT: amount burned per NO leg
-    convert_cash Int64,                       -- CONVERT: collateral U paid by the conversion
+    amount       Int64,                       -- CONVERT: burned per NO leg; REDEEM: shares burned, -1 = the whole balance
+    convert_cash Int64,                       -- CONVERT: collateral U paid by the conversion (repeated on every leg)
     label        LowCardinality(String),
-    version      UInt64
+    version      UInt64,
+    is_deleted UInt8 DEFAULT 0
 )
-ENGINE = ReplacingMergeTree(version)
-ORDER BY (wallet, token, ts, block, tx_index, pos, sub, cls, tx, row_key);
+ENGINE = ReplacingMergeTree(version, is_deleted)
+ORDER BY (wallet, token, ts, block, tx_index, pos, cls, sub, tx, row_key);
 
 CREATE TABLE IF NOT EXISTS unmapped
 (
@@ -37,9 +39,10 @@ CREATE TABLE IF NOT EXISTS unmapped
     reason    LowCardinality(String),
     rows      UInt64,
     cash      Int64,
-    version   UInt64
+    version   UInt64,
+    is_deleted UInt8 DEFAULT 0
 )
-ENGINE = ReplacingMergeTree(version)
+ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (wallet, token, condition);
 
 CREATE TABLE IF NOT EXISTS token_map
@@ -66,10 +69,40 @@ CREATE TABLE IF NOT EXISTS token_map
     mark_30d        Nullable(Int64),
     mark_90d        Nullable(Int64),
     mark_180d       Nullable(Int64),
-    version         UInt64
+    version         UInt64,
+    is_deleted UInt8 DEFAULT 0
 )
-ENGINE = ReplacingMergeTree(version)
+ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY token;
+
+-- State of every (wallet, token) at the end and at the start of each window, before valuation: input of `positions`.
+CREATE TABLE IF NOT EXISTS pair_states
+(
+    wallet           FixedString(20),
+    token            FixedString(32),
+    ordered          Bool,                    -- false: sums suffice; true: computed by the ordered fold (accounting 3.3)
+    held             Int64,                   -- tracked shares: open quantity, or settled quantity without redemptions
+    cost             Int64,
+    external_shares  Int64,
+    realized         Int64,
+    bought           Int64,
+    bought_cost      Int64,
+    fees             Int64,
+    untracked_shares Int64,
+    untracked_cash   Int64,
+    basis_out        Int64,
+    redeemed         Int64,                   -- tracked shares burned by redemptions
+    redeemed_cash    Int64,
+    settled_value    Int64,
+    first_ts         DateTime('UTC'),
+    last_ts          DateTime('UTC'),
+    realized_ts      DateTime('UTC'),
+    held_at          Array(Int64),            -- at the start of 1d, 7d, 30d, 90d, 180d
+    cost_at          Array(Int64),
+    realized_at      Array(Int64)
+)
+ENGINE = MergeTree
+ORDER BY (wallet, token);
 
 CREATE TABLE IF NOT EXISTS positions
 (
@@ -110,9 +143,10 @@ CREATE TABLE IF NOT EXISTS positions
     unrealized_90d   Nullable(Int64),
     unrealized_180d  Nullable(Int64),
     folded           Bool,                    -- computed by the ordered fold (accounting 3.3), not by sums alone
-    version          UInt64
+    version          UInt64,
+    is_deleted UInt8 DEFAULT 0
 )
-ENGINE = ReplacingMergeTree(version)
+ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (wallet, token);
 
 CREATE TABLE IF NOT EXISTS units
@@ -144,9 +178,10 @@ CREATE TABLE IF NOT EXISTS units
     unrealized_30d  Nullable(Int64),
     unrealized_90d  Nullable(Int64),
     unrealized_180d Nullable(Int64),
-    version       UInt64
+    version       UInt64,
+    is_deleted UInt8 DEFAULT 0
 )
-ENGINE = ReplacingMergeTree(version)
+ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (wallet, unit);
 
 CREATE TABLE IF NOT EXISTS wallet_totals
@@ -174,9 +209,10 @@ CREATE TABLE IF NOT EXISTS wallet_totals
     bought_cost    Int64,
     first_trade_ts DateTime('UTC'),           -- of the whole life, whatever the window
     last_trade_ts  DateTime('UTC'),
-    version        UInt64
+    version        UInt64,
+    is_deleted UInt8 DEFAULT 0
 )
-ENGINE = ReplacingMergeTree(version)
+ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (wallet, category, window);
 
 CREATE TABLE IF NOT EXISTS wallet_coverage
@@ -184,9 +220,10 @@ CREATE TABLE IF NOT EXISTS wallet_coverage
     wallet      FixedString(20),
     coverage    LowCardinality(String),       -- chain | rest | mixed
     provisional Array(String),                -- reasons why a number may still move
-    version     UInt64
+    version     UInt64,
+    is_deleted UInt8 DEFAULT 0
 )
-ENGINE = ReplacingMergeTree(version)
+ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY wallet;
 
 CREATE TABLE IF NOT EXISTS builds

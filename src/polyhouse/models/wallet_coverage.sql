@@ -1,0 +1,58 @@
+-- wallet_coverage: where a wallet's history came from, and why its numbers may still move.
+-- Reasons: conversion (its legs were read from REST), resolution (the payout is not proven), unseen_shares (sold,
+-- redeemed or converted more than ever arrived), shares_differ (Polymarket reports another balance: a transfer, which
+-- REST does not show), unmapped (rows of tokens nobody could name yet).
+WITH
+    reported AS
+    (
+        SELECT wallet, token, sum(shares) AS shares
+        FROM reported_positions FINAL
+        WHERE (wallet, run) IN (SELECT wallet, max(run) FROM reported_positions FINAL GROUP BY wallet) AND /*wallets*/
+        GROUP BY wallet, token
+    ),
+    asked AS
+    (
+        SELECT wallet, max(seen_at) AS seen_at FROM reported_values FINAL WHERE /*wallets*/ GROUP BY wallet
+    ),
+    -- Polymarket hides positions below 0.1 share, so smaller differences say nothing
+    differing AS
+    (
+        SELECT wallet
+        FROM
+        (
+            SELECT p.wallet AS wallet, p.token AS token, p.shares + p.external_shares AS ours, toInt64(0) AS theirs
+            FROM positions AS p FINAL
+            INNER JOIN asked AS a ON a.wallet = p.wallet
+            WHERE p.last_ts <= a.seen_at
+            UNION ALL
+            SELECT wallet, token, toInt64(0), shares FROM reported
+        )
+        WHERE wallet IN (SELECT wallet FROM asked)
+        GROUP BY wallet, token
+        HAVING abs(sum(ours) - sum(theirs)) >= 100000
+    ),
+    facts AS
+    (
+        SELECT DISTINCT wallet, source != 'chain' AS is_rest, if(kind = 'CONVERT' AND is_rest, 'conversion', '') AS reason
+        FROM ledger FINAL
+        WHERE /*wallets*/
+        UNION ALL
+        SELECT wallet, NULL, if(untracked_shares > 0, 'unseen_shares', '')
+        FROM positions FINAL
+        WHERE untracked_shares > 0 AND /*wallets*/
+        UNION ALL
+        SELECT p.wallet, NULL, 'resolution'
+        FROM positions AS p FINAL
+        INNER JOIN (SELECT token FROM token_map FINAL WHERE resolved AND provisional) AS t ON t.token = p.token
+        WHERE p.settled_shares > 0 AND /*wallets*/
+        UNION ALL
+        SELECT wallet, NULL, 'unmapped' FROM unmapped FINAL WHERE /*wallets*/
+        UNION ALL
+        SELECT wallet, NULL, 'shares_differ' FROM differing
+    )
+SELECT
+    wallet,
+    multiIf(min(is_rest) = 1, 'rest', max(is_rest) = 0, 'chain', 'mixed') AS coverage,
+    arraySort(groupUniqArrayIf(reason, reason != '')) AS provisional
+FROM facts
+GROUP BY wallet
