@@ -1,0 +1,321 @@
+"""The simulated Gamma API: events, markets, tags, series (upstream §1, gamma), wire quirks included."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from polyhouse.sim.gamma_rows import event_row, market_row, series_rows, tag_row
+from polyhouse.sim.markets import MarketState
+from polyhouse.sim.model import SimEvent
+from polyhouse.sim.wire import ApiError, Query, Reply, boolean, one
+from polyhouse.sim.world import World
+
+PAGE = 100
+LEGACY_MAX_OFFSET = 10_000
+_ID_FILTERS = ("id", "condition_ids", "clob_token_ids", "question_ids")
+_ORDERS: dict[str, Callable[[World, Any], Any]] = {
+    "id": lambda world, item: _ident(item),
+    "startDate": lambda world, item: _meta(item).start_ts,
+    "endDate": lambda world, item: _meta(item).end_ts,
+    "createdAt": lambda world, item: _meta(item).created_ts,
+    "slug": lambda world, item: _meta(item).slug,
+    "volume": lambda world, item: _volume(world, item),
+    "volumeNum": lambda world, item: _volume(world, item),
+    "liquidityNum": lambda world, item: _volume(world, item) // 50,
+}
+_cache: OrderedDict[tuple[Any, ...], list[tuple[Any, int, Any]]] = OrderedDict()
+
+
+def _meta(item: SimEvent | MarketState) -> Any:
+    return item.meta if isinstance(item, MarketState) else item
+
+
+def _ident(item: SimEvent | MarketState) -> int:
+    return item.meta.market_id if isinstance(item, MarketState) else item.event_id
+
+
+def _volume(world: World, item: SimEvent | MarketState) -> int:
+    if isinstance(item, MarketState):
+        return item.volume
+    return sum(market.volume for market in world.catalog.event_markets(item, world.now))
+
+
+def invalid(message: str, status: int = 422) -> ApiError:
+    """A validation error in Gamma's shape."""
+    return ApiError(status, message, code="validation error")
+
+
+def _limit(query: Query, default: int = 20) -> int:
+    """``limit`` is clamped to 1..100, never refused; unreadable text is a 422."""
+    text = one(query, "limit")
+    if text is None:
+        return default
+    if not re.fullmatch(r"-?[0-9]{1,9}", text):
+        raise invalid("limit must be an integer")
+    return min(max(int(text), 1), PAGE)
+
+
+def _flag(query: Query, name: str, default: bool | None = None) -> bool | None:
+    try:
+        return boolean(query, name, default)
+    except ApiError as error:
+        raise invalid(str(error)) from error
+
+
+def _values(query: Query, name: str) -> set[str]:
+    return {value.lower() for value in query.get(name, ()) if value}
+
+
+def _numbers(query: Query, name: str) -> set[int]:
+    values = _values(query, name)
+    if any(not re.fullmatch(r"[0-9]{1,18}", value) for value in values):
+        raise invalid(f"{name} must be integers")
+    return {int(value) for value in values}
+
+
+def _moment(query: Query, name: str) -> int | None:
+    text = one(query, name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00").replace(" ", "+"))
+    except ValueError as error:
+        raise invalid(f"{name} must be an ISO 8601 time") from error
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _in_range(query: Query, item: SimEvent | MarketState) -> bool:
+    meta = _meta(item)
+    for name, value in (("start_date", meta.start_ts), ("end_date", meta.end_ts)):
+        low, high = _moment(query, f"{name}_min"), _moment(query, f"{name}_max")
+        if (low is not None and value < low) or (high is not None and value > high):
+            return False
+    return True
+
+
+def _closed_filter(query: Query) -> bool | None:
+    """``closed``; a look-up by ids that does not say it gets open ones only (upstream §1)."""
+    by_ids = any(query.get(name) for name in _ID_FILTERS)
+    return _flag(query, "closed", default=False if by_ids else None)
+
+
+def _tags_match(query: Query, event: SimEvent) -> bool:
+    wanted, excluded = _numbers(query, "tag_id"), _numbers(query, "exclude_tag_id")
+    present = {tag for tag, _, _ in event.tags}
+    slug = one(query, "tag_slug")
+    if excluded & present or (slug is not None and slug not in {tag[2] for tag in event.tags}):
+        return False
+    if not wanted:
+        return True
+    return wanted <= present if one(query, "tag_match") == "all" else bool(wanted & present)
+
+
+def _event_filter(world: World, query: Query) -> list[SimEvent]:
+    closed, ids, slugs = _closed_filter(query), _numbers(query, "id"), _values(query, "slug")
+    series = _numbers(query, "series_id")
+    return [
+        event
+        for event in world.visible_events()
+        if (not ids or event.event_id in ids)
+        and (not slugs or event.slug in slugs)
+        and (not series or (event.series is not None and event.series[0] in series))
+        and (closed is None or world.catalog.closed(event, world.now) is closed)
+        and _tags_match(query, event)
+        and _in_range(query, event)
+    ]
+
+
+def _market_filter(world: World, query: Query) -> list[MarketState]:
+    closed, ids, slugs = _closed_filter(query), _numbers(query, "id"), _values(query, "slug")
+    wanted, asked = _values(query, "condition_ids"), _values(query, "question_ids")
+    tokens = _values(query, "clob_token_ids")
+    return [
+        market
+        for market in world.visible_markets()
+        if (not ids or market.meta.market_id in ids)
+        and (not slugs or market.meta.slug in slugs)
+        and (not wanted or market.meta.condition_id in wanted)
+        and (not asked or market.meta.question_id in asked)
+        and (not tokens or bool(tokens & set(market.meta.token_ids)))
+        and (closed is None or (market.resolution is not None) is closed)
+        and _tags_match(query, market.event)
+        and _in_range(query, market)
+    ]
+
+
+def _ordered(world: World, kind: str, query: Query, choose: Callable[[World, Query], Sequence[Any]]) -> list[Any]:
+    """(sort value, id, item) of a selection; kept until time moves, since a walk asks for it page after page."""
+    order = (one(query, "order") or "id").split(",")[0].strip()
+    if order not in _ORDERS:
+        raise invalid(f"order by {order} is not supported")
+    descending = _flag(query, "ascending", default=True) is False
+    paging = ("after_cursor", "limit", "offset", "cursor", "include_markets", "include_tag")
+    named = tuple(sorted((name, tuple(values)) for name, values in query.items() if name not in paging))
+    key = (id(world), world.views.generation, world.now, kind, named)
+    if key not in _cache:
+        items = [(_ORDERS[order](world, item), _ident(item), item) for item in choose(world, query)]
+        _cache[key] = sorted(items, key=lambda entry: entry[:2], reverse=descending)
+        while len(_cache) > 16:
+            _cache.popitem(last=False)
+    return _cache[key]
+
+
+def _after(entries: list[Any], cursor: str | None, *, descending: bool) -> int:
+    if cursor is None:
+        return 0
+    try:
+        value, ident = msgspec.json.decode(base64.b64decode(cursor, validate=True))
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise invalid("invalid after_cursor") from error
+    low, high = 0, len(entries)
+    while low < high:
+        middle = (low + high) // 2
+        place = entries[middle][:2]
+        passed = place >= (value, ident) if descending else place <= (value, ident)
+        low, high = (middle + 1, high) if passed else (low, middle)
+    return low
+
+
+def _keyset(
+    world: World, kind: str, query: Query, choose: Callable[[World, Query], Sequence[Any]], row: Callable[[Any], Any]
+) -> Reply:
+    if one(query, "offset") is not None:
+        raise invalid("offset is not supported on keyset routes")
+    entries = _ordered(world, kind, query, choose)
+    descending = _flag(query, "ascending", default=True) is False
+    start, limit = _after(entries, one(query, "after_cursor"), descending=descending), _limit(query)
+    page = entries[start : start + limit]
+    doc: dict[str, Any] = {kind: [row(item) for _, _, item in page]}
+    if start + limit < len(entries):
+        doc["next_cursor"] = base64.b64encode(msgspec.json.encode(page[-1][:2])).decode()
+    elif kind == "markets":
+        doc["next_cursor"] = None  # events leave the key out at the end: both occur
+    return Reply(doc, rows=kind)
+
+
+def _legacy(
+    world: World, kind: str, query: Query, choose: Callable[[World, Query], Sequence[Any]], row: Callable[[Any], Any]
+) -> Reply:
+    text = one(query, "offset") or "0"
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > LEGACY_MAX_OFFSET:
+        raise invalid(f"offset exceeds the maximum of {LEGACY_MAX_OFFSET}")
+    entries = _ordered(world, kind, query, choose)
+    return Reply([row(item) for _, _, item in entries[int(text) : int(text) + _limit(query)]])
+
+
+def events_keyset(world: World, query: Query) -> Reply:
+    """``/events/keyset``: events with their markets and tags."""
+    nested = _flag(query, "include_markets", default=True) is True
+    return _keyset(world, "events", query, _event_filter, lambda event: event_row(world, event, nested=nested))
+
+
+def markets_keyset(world: World, query: Query) -> Reply:
+    """``/markets/keyset``; tags only with ``include_tag=true``."""
+    tags = _flag(query, "include_tag", default=False) is True
+    return _keyset(world, "markets", query, _market_filter, lambda m: market_row(world, m, event=True, tags=tags))
+
+
+def events_legacy(world: World, query: Query) -> Reply:
+    """``/events`` by offset; beyond 10,000 a 422."""
+    return _legacy(world, "events", query, _event_filter, lambda event: event_row(world, event, nested=True))
+
+
+def markets_legacy(world: World, query: Query) -> Reply:
+    """``/markets`` by offset; beyond 10,000 a 422."""
+    tags = _flag(query, "include_tag", default=False) is True
+    return _legacy(world, "markets", query, _market_filter, lambda m: market_row(world, m, event=True, tags=tags))
+
+
+def _found(item: Any | None, what: str) -> Any:
+    if item is None:
+        raise ApiError(404, f"{what} not found", code="not found error")
+    return item
+
+
+def _by_id(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise invalid("id is invalid")
+    return int(text)
+
+
+def event_by_id(world: World, query: Query, ident: str) -> Reply:  # noqa: ARG001
+    """``/events/{id}``; a slug here is a 422."""
+    return Reply(event_row(world, _event(world, ident), nested=True))
+
+
+def event_by_slug(world: World, query: Query, slug: str) -> Reply:  # noqa: ARG001
+    """``/events/slug/{slug}``."""
+    found = next((event for event in world.visible_events() if event.slug == slug), None)
+    return Reply(event_row(world, _found(found, "event"), nested=True))
+
+
+def event_tags(world: World, query: Query, ident: str) -> Reply:  # noqa: ARG001
+    """``/events/{id}/tags``."""
+    return Reply([tag_row(tag) for tag in _event(world, ident).tags])
+
+
+def market_by_id(world: World, query: Query, ident: str) -> Reply:
+    """``/markets/{id}``."""
+    tags = _flag(query, "include_tag", default=False) is True
+    return Reply(market_row(world, _market(world, ident), event=True, tags=tags))
+
+
+def market_by_slug(world: World, query: Query, slug: str) -> Reply:
+    """``/markets/slug/{slug}``."""
+    tags = _flag(query, "include_tag", default=False) is True
+    found = next((market for market in world.visible_markets() if market.meta.slug == slug), None)
+    return Reply(market_row(world, _found(found, "market"), event=True, tags=tags))
+
+
+def market_tags(world: World, query: Query, ident: str) -> Reply:  # noqa: ARG001
+    """``/markets/{id}/tags``."""
+    return Reply([tag_row(tag) for tag in _market(world, ident).event.tags])
+
+
+def _event(world: World, ident: str) -> SimEvent:
+    event = world.catalog.events.get(_by_id(ident))
+    found: SimEvent = _found(event if event is not None and event.created_ts <= world.now else None, "event")
+    return found
+
+
+def _market(world: World, ident: str) -> MarketState:
+    index = world.catalog.by_market_id.get(_by_id(ident))
+    market = None if index is None else world.catalog.markets[index]
+    found: MarketState = _found(market if market is not None and market.meta.created_ts <= world.now else None, "market")
+    return found
+
+
+def _all_tags(world: World) -> list[tuple[int, str, str]]:
+    return sorted({tag for event in world.visible_events() for tag in event.tags})
+
+
+def tags(world: World, query: Query) -> Reply:
+    """``/tags`` by offset."""
+    offset = int(one(query, "offset") or 0)
+    return Reply([tag_row(tag) for tag in _all_tags(world)[offset : offset + _limit(query)]])
+
+
+def tag_by_id(world: World, query: Query, ident: str) -> Reply:  # noqa: ARG001
+    """``/tags/{id}``."""
+    number = _by_id(ident)
+    return Reply(tag_row(_found(next((tag for tag in _all_tags(world) if tag[0] == number), None), "tag")))
+
+
+def tag_by_slug(world: World, query: Query, slug: str) -> Reply:  # noqa: ARG001
+    """``/tags/slug/{slug}``."""
+    return Reply(tag_row(_found(next((tag for tag in _all_tags(world) if tag[2] == slug), None), "tag")))
+
+
+def series(world: World, query: Query) -> Reply:
+    """``/series`` by offset, at most 50 rows."""
+    offset, limit = int(one(query, "offset") or 0), min(_limit(query), 50)
+    rows = sorted({event.series for event in world.visible_events() if event.series is not None})
+    return Reply(series_rows(rows[offset : offset + limit]))
