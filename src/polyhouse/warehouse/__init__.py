@@ -1,1 +1,45 @@
-"""warehouse"""
+"""The warehouse: one ClickHouse-dialect adapter for chDB and servers, its schema and its lock."""
+
+from __future__ import annotations
+
+from polyhouse.errors import ConfigError
+from polyhouse.warehouse.engine import Engine
+from polyhouse.warehouse.location import Embedded, parse_location
+from polyhouse.warehouse.lock import HolderInfo, StoreLock, holder
+from polyhouse.warehouse.store import ClickHouseWarehouse
+
+__all__ = ["ClickHouseWarehouse", "HolderInfo", "holder", "open_warehouse"]
+
+
+def open_warehouse(url: str, *, readonly_ok: bool = False) -> ClickHouseWarehouse:
+    """Open the warehouse and bring its schema up to date.
+
+    Args:
+        url: ``chdb:///absolute/folder`` (made if it is not there) or ``clickhouse://user:password@host:8123/database``.
+        readonly_ok: the caller only reads, so an embedded store that does not exist is an error and is not made.
+
+    Returns:
+        The warehouse (``ports.Warehouse`` and more). Close it, or use it as a context manager.
+
+    Raises:
+        ConfigError: malformed or unsupported URL, or a store of a newer version.
+        StoreInUseError: another process has the embedded store open; the message names it.
+        WarehouseUnavailableError: the engine does not answer.
+    """
+    location = parse_location(url)
+    lock = None
+    if isinstance(location, Embedded):
+        if readonly_ok and not location.path.exists():
+            raise ConfigError(f"There is no warehouse at {location.path} yet.", hint="`polyhouse run` fills it.")
+        lock = StoreLock.acquire(location)
+    warehouse = None
+    try:
+        warehouse = ClickHouseWarehouse(Engine(location), lock)
+        warehouse.migrate()
+    except BaseException:
+        if warehouse is not None:
+            warehouse.close()
+        elif lock is not None:
+            lock.release()
+        raise
+    return warehouse

@@ -1,0 +1,182 @@
+"""Connections to one engine: the embedded one (chDB) or a server, through the same client class.
+
+A connection runs one statement at a time, so connections are pooled and borrowed. The embedded engine lives in our own
+process: its caches, merge buffers and allocator count against our memory, hence the settings below.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from polyhouse.errors import PolyhouseError, WarehouseUnavailableError
+from polyhouse.warehouse.faults import translate
+from polyhouse.warehouse.location import Embedded, Server
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+MAX_CONNECTIONS = 8
+_BORROW_SECONDS = 600.0
+
+EMBEDDED_OPTIONS: Mapping[str, str] = {
+    "logger.level": "fatal",
+    "mark_cache_size": str(32 << 20),
+    "index_mark_cache_size": str(8 << 20),
+    "primary_index_cache_size": str(32 << 20),
+    "background_pool_size": "1",
+    "background_merges_mutations_concurrency_ratio": "1",
+    "background_schedule_pool_size": "1",
+    "max_thread_pool_size": "200",
+}
+"""Server options of the embedded engine: one merge at a time, small caches."""
+
+SESSION_SETTINGS: Mapping[str, str] = {
+    # Background inserts would acknowledge rows that are not on disk yet.
+    "async_insert": "0",
+    # One insert is one block is one part: that is the unit the engine writes atomically.
+    "max_insert_threads": "1",
+    "max_insert_block_size": "1048576",
+    "min_insert_block_size_rows": "1048576",
+    "min_insert_block_size_bytes": "0",
+    "input_format_parallel_parsing": "0",
+    # Byte ids stay bytes in Arrow; text is decoded by the reader who knows which is which.
+    "output_format_arrow_string_as_string": "0",
+}
+"""Settings of every connection of ours."""
+
+# The engine's allocator keeps freed pages for seconds and one arena per core; with these it returns them at once.
+_ALLOCATOR = "percpu_arena:disabled,narenas:2,dirty_decay_ms:0,muzzy_decay_ms:0"
+_import_lock = threading.Lock()
+
+
+class Engine:
+    """A pool of connections to one store.
+
+    Args:
+        location: where the store is.
+    """
+
+    def __init__(self, location: Embedded | Server) -> None:
+        self.location = location
+        self._idle: queue.LifoQueue[Client] = queue.LifoQueue()
+        self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        self._closed = False
+        if isinstance(location, Embedded):
+            _import_chdb()
+
+    def connect(self, settings: Mapping[str, str] = SESSION_SETTINGS) -> Client:
+        """Open a connection of its own, with session settings; the caller closes it.
+
+        Raises:
+            WarehouseUnavailableError: the engine cannot be opened or reached.
+            AuthError: user or password refused.
+        """
+        import clickhouse_connect
+
+        target = self.location
+        try:
+            if isinstance(target, Embedded):
+                return clickhouse_connect.get_client(
+                    interface="chdb",
+                    path=str(target.path),
+                    chdb_options=dict(EMBEDDED_OPTIONS),
+                    settings=dict(settings),
+                    tz_mode="aware",
+                )
+            return clickhouse_connect.get_client(
+                host=target.host,
+                port=target.port,
+                username=target.username,
+                password=target.password,
+                database=target.database,
+                secure=target.secure,
+                settings=dict(settings),
+                tz_mode="aware",
+                autogenerate_session_id=False,
+            )
+        except Exception as error:
+            raise translate(error) from error
+
+    @contextmanager
+    def borrow(self) -> Iterator[Client]:
+        """A connection for one statement or one stream; engine errors leave as errors of the product.
+
+        Raises:
+            WarehouseUnavailableError: all connections are busy for ten minutes, or the store is closed.
+        """
+        if not self._slots.acquire(timeout=_BORROW_SECONDS):
+            raise WarehouseUnavailableError(f"All {MAX_CONNECTIONS} connections to the warehouse are busy.")
+        try:
+            client = self._take()
+            try:
+                yield client
+            except GeneratorExit:
+                raise
+            except PolyhouseError:
+                raise
+            except Exception as error:
+                if _is_clickhouse_error(error):
+                    raise translate(error) from error
+                raise
+            finally:
+                self._give_back(client)
+        finally:
+            self._slots.release()
+
+    def close(self) -> None:
+        """Close every idle connection; a borrowed one is closed when it comes back."""
+        self._closed = True
+        while True:
+            try:
+                self._idle.get_nowait().close()
+            except queue.Empty:
+                return
+
+    def _take(self) -> Client:
+        if self._closed:
+            raise WarehouseUnavailableError("The warehouse is closed.")
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            return self.connect()
+
+    def _give_back(self, client: Client) -> None:
+        if self._closed:
+            client.close()
+        else:
+            self._idle.put(client)
+
+
+def embedded_connection_string(location: Embedded) -> str:
+    """What the engine's own module calls this store; the same for every handle, as it demands."""
+    from clickhouse_connect.driver._chdbclient import build_connection_string
+
+    text: str = build_connection_string(str(location.path), dict(EMBEDDED_OPTIONS))
+    return text
+
+
+def _is_clickhouse_error(error: Exception) -> bool:
+    from clickhouse_connect.driver.exceptions import ClickHouseError
+
+    return isinstance(error, (ClickHouseError, ConnectionError))
+
+
+def _import_chdb() -> Any:
+    """Import the engine with an allocator that gives memory back, unless the user configured it himself."""
+    with _import_lock:
+        name = "JE_MALLOC_CONF"
+        ours = name not in os.environ
+        if ours:
+            os.environ[name] = _ALLOCATOR
+        try:
+            import chdb
+        finally:
+            if ours:
+                # Only this library reads it, and only while it is loaded: child processes shall not inherit it.
+                os.environ.pop(name, None)
+    return chdb

@@ -1,0 +1,136 @@
+"""A user's SQL: what may run, and inside which limits.
+
+Two independent fences. The engine runs the statement in a session with ``readonly = 1``: no writes, no settings, no
+table functions that leave the store. That alone is not enough: the engine lets read-only sessions call the *scalar*
+function ``file('/etc/passwd')``, write ``SELECT … INTO OUTFILE``, run several statements at once, and describe
+``file(…)``. So the text is read first and everything of that kind is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from polyhouse.errors import BadInputError
+from polyhouse.ports import QueryResult
+from polyhouse.warehouse.engine import Engine
+from polyhouse.warehouse.faults import translate_user_sql
+from polyhouse.warehouse.lexer import Token, tokens
+from polyhouse.warehouse.results import decode_columns
+
+_FIRST_WORDS = frozenset({"select", "with", "show", "describe", "desc", "explain", "from"})
+_MEMORY_BYTES = 1 << 30
+
+# Table functions that only compute, or read tables of this store through the same fences.
+_HARMLESS_TABLE_FUNCTIONS = frozenset(
+    {"numbers", "numbers_mt", "zeros", "zeros_mt", "generateseries", "generate_series", "values", "null", "view",
+     "format", "primes"}
+)  # fmt: skip
+
+# Scalar functions that read files, ask services, write logs or show secrets.
+_FORBIDDEN_SCALARS = frozenset(
+    {"file", "catboostevaluate", "showcertificate", "logtrace", "getclienthttpheader", "currentrequesturl",
+     "reversednsquery", "filesystemavailable", "filesystemcapacity", "filesystemunreserved", "fuzzquery",
+     "sleep", "sleepeachrow"}
+)  # fmt: skip
+
+# Known at the time of writing; the engine's own list is added, so that a newer engine opens no door.
+_FORBIDDEN_TABLE_FUNCTIONS = frozenset(
+    {"file", "url", "s3", "gcs", "sqlite", "mysql", "postgresql", "mongodb", "redis", "remote", "remotesecure",
+     "cluster", "clusterallreplicas", "executable", "python", "eval", "hdfs", "odbc", "jdbc", "input", "dictionary",
+     "filesystem", "bigquery", "loop", "merge", "viewexplain", "viewifpermitted"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ReadonlyResult(QueryResult):
+    """Rows of a user's query; ``truncated`` says that there are more."""
+
+    truncated: bool = False
+
+
+def run_readonly(
+    engine: Engine, sql: str, *, max_rows: int, timeout_seconds: float, truncate: bool
+) -> ReadonlyResult:
+    """See ``ClickHouseWarehouse.query_readonly``."""
+    if max_rows < 1 or not 0 < timeout_seconds < math.inf:
+        raise BadInputError(f"Limits must be positive: {max_rows} rows, {timeout_seconds} s.")
+    check_user_sql(sql, _engine_table_functions(engine))
+    settings = {
+        "max_execution_time": f"{timeout_seconds:.3f}",
+        "timeout_overflow_mode": "throw",
+        "max_memory_usage": str(_MEMORY_BYTES),
+        # One more than allowed tells "exactly the limit" from "more".
+        "max_result_rows": str(max_rows + 1 if truncate else max_rows),
+        "result_overflow_mode": "break" if truncate else "throw",
+        "max_threads": "2",
+        "allow_ddl": "0",
+        # Last: after it no setting can change.
+        "readonly": "1",
+    }
+    client = engine.connect(settings)
+    try:
+        result = client.query(sql, query_formats={"String": "bytes"}, query_tz="UTC", column_oriented=True)
+    except Exception as error:
+        raise translate_user_sql(error, max_rows=max_rows, timeout_seconds=timeout_seconds) from error
+    finally:
+        client.close()
+    decoded = decode_columns(result)
+    if not truncate and len(decoded.rows) > max_rows:
+        raise BadInputError(f"The query returns more than {max_rows:,} rows.", hint="Add a LIMIT, or raise the limit.")
+    return ReadonlyResult(decoded.columns, decoded.rows[:max_rows], truncated=len(decoded.rows) > max_rows)
+
+
+def check_user_sql(sql: str, table_functions: frozenset[str] = _FORBIDDEN_TABLE_FUNCTIONS) -> None:
+    """Refuse everything but one reading statement without functions that leave the store.
+
+    Args:
+        sql: the user's text.
+        table_functions: lower-case names of the engine's table functions.
+
+    Raises:
+        BadInputError: with the reason.
+    """
+    lexemes = list(tokens(sql))
+    while lexemes and lexemes[-1].text == ";" and lexemes[-1].kind == "symbol":
+        lexemes.pop()
+    if not lexemes:
+        raise BadInputError("The query is empty.")
+    if any(token.kind == "symbol" and token.text == ";" for token in lexemes):
+        raise BadInputError("Only one statement at a time is allowed.")
+    first = next((token for token in lexemes if token.text != "("), lexemes[0])
+    if first.kind != "word" or first.text.lower() not in _FIRST_WORDS:
+        raise BadInputError(f"Only SELECT, WITH, SHOW, DESCRIBE and EXPLAIN are allowed, not {first.text[:40]}.")
+    _refuse_words(lexemes)
+    forbidden = (table_functions | _FORBIDDEN_TABLE_FUNCTIONS) - _HARMLESS_TABLE_FUNCTIONS
+    _refuse_functions(lexemes, forbidden | _FORBIDDEN_SCALARS)
+
+
+def _refuse_words(lexemes: Sequence[Token]) -> None:
+    for index, token in enumerate(lexemes):
+        if token.kind != "word" or (index > 0 and lexemes[index - 1].text == "."):
+            continue
+        word = token.text.lower()
+        following = lexemes[index + 1 : index + 3]
+        if word in {"outfile", "infile"}:
+            raise BadInputError("Reading and writing files is not allowed in a query.")
+        if word == "settings" and len(following) == 2 and following[1].text == "=":
+            raise BadInputError("SETTINGS is not allowed in a query.")
+        if word == "format" and len(following) == 1 and following[0].kind == "word":
+            raise BadInputError("FORMAT is not allowed in a query; the output format is an option of the command.")
+
+
+def _refuse_functions(lexemes: Sequence[Token], forbidden: frozenset[str]) -> None:
+    for token, follower in zip(lexemes, lexemes[1:], strict=False):
+        if follower.text != "(" or follower.kind != "symbol" or token.kind not in {"word", "name"}:
+            continue
+        name = token.text.lower()
+        if name in forbidden or (name.startswith("ai") and token.text[2:3].isupper()):
+            raise BadInputError(f"The function {token.text} is not allowed in a query: it leaves the store.")
+
+
+def _engine_table_functions(engine: Engine) -> frozenset[str]:
+    with engine.borrow() as client:
+        rows = client.query("SELECT lower(name) FROM system.table_functions").result_rows
+    return frozenset(str(row[0]) for row in rows)

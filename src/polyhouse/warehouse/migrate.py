@@ -1,0 +1,113 @@
+"""Schema migrations: numbered .sql files, applied once and in order, recorded with a checksum.
+
+Every statement can be run again (IF NOT EXISTS, OR REPLACE) and the record comes last, so a kill in the middle is
+repaired by the next start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from polyhouse.errors import ConfigError
+from polyhouse.warehouse.lexer import split_statements
+
+if TYPE_CHECKING:
+    from polyhouse.ports import Warehouse
+
+_NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
+_RECORD_TABLE = """
+CREATE TABLE IF NOT EXISTS schema_migrations
+(
+    number     UInt16,
+    name       String,
+    checksum   String,
+    applied_at DateTime('UTC')
+)
+ENGINE = ReplacingMergeTree
+ORDER BY number
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One migration file of this version."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """sha256 of the text."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedMigration:
+    """A migration that this call applied, and its statements' number and time in seconds."""
+
+    number: int
+    name: str
+    statements: int
+    seconds: float
+
+
+def load_migrations() -> list[Migration]:
+    """The migrations of this version, in order."""
+    folder = resources.files("polyhouse.warehouse") / "migrations"
+    found = []
+    for entry in folder.iterdir():
+        match = _NAME.match(entry.name)
+        if match:
+            found.append(Migration(int(match.group(1)), entry.name, entry.read_text("utf-8")))
+    return sorted(found, key=lambda migration: migration.number)
+
+
+def apply_migrations(warehouse: Warehouse) -> list[AppliedMigration]:
+    """Apply what is missing.
+
+    Raises:
+        ConfigError: the store was made by a newer version, or one of its migrations has another text than ours.
+    """
+    warehouse.command(_RECORD_TABLE)
+    rows = warehouse.query("SELECT number, name, checksum FROM schema_migrations FINAL ORDER BY number").rows
+    recorded = {int(number): (name, checksum) for number, name, checksum in rows}
+    migrations = load_migrations()
+    _refuse_foreign(migrations, recorded)
+    return [_apply(warehouse, migration) for migration in migrations if migration.number not in recorded]
+
+
+def _refuse_foreign(migrations: list[Migration], recorded: dict[int, tuple[str, str]]) -> None:
+    known = {migration.number: migration for migration in migrations}
+    newer = sorted(set(recorded) - set(known))
+    if newer:
+        raise ConfigError(
+            f"The warehouse was made by a newer version of Polyhouse: it has migration {recorded[newer[-1]][0]}, "
+            f"this version knows {max(known):04d} at most.",
+            hint="Upgrade Polyhouse, or point POLYHOUSE_WAREHOUSE at another store.",
+        )
+    for number, (name, checksum) in recorded.items():
+        if known[number].checksum != checksum:
+            raise ConfigError(
+                f"The warehouse was made by another build of Polyhouse: its migration {name} differs from ours.",
+                hint="Use the build that made it, or point POLYHOUSE_WAREHOUSE at another store.",
+            )
+
+
+def _apply(warehouse: Warehouse, migration: Migration) -> AppliedMigration:
+    started = time.monotonic()
+    statements = split_statements(migration.sql)
+    for statement in statements:
+        warehouse.command(statement)
+    warehouse.command(
+        "INSERT INTO schema_migrations (number, name, checksum, applied_at) "
+        f"SELECT {migration.number}, {{name:String}}, {{checksum:String}}, now()",
+        {"name": migration.name, "checksum": migration.checksum},
+    )
+    return AppliedMigration(migration.number, migration.name, len(statements), time.monotonic() - started)

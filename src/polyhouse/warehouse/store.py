@@ -1,0 +1,202 @@
+"""The warehouse: writes batches, runs statements, streams results. One class for chDB and for a server."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from polyhouse.errors import BadInputError
+from polyhouse.ports import QueryResult
+from polyhouse.tables import BY_NAME, Columns
+from polyhouse.warehouse.batches import content_digest, to_arrow
+from polyhouse.warehouse.engine import Engine
+from polyhouse.warehouse.guard import ReadonlyResult, run_readonly
+from polyhouse.warehouse.location import Embedded
+from polyhouse.warehouse.migrate import AppliedMigration, apply_migrations
+from polyhouse.warehouse.results import decode_columns
+from polyhouse.warehouse.streaming import stream_batches
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from polyhouse.warehouse.lock import StoreLock
+
+MAX_BLOCK_ROWS = 1_000_000
+"""Rows of one insert. Above 1,048,449 the engine would cut the insert into blocks that can be half written."""
+
+
+class ClickHouseWarehouse:
+    """``ports.Warehouse`` on the ClickHouse dialect. Safe for use by several threads.
+
+    Made by ``open_warehouse``.
+    """
+
+    def __init__(self, engine: Engine, lock: StoreLock | None) -> None:
+        self._engine = engine
+        self._lock = lock
+        self._version = 0
+        self._version_lock = threading.Lock()
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether this process owns the store."""
+        return isinstance(self._engine.location, Embedded)
+
+    def write(self, table: str, columns: Columns, *, run: int, token: str) -> int:
+        """Insert one batch and return its rows, only after the engine has them on disk.
+
+        Batches above 1,000,000 rows are written as several inserts, each atomic, each with its own token.
+        The deduplication token is sha256(table, token, run, digest of the content): an immediate retry of the same
+        batch is recognised, a batch with the same name and other content is not dropped, and a later run that brings
+        an old state of a row back is written. Rows are unique by their natural key, not by the token.
+
+        Args:
+            table: a table of ``polyhouse.tables``.
+            columns: column → values, see there. ``version`` is filled, ``run`` too.
+            run: id of the run that writes.
+            token: name of the batch, the same when it is tried again.
+
+        Raises:
+            BadInputError: unknown table or column, unequal lengths, or a value that its column cannot hold.
+            WarehouseUnavailableError: the engine did not acknowledge; the batch may be written again.
+        """
+        declared = BY_NAME.get(table)
+        if declared is None:
+            raise BadInputError(f"There is no observation table {table!r}.", hint=f"Known: {', '.join(BY_NAME)}.")
+        batch = to_arrow(declared, columns, run=run)
+        for start in range(0, batch.num_rows, MAX_BLOCK_ROWS):
+            block = batch.slice(start, MAX_BLOCK_ROWS)
+            name = hashlib.sha256(f"{table}\0{token}\0{run}\0{start}\0".encode() + content_digest(block)).hexdigest()
+            self._insert(table, self._with_version(block), {"insert_deduplication_token": name})
+        return batch.num_rows
+
+    def insert_arrow(self, table: str, batch: pa.Table) -> None:
+        """Insert a pyarrow Table (or RecordBatch) with all columns into a model table, in atomic blocks.
+
+        Raises:
+            WarehouseUnavailableError: the engine did not acknowledge.
+            PolyhouseError: the columns do not fit the table.
+        """
+        import pyarrow as pa
+
+        rows = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+        for start in range(0, rows.num_rows, MAX_BLOCK_ROWS):
+            self._insert(table, rows.slice(start, MAX_BLOCK_ROWS), {})
+
+    def query(self, sql: str, params: Mapping[str, Any] | None = None) -> QueryResult:
+        """Run one trusted SELECT of ours; ``{name:Type}`` parameters are bound by the engine (ids as ``bytes``).
+
+        Times come back as ``int`` Unix seconds, FixedString and the binary id columns (``results.BINARY_COLUMNS``) as
+        ``bytes``, other text as ``str``, enums as their words, decimals as ``Decimal``. Select ids under one of those
+        column names: a String column of any other name is text.
+
+        Raises:
+            WarehouseUnavailableError: the engine does not answer.
+            PolyhouseError: the statement is wrong.
+        """
+        with self._engine.borrow() as client:
+            result = client.query(
+                sql,
+                parameters=dict(params) if params else None,
+                query_formats={"String": "bytes", "DateTime": "int"},
+                column_oriented=True,
+            )
+        return decode_columns(result)
+
+    def query_readonly(
+        self, sql: str, *, max_rows: int, timeout_seconds: float, truncate: bool = False
+    ) -> ReadonlyResult:
+        """Run a user's SELECT: engine-level read-only, no file/url functions, time, memory and row limits.
+
+        Args:
+            sql: one SELECT, WITH, SHOW, DESCRIBE or EXPLAIN.
+            max_rows: more rows are an error, unless ``truncate``: then the first ones come with ``truncated`` set.
+            timeout_seconds: the engine stops the query after this time.
+            truncate: see ``max_rows``.
+
+        Returns:
+            The rows; times as ``datetime`` in UTC, ids as in ``query``.
+
+        Raises:
+            BadInputError: refused or wrong SQL, or a limit was reached.
+        """
+        return run_readonly(self._engine, sql, max_rows=max_rows, timeout_seconds=timeout_seconds, truncate=truncate)
+
+    def command(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
+        """Run one statement of ours that returns no rows.
+
+        Raises:
+            WarehouseUnavailableError: the engine does not answer.
+            PolyhouseError: the statement is wrong.
+        """
+        with self._engine.borrow() as client:
+            client.command(sql, parameters=dict(params) if params else None)
+
+    def query_columns(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[pa.RecordBatch]:
+        """Stream a large SELECT as pyarrow RecordBatches in bounded memory, about 65,000 rows each.
+
+        Arrow types are the engine's: FixedString → fixed_size_binary, String → binary, DateTime → uint32 Unix seconds,
+        Enum8 → int8 (cast to String in the query for words), Decimal(38, s) → decimal128.
+
+        Raises:
+            WarehouseUnavailableError: the engine does not answer, or stops in the middle.
+        """
+        return stream_batches(self._engine, sql, params)
+
+    def migrate(self) -> list[AppliedMigration]:
+        """Bring the schema up to date and say what was applied; nothing when it is.
+
+        Raises:
+            ConfigError: the store was made by a newer or a modified version.
+        """
+        applied = apply_migrations(self)
+        # A wall clock that was set back must not make older rows win; the manifest has the newest version of each page.
+        floor = self.query("SELECT max(version) FROM sync_pages").rows[0][0]
+        with self._version_lock:
+            self._version = max(self._version, int(floor))
+        return applied
+
+    def next_version(self) -> int:
+        """Microseconds of the wall clock, strictly increasing within the process and above every earlier page."""
+        with self._version_lock:
+            self._version = max(self._version + 1, time.time_ns() // 1000)
+            return self._version
+
+    def set_server_url(self, url: str, token_file: str = "") -> None:
+        """Tell other processes which HTTP API answers for this store (embedded stores only).
+
+        Args:
+            url: its address; ``""`` when it stops.
+            token_file: file with its key, readable by its owner only.
+
+        Raises:
+            ConfigError: the key file can be read by other users.
+        """
+        if self._lock is not None:
+            self._lock.set_server_url(url, token_file)
+
+    def close(self) -> None:
+        """Release the store: connections first, then the lock."""
+        self._engine.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> ClickHouseWarehouse:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _with_version(self, block: pa.Table) -> pa.Table:
+        import pyarrow as pa
+
+        version = pa.repeat(pa.scalar(self.next_version(), pa.uint64()), block.num_rows)
+        return block.append_column(pa.field("version", pa.uint64(), nullable=False), version)
+
+    def _insert(self, table: str, block: pa.Table, settings: dict[str, Any]) -> None:
+        with self._engine.borrow() as client:
+            client.insert_arrow(table, block.combine_chunks(), settings=settings)

@@ -1,0 +1,66 @@
+"""Large results as Arrow batches. The one place where embedded and server differ: clickhouse-connect holds a whole
+Arrow result of the embedded engine in memory, so its own streaming interface is used there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from polyhouse.warehouse.engine import SESSION_SETTINGS, Engine, embedded_connection_string
+from polyhouse.warehouse.faults import translate
+from polyhouse.warehouse.location import Embedded
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BATCH_ROWS = 65_536
+
+
+def stream_batches(engine: Engine, sql: str, params: Mapping[str, Any] | None) -> Iterator[pa.RecordBatch]:
+    """See ``ClickHouseWarehouse.query_columns``."""
+    if isinstance(engine.location, Embedded):
+        return _embedded(engine, engine.location, sql, params)
+    return _server(engine, sql, params)
+
+
+def _embedded(
+    engine: Engine, location: Embedded, sql: str, params: Mapping[str, Any] | None
+) -> Iterator[pa.RecordBatch]:
+    import chdb
+    from clickhouse_connect.driver.binding import bind_query
+
+    text, bound = bind_query(sql, dict(params) if params else None)
+    values = {name.removeprefix("param_"): value for name, value in bound.items()}
+    with engine.borrow():  # keeps the engine open, and counts this handle against the pool
+        handle = None
+        try:
+            handle = chdb.connect(embedded_connection_string(location))
+            handle.query("SET " + ", ".join(f"{name} = '{value}'" for name, value in SESSION_SETTINGS.items()))
+            result = handle.send_query(text, "Arrow", params=values)
+            try:
+                yield from (batch for batch in result.record_batch(_BATCH_ROWS) if batch.num_rows)
+            finally:
+                result.close()
+        except RuntimeError as error:
+            raise translate(_coded(error)) from error
+        finally:
+            if handle is not None:
+                handle.close()
+
+
+def _server(engine: Engine, sql: str, params: Mapping[str, Any] | None) -> Iterator[pa.RecordBatch]:
+    with (
+        engine.borrow() as client,
+        client.query_arrow_stream(sql, parameters=dict(params) if params else None, use_strings=False) as stream,
+    ):
+        yield from (batch for batch in stream if batch.num_rows)
+
+
+def _coded(error: RuntimeError) -> Exception:
+    """The engine's error with its code, as clickhouse-connect would raise it."""
+    from clickhouse_connect.driver.exceptions import DatabaseError
+
+    _, _, tail = str(error).partition("Code: ")
+    digits = tail.split(".", 1)[0]
+    return DatabaseError(str(error), code=int(digits) if digits.isdigit() else None)
