@@ -46,10 +46,9 @@ def checked(page: Page, accepted: int) -> Page:
     Raises:
         AssertionError: a row got lost: our bug, and better found here than in a total.
     """
-    if page.fetched != accepted + len(page.rejected) + page.ignored:
-        raise AssertionError(
-            f"{page.fetched} rows fetched, but {accepted} accepted, {len(page.rejected)} rejected, {page.ignored} ignored"
-        )
+    rejected, ignored = len(page.rejected), page.ignored
+    if page.fetched != accepted + rejected + ignored:
+        raise AssertionError(f"{page.fetched} rows fetched, but {accepted} + {rejected} + {ignored} accounted for")
     return page
 
 

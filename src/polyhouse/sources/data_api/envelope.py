@@ -26,7 +26,7 @@ class Pagination(msgspec.Struct):
 class Envelope(msgspec.Struct, Generic[T]):
     """``{"data": …, "pagination": …}``; an error can arrive with status 200 too."""
 
-    data: T | None | UnsetType = UNSET
+    data: T | UnsetType | None = UNSET
     pagination: Pagination | None = None
     error: str | None = None
     code: str | None = None
@@ -59,7 +59,7 @@ class RowsPage(Generic[T]):
     def reject(self, index: int, reason: str, message: str = "") -> None:
         """Send row ``index`` to quarantine as it was received."""
         if self._raws is None:
-            self._raws = _raw_decoder.decode(self.body).data or []  # type: ignore[assignment]
+            self._raws = _raw_decoder.decode(self.body).data or []
         raws = self._raws or []
         text = bytes(raws[index]).decode("utf-8", "replace")
         where = f"{self.where}: {message}" if message else self.where
@@ -107,7 +107,7 @@ class RowsDecoder(Generic[T]):
     def _row_by_row(self, body: bytes, where: str) -> RowsPage[T]:
         envelope = _raw_decoder.decode(body)
         page: RowsPage[T] = RowsPage([], [], self._checked(envelope, where), where, body)
-        for index, raw in enumerate(envelope.data or []):  # type: ignore[arg-type]
+        for index, raw in enumerate(envelope.data or []):
             try:
                 page.rows.append(self._row.decode(raw))
             except msgspec.ValidationError as error:

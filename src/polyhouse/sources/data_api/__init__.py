@@ -1,0 +1,19 @@
+"""The Data API, second version: wallet ledgers, market fills, resolutions, tokens, and what Polymarket publishes."""
+
+from polyhouse.sources.data_api.activity import Activity
+from polyhouse.sources.data_api.lookups import Resolutions, Tokens
+from polyhouse.sources.data_api.published import Holders, Positions, Values
+from polyhouse.sources.data_api.status import ServiceStatus, status
+from polyhouse.sources.data_api.trades import MarketTrades
+
+__all__ = [
+    "Activity",
+    "Holders",
+    "MarketTrades",
+    "Positions",
+    "Resolutions",
+    "ServiceStatus",
+    "Tokens",
+    "Values",
+    "status",
+]

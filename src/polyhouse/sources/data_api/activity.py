@@ -1,0 +1,235 @@
+"""``data.activity``: the ledger of one wallet, oldest row first (upstream.md §2, accounting §1.10).
+
+One partition is one wallet; its key is the address. The first walk starts at 1, which is the only start that reaches
+further back than three years. A finished walk leaves ``{"from": time of the newest row}``; the next one begins ten
+minutes earlier, on the boundary of a second, so that places inside a second are counted from its beginning.
+
+Not in the feed by default, and not asked for: tips (they are no PnL). Asking for them means naming every type, and
+then types that are unknown today would be left out silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+
+from polyhouse.domain.amounts import micros, price_e12
+from polyhouse.domain.ids import parse_address, parse_hash
+from polyhouse.domain.rest import activity_amounts
+from polyhouse.errors import BadInputError, RowRejectedError, UpstreamContractError
+from polyhouse.ports import Page, Partition, Position
+from polyhouse.sources.columns import NO_TOKEN, checked, condition_of, tables, token_of
+from polyhouse.sources.data_api.envelope import RowsDecoder, RowsPage
+from polyhouse.sources.data_api.rows import (
+    OVERLAP_SECONDS,
+    PROTOCOL_V2_DIGITS,
+    Number,
+    observation_columns,
+    outcome_of,
+    require_time,
+)
+from polyhouse.sources.data_api.walk import CursorGuard, SecondCounter
+from polyhouse.sources.http import HttpClient
+
+PATH = "/v2/activity"
+INCOME_TYPES = frozenset({"REWARD", "YIELD", "MAKER_REBATE", "TAKER_REBATE", "REFERRAL_REWARD"})
+_START_HORIZON = 1_000 * 86_400  # the feed moves any start but 1 up to three years ago; stay well inside
+
+
+class ActivityRow(msgspec.Struct):
+    """One row on the wire."""
+
+    proxy_wallet: str
+    timestamp: int
+    type: str
+    transaction_hash: str | None = None
+    condition_id: str | None = None
+    size: Number = None
+    usdc_size: Number = None
+    price: Number = None
+    token_id: str | int | None = None
+    side: str | None = None
+    outcome_index: int | None = None
+    is_combo: bool | None = None
+
+
+_decoder = RowsDecoder(ActivityRow)
+_Amounts = tuple[str, bytes, int, int, int, int, int, str, str]
+"""kind, condition, shares, cash, usdc_gross, fee, price_e12, label, flags"""
+
+
+def _trade(row: ActivityRow) -> _Amounts | None:
+    side = row.side or ""
+    if side not in {"BUY", "SELL"}:
+        raise RowRejectedError("bad_side", f"a trade with side {side[:20]!r}")
+    price = row.price if row.price is not None else 0
+    amounts = activity_amounts(side, row.size, price, row.usdc_size, row.timestamp)
+    if amounts.shares == 0 and amounts.cash == 0:
+        return None
+    condition = condition_of(row.condition_id)
+    return side, condition, amounts.shares, amounts.cash, amounts.usdc_gross, amounts.fee_usdc, price_e12(price), "", ""
+
+
+def _moves_shares(kind: str) -> Callable[[ActivityRow], _Amounts]:
+    def read(row: ActivityRow) -> _Amounts:
+        shares = micros(row.size, "size")
+        cash = micros(row.usdc_size if row.usdc_size is not None else 0, "usdc_size")
+        # The feed names the condition of each burned NO leg, not the neg-risk market that the chain names.
+        flags = "leg" if kind == "CONVERT" else ""
+        return kind, condition_of(row.condition_id), shares, cash, 0, 0, 0, "", flags
+
+    return read
+
+
+def _moves_cash(kind: str) -> Callable[[ActivityRow], _Amounts]:
+    def read(row: ActivityRow) -> _Amounts:
+        cash = micros(row.usdc_size if row.usdc_size is not None else row.size, "usdc_size")
+        condition = condition_of(row.condition_id) if row.condition_id else b""
+        label = row.type if kind == "INCOME" else ""
+        flags = (row.side or "").lower() if kind == "TIP" else ""
+        return kind, condition, 0, cash, 0, 0, 0, label, flags
+
+    return read
+
+
+_READERS: dict[str, Callable[[ActivityRow], _Amounts | None]] = {
+    "TRADE": _trade,
+    "SPLIT": _moves_shares("SPLIT"),
+    "MERGE": _moves_shares("MERGE"),
+    "REDEEM": _moves_shares("REDEEM"),
+    "CONVERSION": _moves_shares("CONVERT"),
+    "DEPOSIT": _moves_cash("DEPOSIT"),
+    "WITHDRAWAL": _moves_cash("WITHDRAWAL"),
+    "TIP": _moves_cash("TIP"),
+    **dict.fromkeys(INCOME_TYPES, _moves_cash("INCOME")),
+}
+
+
+class PageReader:
+    """Turns the rows of one wallet's pages into observations, counting seconds across pages."""
+
+    def __init__(self, wallet: bytes, counter: SecondCounter) -> None:
+        self.counter = counter
+        self._wallet = wallet
+        self._wallet_text = "0x" + wallet.hex()
+
+    def read(self, page: RowsPage[ActivityRow]) -> tuple[list[tuple[Any, ...]], int]:
+        """Accepted rows as tuples, and how many were ignored (fills of nothing for nothing).
+
+        Raises:
+            UpstreamContractError: the rows are not in ascending order of time.
+        """
+        rows: list[tuple[Any, ...]] = []
+        ignored = 0
+        for index, row in enumerate(page.rows):
+            if row is None:
+                continue
+            try:
+                out = self._row(row)
+            except RowRejectedError as error:
+                page.reject(index, error.reason, str(error))
+            except BadInputError as error:
+                page.reject(index, "bad_value", str(error))
+            else:
+                if out is None:
+                    ignored += 1
+                else:
+                    rows.append(out)
+        return rows, ignored
+
+    def _row(self, row: ActivityRow) -> tuple[Any, ...] | None:
+        ts = require_time(row.timestamp)
+        if ts < self.counter.ts:
+            raise UpstreamContractError(f"activity of {self._wallet_text}: rows are not in ascending order of time")
+        place = self.counter.place(ts)
+        if row.proxy_wallet != self._wallet_text and row.proxy_wallet.lower() != self._wallet_text:
+            raise RowRejectedError("foreign_wallet", "the row belongs to another wallet")
+        reader = _READERS.get(row.type)
+        if row.is_combo or row.type == "MIGRATION" or len(row.condition_id or "") == PROTOCOL_V2_DIGITS:
+            raise RowRejectedError("protocol_v2", f"{row.type[:20]} of Protocol V2")
+        if reader is None:
+            raise RowRejectedError("unknown_type", f"type {row.type[:40]!r}")
+        amounts = reader(row)
+        if amounts is None:
+            return None
+        kind, condition, shares, cash, gross, fee, price, label, flags = amounts
+        token = token_of(row.token_id) if row.token_id else NO_TOKEN
+        tx = parse_hash(row.transaction_hash, "transaction hash")
+        ordinal = self.counter.ordinal((tx, token, condition, kind, shares, cash, price, label))
+        return (
+            self._wallet, token, condition, tx, kind, ts, place + 1, ordinal, shares, cash, gross, fee, price, "",
+            outcome_of(row.outcome_index), label, flags,
+        )  # fmt: skip
+
+
+class Activity:
+    """Stream of wallet ledgers; partition key = wallet address.
+
+    Positions: ``{"start", "cursor", "seen", "second"}`` inside a walk, ``{"from": newest time}`` after a complete one.
+    """
+
+    name = "data.activity"
+
+    def __init__(self, client: HttpClient, *, page_limit: int = 1_000) -> None:
+        self._client = client
+        self._page_limit = page_limit
+
+    def partition(self, wallet: str) -> Partition:
+        """The partition of a wallet (``0x…``)."""
+        return Partition(self.name, wallet.lower())
+
+    def restart_position(self, position: Position) -> Position:
+        """From the beginning of the second in which the walk stood."""
+        second = int(position.get("second", {}).get("ts", 0))
+        if not second:
+            return {key: position[key] for key in ("from",) if key in position}
+        return {"start": second}
+
+    async def pages(self, partition: Partition, position: Position) -> AsyncIterator[Page]:
+        """See ``ports.Stream``."""
+        where = f"{self.name} {partition.key}"
+        reader = PageReader(parse_address(partition.key, "wallet"), SecondCounter(position.get("second")))
+        guard = CursorGuard(where, position.get("seen"))
+        cursor: str | None = position.get("cursor")
+        start = int(position["start"]) if cursor else self._start(position)
+        newest = int(position.get("from", 0))
+        while True:
+            page = await self._client.get(PATH, self._params(partition.key, start, cursor), _decoder.decoder(where))
+            rows, ignored = reader.read(page)
+            newest = max(newest, reader.counter.ts)
+            cursor = guard.pass_on(page.cursor) if page.cursor else None
+            after: Position = {"from": newest} if cursor is None else {
+                "start": start, "cursor": cursor, "seen": guard.tail, "second": reader.counter.dump(),
+            }  # fmt: skip
+            yield checked(
+                Page(
+                    tables=tables(observations=observation_columns(rows, "activity")),
+                    position=after,
+                    is_last=cursor is None,
+                    fetched=page.fetched,
+                    rejected=page.rejects,
+                    ignored=ignored,
+                    notes={"zero_rows": ignored} if ignored else {},
+                ),
+                len(rows),
+            )
+            if cursor is None:
+                return
+
+    def _start(self, position: Position) -> int:
+        """Where a walk begins: at 1, at a given second, or ten minutes before the newest row of the last walk."""
+        start = int(position["start"]) if "start" in position else int(position.get("from", 0)) - OVERLAP_SECONDS
+        horizon = int(self._client.clock.time()) - _START_HORIZON
+        return start if start > max(1, horizon) else 1
+
+    def _params(self, wallet: str, start: int, cursor: str | None) -> dict[str, Any]:
+        return {
+            "user": wallet,
+            "sort_direction": "ASC",
+            "start": start,
+            "exclude_deposits_withdrawals": False,
+            "limit": self._page_limit,
+            "cursor": cursor,
+        }

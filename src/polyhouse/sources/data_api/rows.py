@@ -1,0 +1,54 @@
+"""The shared shape of observation rows from the Data API, and the checks every row passes."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from polyhouse.domain.times import MAX_TIME, MIN_TIME
+from polyhouse.errors import RowRejectedError
+from polyhouse.sources.columns import columns
+from polyhouse.tables import Columns
+
+Number = Decimal | None
+"""A JSON number or its text, exactly as printed."""
+
+PROTOCOL_V2_DIGITS = 64
+"""Length of ``0x`` and the 62 hex digits of a Protocol V2 condition (accounting §5.3)."""
+UNKNOWN_OUTCOME = 999
+OVERLAP_SECONDS = 600
+"""How far a finished walk is read again: caches are up to 5 minutes old, and labels come late (upstream.md §2)."""
+SMALLEST_AMOUNT = "0.000001"
+"""One micro-share. Leaving the filter out, or 0, means the default of 0.01 and would hide dust (accounting §1.10)."""
+
+OBSERVATION_NAMES = (
+    "wallet", "token", "condition", "tx", "kind", "ts", "pos", "ordinal", "shares", "cash", "usdc_gross", "fee_usdc",
+    "price_e12", "role", "outcome", "label", "flags",
+)  # fmt: skip
+"""What ``observation_columns`` takes; gross shares and the fee's asset follow from them."""
+
+
+def observation_columns(rows: list[tuple[Any, ...]], source: str) -> Columns:
+    """Columns of the table ``observations``. REST fees are disclosed in USDC, and shares arrive net of V1 fees."""
+    table = columns(OBSERVATION_NAMES, rows, source=source)
+    fees = table["fee_usdc"]
+    table["fee_net"] = list(fees)
+    table["fee_asset"] = ["usdc" if fee else "" for fee in fees]
+    table["shares_gross"] = list(table["shares"])
+    return table
+
+
+def require_time(ts: int | None) -> int:
+    """A plausible time, in seconds.
+
+    Raises:
+        RowRejectedError: missing, milliseconds, or before Polymarket.
+    """
+    if ts is None or not MIN_TIME <= ts <= MAX_TIME:
+        raise RowRejectedError("bad_time", f"timestamp {ts} is not a plausible Unix time in seconds")
+    return ts
+
+
+def outcome_of(index: int | None) -> int:
+    """The outcome index, 999 where it is unknown."""
+    return index if index is not None and 0 <= index < UNKNOWN_OUTCOME else UNKNOWN_OUTCOME
