@@ -265,9 +265,7 @@ class Chain:
         market = board.market
         assert market.numerators is not None
         draft = self._draft(ts)
-        draft.add(
-            "ConditionResolution", {"condition": market.condition_id, "numerators": list(market.numerators)}
-        )
+        draft.add("ConditionResolution", {"condition": market.condition_id, "numerators": list(market.numerators)})
         self._commit(ts, draft)
         board.resolved = True
         rng = self._rng
@@ -295,7 +293,9 @@ class Chain:
         winner = board.listing.winner
         board.price = (998, 2, 500)[winner]
         taker, _ = self._taker(board, ts)
-        match = self._matcher.plan_buy(board, taker, 0 if winner == 2 else winner, self._size(self._people.kinds[taker]), ts)
+        match = self._matcher.plan_buy(
+            board, taker, 0 if winner == 2 else winner, self._size(self._people.kinds[taker]), ts
+        )
         draft = self._draft(ts, complete=needs_transfers([match], ts))
         write_match(draft, board, match, self._people.addresses, ts)
         self._commit(ts, draft)

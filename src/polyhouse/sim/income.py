@@ -55,7 +55,9 @@ class IncomeDesk:
         count = len(self._people.addresses)
         pool = self._people.makers["other"]
         rewarded = count // 500 + (1 if rng.getrandbits(2) == 0 else 0)
-        gifts: list[Payment] = [(pool.pick(rng.random()), "REWARD", _SMALLEST + rng.getrandbits(24)) for _ in range(rewarded)]
+        gifts: list[Payment] = [
+            (pool.pick(rng.random()), "REWARD", _SMALLEST + rng.getrandbits(24)) for _ in range(rewarded)
+        ]
         if datetime.fromtimestamp(ts, UTC).day == 1:
             chosen = [rng.randrange(count) for _ in range(1 + count // 200)]
             gifts += [(w, "YIELD", _SMALLEST + rng.getrandbits(22)) for w in dict.fromkeys(chosen)]

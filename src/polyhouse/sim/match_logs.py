@@ -13,6 +13,7 @@ from polyhouse.sim.board import Board, Draft
 from polyhouse.sim.matches import COMPLEMENTARY, MERGE, MINT, Leg, Match, v1_order_fee
 
 FEE_MODULE = ids.format_address(contracts.FEE_MODULE)
+_COLLATERAL = "0"
 NEG_RISK_FEE_MODULE = ids.format_address(contracts.NEG_RISK_FEE_MODULE)
 
 
@@ -98,23 +99,26 @@ class _V1Writer(_Writer):
             draft.move(self.taker, self.exchange, self.token, match.gave)
         for leg in match.legs:
             self._maker(leg)
-        withheld = self._withheld(self.taker, match.order, match.buy, match.got if match.buy else match.gave, match.fee)
+        shares, cash = (match.got, match.gave) if match.buy else (match.gave, match.got)
+        withheld = self._withheld(self.taker, match.order, self.token, shares, cash, buys=match.buy, kept=match.fee)
         if match.buy:
             self._deliver(self.taker, self.token, match.got, withheld)
         else:
             draft.move(self.exchange, self.taker, self.token, match.gave - sum(leg.shares for leg in match.legs))
-        self._filled(match.order, self.taker, self.exchange, match.buy, self.token, match.gave, match.got, withheld)
+        self._filled(
+            match.order, self.taker, self.exchange, self.token, match.gave, match.got, buys=match.buy, fee=withheld
+        )
         self.matched()
         for order, wallet, token, amount in self.refunds:
             draft.add("FeeRefunded", {"order": order, "to": wallet, "id": token, "refund": amount})
-            if token != "0":
+            if token != _COLLATERAL:
                 draft.move(self.module, wallet, token, amount)
 
     def _maker(self, leg: Leg) -> None:
         draft, match, wallet = self.draft, self.match, self.addresses[leg.wallet]
         buys = match.buy == (leg.kind == MINT)
         token = self.token if leg.kind == COMPLEMENTARY else self.other
-        withheld = self._withheld(wallet, leg.order, buys, leg.shares, 0, cash=leg.cash, token=token)
+        withheld = self._withheld(wallet, leg.order, token, leg.shares, leg.cash, buys=buys)
         if leg.kind == MINT:
             split_pair(draft, self.board, leg.shares, self.exchange)
         if buys:
@@ -124,20 +128,18 @@ class _V1Writer(_Writer):
         if leg.kind == MERGE:
             merge_pair(draft, self.board, leg.shares, self.exchange)
         gave, got = (leg.cash, leg.shares) if buys else (leg.shares, leg.cash)
-        self._filled(leg.order, wallet, self.taker, buys, token, gave, got, withheld)
+        self._filled(leg.order, wallet, self.taker, token, gave, got, buys=buys, fee=withheld)
 
     def _withheld(
-        self, wallet: str, order: str, buys: bool, shares: int, kept: int, cash: int = -1, token: str = ""
+        self, wallet: str, order: str, token: str, shares: int, cash: int, *, buys: bool, kept: int = 0
     ) -> int:
         """The fee of the event; what exceeds ``kept`` is noted as a refund."""
         if not self.board.rate:
             return 0
-        if cash < 0:
-            cash, token = (self.match.gave if buys else self.match.got), self.token
         fee = v1_order_fee(buy=buys, shares=shares, cash=cash)
-        assert fee >= kept
+        assert fee >= kept, "the order's rate is above the schedule's"
         if fee > 0:
-            self.refunds.append((order, wallet, token if buys else "0", fee - kept))
+            self.refunds.append((order, wallet, token if buys else _COLLATERAL, fee - kept))
         return fee
 
     def _deliver(self, wallet: str, token: str, shares: int, withheld: int) -> None:
@@ -145,13 +147,13 @@ class _V1Writer(_Writer):
         self.draft.move(self.exchange, self.module, token, withheld)
 
     def _filled(
-        self, order: str, maker: str, taker: str, buys: bool, token: str, gave: int, got: int, fee: int
+        self, order: str, maker: str, taker: str, token: str, gave: int, got: int, *, buys: bool, fee: int = 0
     ) -> None:
         self.draft.add(
             "OrderFilled",
             {
                 "v": 1, "ex": self.exchange, "order": order, "maker": maker, "taker": taker,
-                "maker_asset": "0" if buys else token, "taker_asset": token if buys else "0",
+                "maker_asset": _COLLATERAL if buys else token, "taker_asset": token if buys else _COLLATERAL,
                 "maker_amount": gave, "taker_amount": got, "fee": fee,
             },
         )  # fmt: skip
@@ -174,7 +176,9 @@ class _V2Writer(_Writer):
             draft.move(self.exchange, self.taker, self.token, pooled)
         else:
             draft.move(self.exchange, self.taker, self.token, match.gave - self._direct() - pooled)
-        self._filled(match.order, self.taker, self.exchange, match.buy, self.token, match.gave, match.got, match.fee)
+        self._filled(
+            match.order, self.taker, self.exchange, self.token, match.gave, match.got, buys=match.buy, fee=match.fee
+        )
         self.matched()
 
     def _direct(self) -> int:
@@ -185,20 +189,20 @@ class _V2Writer(_Writer):
         if leg.kind == MINT:
             split_pair(draft, self.board, leg.shares, self.exchange, self.adapter)
             draft.move(self.exchange, wallet, self.other, leg.shares)
-            self._filled(leg.order, wallet, self.taker, True, self.other, leg.cash, leg.shares, 0)
+            self._filled(leg.order, wallet, self.taker, self.other, leg.cash, leg.shares, buys=True)
         elif leg.kind == MERGE:
             draft.move(wallet, self.exchange, self.other, leg.shares)
             merge_pair(draft, self.board, leg.shares, self.exchange, self.adapter)
-            self._filled(leg.order, wallet, self.taker, False, self.other, leg.shares, leg.cash, 0)
+            self._filled(leg.order, wallet, self.taker, self.other, leg.shares, leg.cash, buys=False)
         elif match.buy:
             draft.move(wallet, self.taker, self.token, leg.shares)
-            self._filled(leg.order, wallet, self.taker, False, self.token, leg.shares, leg.cash, 0)
+            self._filled(leg.order, wallet, self.taker, self.token, leg.shares, leg.cash, buys=False)
         else:
             draft.move(self.taker, wallet, self.token, leg.shares)
-            self._filled(leg.order, wallet, self.taker, True, self.token, leg.cash, leg.shares, 0)
+            self._filled(leg.order, wallet, self.taker, self.token, leg.cash, leg.shares, buys=True)
 
     def _filled(
-        self, order: str, maker: str, taker: str, buys: bool, token: str, gave: int, got: int, fee: int
+        self, order: str, maker: str, taker: str, token: str, gave: int, got: int, *, buys: bool, fee: int = 0
     ) -> None:
         self.draft.add(
             "OrderFilled",

@@ -17,6 +17,7 @@ COMPLEMENTARY, MINT, MERGE = 0, 1, 2
 _WHOLE = 1_000_000
 _V1_BPS = 1_000
 _E18 = 10**18
+_PRICE_SCALE = 10**10
 
 
 @dataclass(slots=True)
@@ -40,13 +41,13 @@ class Match:
         fee: what the taker finally pays: USDC, or shares for a V1 BUY.
     """
 
-    buy: bool
     taker: int
     outcome: int
     order: str
     legs: list[Leg]
-    gave: int = 0
-    got: int = 0
+    gave: int
+    got: int
+    buy: bool
     fee: int = 0
 
     @property
@@ -97,7 +98,7 @@ class Matcher:
                 need += leg.cash
             total += leg.shares
             legs.append(leg)
-        match = Match(True, taker, outcome, order_hash(rng), legs, need, total)
+        match = Match(taker, outcome, order_hash(rng), legs, need, total, buy=True)
         v1 = ts < CLOB_V2_CUTOVER_TS
         if board.rate:
             match.fee = _v1_share_fee(board.rate, need, total) if v1 else _cash_fee(board.rate, need, total)
@@ -131,7 +132,7 @@ class Matcher:
                 got += leg.shares - leg.cash
             total += leg.shares
             legs.append(leg)
-        match = Match(False, taker, outcome, order_hash(rng), legs, total, got)
+        match = Match(taker, outcome, order_hash(rng), legs, total, got, buy=False)
         if board.rate:
             match.fee = _cash_fee(board.rate, got, total)
         v1 = ts < CLOB_V2_CUTOVER_TS
@@ -208,21 +209,24 @@ def _cash_fee(rate: int, cash: int, shares: int) -> int:
 def _v1_share_fee(rate: int, cash: int, shares: int) -> int:
     """V1 BUY fee in micro-shares, floored to 5 decimals: shares · rate · (1−p).
 
-    The fee's worth in USDC is floored too, and the upstreams show it only through a price of ten decimals: a fee whose
-    worth lies within that error of a whole micro-USDC is lowered by a step, so that both readings agree.
+    The upstreams disclose such a fee only through a price of ten decimals (accounting §1.10). Where that reading misses
+    the fee's worth on chain by a micro-USDC, the operator's charge is lowered by a step of 10 micro-shares until both
+    agree, so that a history without conversions and transfers is exact over REST as well.
     """
     fee = max(0, rate * (shares - cash) // 100 // 10 * 10)
-    while fee > 0 and shares < BIG_SHARES:
-        part = fee * cash % shares
-        noise = (shares - fee) * shares
-        if part * 2 * BIG_SHARES > noise and (shares - part) * 2 * BIG_SHARES > noise:
-            break
-        fee -= 10
-    return fee
+    printed = (2 * cash * _PRICE_SCALE + shares) // (2 * shares)
+    for lower in range(0, min(fee, 640), 10):
+        charged = fee - lower
+        net = shares - charged
+        worth = charged * cash // shares
+        disclosed = cash - (2 * net * printed + _PRICE_SCALE) // (2 * _PRICE_SCALE)
+        if disclosed == worth and worth > 2 + net // (2 * _PRICE_SCALE):
+            return charged
+    return 0
 
 
 def v1_order_fee(*, buy: bool, shares: int, cash: int) -> int:
-    """What the V1 contract withholds at the order's maximal rate (accounting §1.8); the fee module returns the excess."""
+    """What the V1 contract withholds at the maximal rate (accounting §1.8); the fee module returns the excess."""
     price = cash * _E18 // shares
     if price == 0 or price > _E18:
         return 0

@@ -7,6 +7,8 @@ for the wallet and are recognised by the transfers of the same transaction (§2.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from polyhouse.domain import contracts, ids
 from polyhouse.sim.board import Board, Draft
 from polyhouse.sim.match_logs import merge_pair, split_pair
@@ -51,7 +53,7 @@ def redeem(draft: Draft, board: Board, wallet: int, address: str, *, adapted: bo
     for outcome, amount in enumerate(held):
         if amount:
             board.debit(wallet, outcome, amount)
-            for source, target in zip(path, path[1:], strict=False):
+            for source, target in pairwise(path):
                 draft.move(source, target, market.token_ids[outcome], amount)
     common = {"condition": market.condition_id, "payout": payout}
     if market.neg_risk:
