@@ -15,7 +15,7 @@ from polyhouse.errors import PolyhouseError
 _C = "polyhouse.cli."
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": (_C + "demo", "demo", "Run everything on a simulated Polymarket, and compare with its truth."),
-    "run": (_C + "run", "run", "The main job: markets, trades, wallets, positions, metrics."),
+    "run": (_C + "sync", "run", "The main job: markets, trades, wallets, positions, metrics."),
     "sync": (_C + "sync", "sync", "Bring one kind of data up to date."),
     "import": (_C + "importing", "import_files", "Read dumps: Data API activity and trades, Dome orders."),
     "metrics": (_C + "build", "metrics", "Recompute positions, units and totals."),

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -89,18 +89,3 @@ def flat(value: Any) -> str:
 
         return encode(value).decode()
     return "".join(character if character.isprintable() else " " for character in str(value))
-
-
-def dollars(value: Any) -> str:
-    """An amount for people: two decimals, thousands separated. Display only."""
-    return "" if value is None else f"{Decimal(value).quantize(Decimal('0.01'), ROUND_HALF_EVEN):,}"
-
-
-def percent(value: Any) -> str:
-    """A ratio as a percentage with one decimal. Display only."""
-    return "" if value is None else f"{(Decimal(value) * 100).quantize(Decimal('0.1'), ROUND_HALF_EVEN)}%"
-
-
-def short(text: str) -> str:
-    """An address or id for narrow tables: its first and last digits."""
-    return text if len(text) <= 13 else f"{text[:6]}…{text[-4:]}"

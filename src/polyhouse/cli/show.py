@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from polyhouse.cli.base import Run, command, next_steps, say
-from polyhouse.cli.output import Column, dollars, emit_facts, emit_json, emit_table, percent, short
+from polyhouse.cli.output import Column, emit_facts, emit_json, emit_table
 from polyhouse.cli.reading import ask
+from polyhouse.reads.display import describe_slice, dollars, percent, short
 
 _BOARD = (
     "rank", "wallet", "grade", "position_pnl", "realized", "unrealized", "omega_shrunk", "omega", "omega_status",
@@ -70,18 +71,6 @@ def print_leaderboard(run: Run, document: dict[str, Any]) -> None:
     ]  # fmt: skip
     say(describe_slice(document))
     emit_table(run, columns, table)
-
-
-def describe_slice(document: dict[str, Any]) -> str:
-    """One sentence on what a leaderboard shows."""
-    units, least, trades = document["min_units"], document["min_gains_losses"], document["min_trades"]
-    sample = f"at least {units} closed units and {dollars(least)} $ gains + losses"
-    fills = f", {trades} trades" if trades else ""
-    until = f", data to {document['as_of']}" if document["as_of"] else ""
-    return (
-        f"{document['category']}, {document['window']}, by {document['sort']}: {document['count']} wallets with "
-        f"{sample}{fills}{until}"
-    )
 
 
 def _cell(row: dict[str, Any], name: str) -> Any:

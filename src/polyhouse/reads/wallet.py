@@ -84,19 +84,19 @@ def _never_queued() -> dict[str, Any]:
 def _units(warehouse: Warehouse, bound: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = _rows(
         warehouse,
-        "SELECT lower(hex(unit)) AS unit, arrayMap(c -> lower(hex(c)), conditions) AS conditions, category, realized,"
-        " unrealized, toString(result) AS result, is_open, toUnixTimestamp(closed_ts) AS closed"
-        f" FROM units FINAL WHERE wallet = {_WALLET} ORDER BY units.unit",
+        "SELECT lower(hex(unit)) AS unit_hex, arrayMap(c -> lower(hex(c)), conditions) AS conditions_hex, category, realized,"
+        " unrealized, toString(result) AS result_word, is_open, toUnixTimestamp(closed_ts) AS closed"
+        f" FROM units FINAL WHERE wallet = {_WALLET} ORDER BY unit",
         bound,
     )
     return [
         {
-            "unit": f"0x{row['unit']}",
-            "condition_ids": [f"0x{condition}" for condition in row["conditions"]],
+            "unit": f"0x{row['unit_hex']}",
+            "condition_ids": [f"0x{condition}" for condition in row["conditions_hex"]],
             "category": row["category"],
             "realized": money(row["realized"]),
             "unrealized": money(row["unrealized"]),
-            "result": None if row["is_open"] else row["result"] or None,
+            "result": None if row["is_open"] else row["result_word"] or None,
             "closed_at": None if row["is_open"] else moment(row["closed"]),
         }
         for row in rows
@@ -107,7 +107,7 @@ def _positions(warehouse: Warehouse, bound: Mapping[str, Any]) -> list[dict[str,
     rows = _rows(
         warehouse,
         "SELECT hex(token) AS token_hex, lower(hex(condition)) AS condition_hex, outcome, shares, external_shares,"
-        " cost, realized, unrealized, toString(status) AS status"
+        " cost, realized, unrealized, toString(status) AS status_word"
         f" FROM positions FINAL WHERE wallet = {_WALLET} ORDER BY condition, outcome, token",
         bound,
     )
@@ -123,7 +123,7 @@ def _positions(warehouse: Warehouse, bound: Mapping[str, Any]) -> list[dict[str,
             "cost": money(row["cost"]),
             "realized": money(row["realized"]),
             "unrealized": money(row["unrealized"]),
-            "status": row["status"],
+            "status": row["status_word"],
         }
         for row in rows
     ]

@@ -1,0 +1,63 @@
+"""Commands on the model tables: metrics, check."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from polyhouse.cli.base import Run, command, next_steps, say
+from polyhouse.cli.output import Column, emit_json, emit_table
+from polyhouse.cli.progress import duration
+
+
+@command(
+    "metrics",
+    examples=(
+        "polyhouse metrics",
+        "polyhouse metrics 0x6af75d4e4aaf700450efbac3708cce1665810ff1",
+        "polyhouse metrics --full --json",
+    ),
+)
+@click.argument("addresses", nargs=-1)
+@click.option("--full", is_flag=True, help="Rebuild all wallets (also the default without addresses).")
+def metrics(run: Run, addresses: tuple[str, ...], full: bool) -> None:
+    """Recompute positions, units and totals from the stored observations; no network."""
+    from polyhouse.domain.ids import parse_address
+    from polyhouse.models.runner import build
+    from polyhouse.wiring import open_stores
+
+    if addresses and full:
+        raise click.UsageError("give either addresses or --full")
+    wallets = [parse_address(address) for address in addresses]
+    with open_stores(run.settings) as stores:
+        report = build(stores.warehouse, wallets or None)
+    if run.json:
+        from polyhouse.reads.exact import moment
+
+        emit_json({
+            "build": report.build, "as_of": moment(report.as_of), "wallets": report.wallets, "rows": dict(report.rows),
+        })  # fmt: skip
+    rows = ", ".join(f"{count:,} {table}" for table, count in report.rows.items())
+    say(f"metrics: rebuilt in {duration(report.seconds)} ({rows})")
+    next_steps(run, "polyhouse leaderboard", "polyhouse check")
+
+
+@command("check", examples=("polyhouse check", "polyhouse check --json", "polyhouse check || polyhouse metrics --full"))
+def check(run: Run) -> int:
+    """Data-quality invariants: totals against the ordered split, sums against parts. Exit 1 if one is broken."""
+    from polyhouse.models.checks import run_checks
+    from polyhouse.wiring import open_stores
+
+    with open_stores(run.settings) as stores:
+        results = run_checks(stores.warehouse)
+    rows: list[dict[str, Any]] = [
+        {"name": result.name, "ok": bool(result.ok), "broken": int(result.broken), "detail": str(result.detail)}
+        for result in results
+    ]
+    if run.json:
+        emit_json({"ok": all(row["ok"] for row in rows), "checks": rows})
+    else:
+        table = [["ok" if row["ok"] else "FAIL", row["name"], row["broken"], row["detail"]] for row in rows]
+        emit_table(run, [Column("result"), Column("check"), Column("broken", right=True), Column("detail")], table)
+    return 0 if all(row["ok"] for row in rows) else 1

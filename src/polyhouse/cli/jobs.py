@@ -1,0 +1,100 @@
+"""Runs one job of the sync engine: stores, signals, progress, summary, exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from polyhouse.cli.base import Run, next_steps, say
+from polyhouse.cli.output import emit_json
+from polyhouse.cli.progress import duration, reporter_for
+from polyhouse.cli.signals import Stopper, run_async
+
+if TYPE_CHECKING:
+    from polyhouse.sync.engine import SyncEngine
+    from polyhouse.sync.report import RunReport
+
+_SHOWN_ERRORS = 5
+
+
+def run_job(
+    run: Run,
+    name: str,
+    job: Callable[[SyncEngine], Awaitable[RunReport]],
+    *,
+    metrics: bool = False,
+    concurrency: int = 50,
+    next_commands: Sequence[str] = (),
+) -> int:
+    """Open the stores, run ``job``, print its report and return the exit code.
+
+    Args:
+        name: the command, for the summary.
+        job: what to do with the engine.
+        metrics: recompute the wallets the job touched.
+        concurrency: partitions read at the same time.
+        next_commands: what to suggest after success.
+    """
+    from polyhouse.wiring import engine_session, open_stores
+
+    settings = run.settings
+    reporter = reporter_for(run)
+    with open_stores(settings) as stores:
+
+        async def main(stopper: Stopper) -> RunReport:
+            async with engine_session(settings, stores, reporter, stop=stopper.event, concurrency=concurrency) as engine:
+                return await job(engine)
+
+        report, signal_number = run_async(main)
+        if metrics and report.status != "failed":
+            from polyhouse.wiring import rebuild_touched
+
+            rebuild_touched(stores, report, reporter)
+        reporter.finish()
+    print_report(run, name, report)
+    if report.status == "interrupted":
+        return 128 + (signal_number or 2)
+    if report.status in {"ok", "partial"} and not run.json:
+        next_steps(run, *next_commands)
+    return int(report.exit_code)
+
+
+def report_document(name: str, report: RunReport) -> dict[str, Any]:
+    """A run report as a JSON document."""
+    document: dict[str, Any] = {
+        "command": name,
+        "run_id": report.run_id,
+        "status": report.status,
+        "seconds": Decimal(f"{report.seconds:.3f}"),
+        "counts": dict(report.counts),
+        "errors": list(report.errors),
+    }
+    if report.plan is not None:
+        document["plan"] = {
+            "partitions": report.plan.partitions,
+            "requests": report.plan.requests,
+            "seconds": round(report.plan.seconds),
+        }
+    return document
+
+
+def print_report(run: Run, name: str, report: RunReport) -> None:
+    """The summary: on stdout as JSON if asked for, else as talk on stderr."""
+    if run.json:
+        emit_json(report_document(name, report))
+    if report.plan is not None:
+        plan = report.plan
+        say(
+            f"{name}: would read {plan.partitions:,} partitions with about {plan.requests:,} requests, "
+            f"{duration(plan.seconds)} at the current limits; nothing was changed"
+        )
+        return
+    counts = ", ".join(f"{count:,} {key.replace('_', ' ')}" for key, count in report.counts.items() if count)
+    say(f"{name}: {report.status} in {duration(report.seconds)}{f' ({counts})' if counts else ''}")
+    for error in report.errors[:_SHOWN_ERRORS]:
+        say(f"  {error}")
+    if len(report.errors) > _SHOWN_ERRORS:
+        say(f"  … and {report.counts.get('errors', len(report.errors)) - _SHOWN_ERRORS:,} more: polyhouse status")
+    if report.status == "interrupted":
+        say("stopped at a page boundary; the same command goes on from there")

@@ -1,0 +1,158 @@
+"""The commands that load: sync markets, trades, wallets, positions; run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from polyhouse.cli.base import PolyCommand, PolyGroup, Run, command
+from polyhouse.cli.jobs import run_job
+from polyhouse.errors import ConfigError
+
+_M = "polyhouse.cli.sync"
+sync = PolyGroup(
+    "sync",
+    table={
+        "markets": (_M, "markets", "Universe of events, markets, tokens, resolutions."),
+        "trades": (_M, "trades", "Trades market by market: no wallet list needed."),
+        "wallets": (_M, "wallets", "Wallet ledgers: everything a wallet did."),
+        "positions": (_M, "positions", "Positions and values as Polymarket reports them."),
+    },
+    help="Bring one kind of data up to date.",
+    no_args_is_help=True,
+)
+
+_NO_METRICS = click.option("--no-metrics", is_flag=True, help="Do not recompute the touched wallets afterwards.")
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_COUNT = click.IntRange(1)
+
+
+@command(
+    "markets",
+    examples=("polyhouse sync markets", "polyhouse sync markets --full", "polyhouse sync markets --json"),
+)
+@click.option("--full", is_flag=True, help="Walk everything again, also markets that are closed and known.")
+def markets(run: Run, full: bool) -> int:
+    """Universe of events, markets, tokens, tags and resolutions."""
+    return run_job(run, "sync markets", lambda engine: engine.sync_markets(full=full))
+
+
+@command(
+    "trades",
+    examples=(
+        "polyhouse sync trades",
+        "polyhouse sync trades --market 0x2d7ae4a2f86ab86b2ab5a3b0fda3bc0e1a1e7a7e13b8d5ae9b0eae9b9d5b0f10",
+        "polyhouse sync trades --no-metrics --json",
+    ),
+)
+@click.option("--market", "market_ids", multiple=True, metavar="ID", help="Only this condition; may be repeated.")
+@_NO_METRICS
+def trades(run: Run, market_ids: tuple[str, ...], no_metrics: bool) -> int:
+    """Universe pass by market: finds every wallet that traded."""
+    from polyhouse.domain.ids import parse_condition
+
+    conditions = [parse_condition(market) for market in market_ids] or None
+    return run_job(run, "sync trades", lambda engine: engine.sync_trades(markets=conditions), metrics=not no_metrics)
+
+
+def _selection(**chosen: Any) -> Any:
+    """The engine's wallet selection from the options of a command."""
+    from polyhouse.domain.ids import parse_address
+    from polyhouse.sync.report import WalletSelection
+
+    chosen["addresses"] = tuple(parse_address(address) for address in chosen.get("addresses", ()))
+    return WalletSelection(**chosen)
+
+
+@command(
+    "wallets",
+    examples=(
+        "polyhouse sync wallets 0x6af75d4e4aaf700450efbac3708cce1665810ff1",
+        "polyhouse sync wallets --all --incremental",
+        "polyhouse sync wallets --file wallets.txt --max-wallets 500 --dry-run",
+    ),
+)
+@click.argument("addresses", nargs=-1)
+@click.option("--all", "all_wallets", is_flag=True, help="Every known wallet.")
+@click.option("--top", type=_COUNT, metavar="N", help="The N wallets of the largest volume.")
+@click.option("--only-pending", is_flag=True, help="Wallets that wait in the queue.")
+@click.option("--file", "file", type=_FILE, help="One address per line.")
+@click.option("--incremental", is_flag=True, help="Take only what is new since the last time.")
+@click.option("--resume", is_flag=True, help="Leave out what an interrupted run completed.")
+@click.option("--concurrency", type=click.IntRange(1, 1000), default=50, show_default=True, metavar="N")
+@click.option("--max-wallets", type=_COUNT, metavar="N", help="At most so many; the rest is reported.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and do nothing.")
+@_NO_METRICS
+def wallets(
+    run: Run, addresses: tuple[str, ...], all_wallets: bool, concurrency: int, no_metrics: bool, **chosen: Any
+) -> int:
+    """Wallet ledgers. Without a selection: wallets with new trades and wallets in the queue."""
+    ways = [bool(addresses), all_wallets, chosen["top"] is not None, chosen["only_pending"], chosen["file"] is not None]
+    if sum(ways) > 1:
+        raise click.UsageError("choose one of ADDRESS…, --all, --top, --only-pending, --file")
+    if not any(ways):
+        chosen["incremental"] = True
+    selection = _selection(addresses=addresses, all=all_wallets, **chosen)
+    return run_job(
+        run,
+        "sync wallets",
+        lambda engine: engine.sync_wallets(selection),
+        metrics=not no_metrics and not chosen["dry_run"],
+        concurrency=concurrency,
+    )
+
+
+@command(
+    "positions",
+    examples=(
+        "polyhouse sync positions --top 100",
+        "polyhouse sync positions 0x6af75d4e4aaf700450efbac3708cce1665810ff1",
+        "polyhouse sync positions --all --json",
+    ),
+)
+@click.argument("addresses", nargs=-1)
+@click.option("--all", "all_wallets", is_flag=True, help="Every known wallet.")
+@click.option("--top", type=_COUNT, metavar="N", help="The N wallets of the largest volume.")
+@click.option("--wallets", "file", type=_FILE, help="One address per line.")
+@click.option("--max-wallets", type=_COUNT, metavar="N", help="At most so many; the rest is reported.")
+def positions(run: Run, addresses: tuple[str, ...], all_wallets: bool, **chosen: Any) -> int:
+    """Positions and portfolio values as Polymarket reports them: something to compare with."""
+    ways = [bool(addresses), all_wallets, chosen["top"] is not None, chosen["file"] is not None]
+    if sum(ways) != 1:
+        raise click.UsageError("choose one of ADDRESS…, --all, --top, --wallets")
+    selection = _selection(addresses=addresses, all=all_wallets, **chosen)
+    return run_job(run, "sync positions", lambda engine: engine.sync_positions(selection))
+
+
+@command(
+    "run",
+    examples=(
+        "polyhouse run",
+        "polyhouse run --max-wallets 500",
+        "polyhouse run --wallets wallets.txt --json",
+    ),
+)
+@click.option("--source", type=click.Choice(["rest", "auto"]), default="auto", show_default=True, help="Where from.")
+@click.option("--wallets", "file", type=_FILE, help="Only these wallets, one address per line.")
+@click.option("--max-wallets", type=_COUNT, metavar="N", help="At most so many; the rest is reported.")
+@click.option("--concurrency", type=click.IntRange(1, 1000), default=50, show_default=True, metavar="N")
+@click.option("--no-metrics", is_flag=True, help="Load only.")
+def run(
+    run: Run, source: str, file: Path | None, max_wallets: int | None, concurrency: int, no_metrics: bool
+) -> int:
+    """The main job: markets, trades, wallets with new trades, positions, metrics, leaderboards."""
+    if source not in {"rest", "auto"}:
+        raise ConfigError(f"unknown source {source!r}")
+    selection = _selection(file=file, max_wallets=max_wallets) if file or max_wallets else None
+    return run_job(
+        run,
+        "run",
+        lambda engine: engine.run(selection=selection, metrics=not no_metrics),
+        concurrency=concurrency,
+        next_commands=("polyhouse leaderboard", "polyhouse status"),
+    )
+
+
+__all__ = ["PolyCommand", "markets", "positions", "run", "sync", "trades", "wallets"]

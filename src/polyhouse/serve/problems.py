@@ -1,0 +1,86 @@
+"""Errors as RFC 9457 problem details, with the codes of the command line."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from polyhouse.errors import AuthError, ConfigError, PolyhouseError, RetryableError
+from polyhouse.reads.exact import encode
+from polyhouse.reads.market import UnknownMarketError
+from polyhouse.reads.wallet import UnknownWalletError
+
+_TITLES = {
+    400: "Bad request", 401: "Key missing or refused", 403: "Forbidden", 404: "Not found", 405: "Method not allowed",
+    413: "Body too large", 422: "Malformed input", 500: "Internal error", 503: "Temporarily unavailable",
+}  # fmt: skip
+_log = logging.getLogger("polyhouse.serve")
+
+
+def problem(request: Request, status: int, *, detail: str, code: str, hint: str = "") -> Response:
+    """A problem document: type, title, status, detail, code, hint, request_id."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": _TITLES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "hint": hint or None,
+        "request_id": request_id(request),
+    }
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {"Retry-After": "5"} if status == 503 else None
+    return Response(encode(body), status, headers, media_type="application/problem+json")
+
+
+def request_id(request: Request) -> str:
+    """The id of this request, made once."""
+    if not hasattr(request.state, "request_id"):
+        request.state.request_id = uuid.uuid4().hex
+    return str(request.state.request_id)
+
+
+def status_of(error: PolyhouseError) -> int:
+    """The HTTP status that says the same as the error."""
+    if isinstance(error, UnknownWalletError | UnknownMarketError):
+        return 404
+    if isinstance(error, AuthError):
+        return 401
+    if isinstance(error, ConfigError):
+        return 422
+    return 503 if isinstance(error, RetryableError) else 500
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the app a problem document; unknown ones say nothing about the inside."""
+
+    async def product(request: Request, error: Exception) -> Response:
+        assert isinstance(error, PolyhouseError)
+        status = status_of(error)
+        if status == 500:
+            _log.error("request %s: %s", request_id(request), error)
+        return problem(request, status, detail=str(error), code=error.code, hint=error.hint)
+
+    async def validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0] if error.errors() else {"loc": (), "msg": "malformed"}
+        where = ".".join(str(part) for part in first["loc"][1:]) or "request"
+        return problem(request, 422, detail=f"{where}: {first['msg']}", code="BAD_INPUT")
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return problem(request, error.status_code, detail=str(error.detail), code=f"HTTP_{error.status_code}")
+
+    async def unknown(request: Request, error: Exception) -> Response:
+        _log.error("request %s failed", request_id(request), exc_info=error)
+        return problem(request, 500, detail="an internal error; the log has the request id", code="BUG")
+
+    app.add_exception_handler(PolyhouseError, product)
+    app.add_exception_handler(RequestValidationError, validation)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(Exception, unknown)

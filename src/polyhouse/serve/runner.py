@@ -1,0 +1,125 @@
+"""Runs the API in the process that owns the store, and tells other processes where it is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import ipaddress
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from polyhouse.errors import ConfigError
+from polyhouse.settings import Settings
+from polyhouse.wiring import Stores
+
+_TOKEN_BYTES = 32
+
+
+def serve(settings: Settings, stores: Stores, *, host: str, port: int, ready: Callable[[str], None]) -> int | None:
+    """Answer requests until a signal comes; returns its number.
+
+    Args:
+        settings: for the token file's folder and the key that allows other interfaces than loopback.
+        stores: open stores.
+        host: interface; anything but loopback needs ``POLYHOUSE_ADMIN_API_KEY``.
+        port: 0 = any free one.
+        ready: called with the URL when the port is open.
+
+    Raises:
+        ConfigError: the address cannot be used, or is not loopback and no key is set.
+    """
+    if not _is_loopback(host) and settings.admin_api_key is None:
+        raise ConfigError(
+            f"serving on {host} lets other machines in",
+            hint="set POLYHOUSE_ADMIN_API_KEY first, or use --host 127.0.0.1",
+        )
+    token = secrets.token_hex(_TOKEN_BYTES)
+    with _listen(host, port) as listener, _token_file(settings, token) as token_file:
+        url = _local_url(listener)
+        stores.warehouse.set_server_url(url, str(token_file))
+        try:
+            return asyncio.run(_run(stores, token, listener, lambda: ready(url)))
+        finally:
+            stores.warehouse.set_server_url("")
+
+
+async def _run(stores: Stores, token: str, listener: socket.socket, ready: Callable[[], None]) -> int | None:
+    import uvicorn
+
+    from polyhouse.serve.app import create_app
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            # uvicorn would raise the signal again at the end and so skip the closing of the stores.
+            yield
+
+    config = uvicorn.Config(
+        create_app(stores, token=token), log_level="warning", access_log=False, proxy_headers=False,
+        server_header=False, timeout_graceful_shutdown=5, lifespan="off",
+    )  # fmt: skip
+    server = Server(config)
+    received: list[int] = []
+
+    def stop(number: int) -> None:
+        server.force_exit = bool(received)
+        server.should_exit = True
+        received.append(number)
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop, number)
+    ready()
+    await server.serve(sockets=[listener])
+    return received[0] if received else None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@contextlib.contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=256)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot listen on {host} port {port}: {error.strerror}", hint="choose another --port"
+        ) from error
+    with listener:
+        yield listener
+
+
+def _local_url(listener: socket.socket) -> str:
+    """Where other processes of this machine reach it, also when it listens on all interfaces."""
+    host, port = listener.getsockname()[:2]
+    if listener.family == socket.AF_INET6:
+        return f"http://[{'::1' if host == '::' else host}]:{port}"
+    return f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104 - compared, not bound
+
+
+@contextlib.contextmanager
+def _token_file(settings: Settings, token: str) -> Iterator[Path]:
+    """A file with the key, readable by its owner only, for as long as the server runs."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(settings.warehouse_url().encode()).hexdigest()[:12]
+    path = settings.home / f"serve-{name}.token"
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(token)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
