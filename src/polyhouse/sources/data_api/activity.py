@@ -30,8 +30,8 @@ from polyhouse.sources.data_api.rows import (
     outcome_of,
     require_time,
 )
-from polyhouse.sources.data_api.walk import CursorGuard, SecondCounter
 from polyhouse.sources.http import HttpClient
+from polyhouse.sources.walk import CursorGuard, SecondCounter
 
 PATH = "/v2/activity"
 INCOME_TYPES = frozenset({"REWARD", "YIELD", "MAKER_REBATE", "TAKER_REBATE", "REFERRAL_REWARD"})

@@ -13,9 +13,9 @@ from polyhouse.ports import Page, Partition, Position
 from polyhouse.sources.columns import checked, columns, condition_of, tables, token_of
 from polyhouse.sources.data_api.envelope import RowsDecoder
 from polyhouse.sources.data_api.trades import checked_conditions
-from polyhouse.sources.data_api.walk import digest
 from polyhouse.sources.http import HttpClient
 from polyhouse.sources.tokens import is_token_of
+from polyhouse.sources.walk import digest
 
 MAX_TOKENS = 50
 RESOLVED = "resolved"

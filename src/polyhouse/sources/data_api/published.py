@@ -17,8 +17,8 @@ from polyhouse.sources.columns import checked, columns, condition_of, reported_m
 from polyhouse.sources.data_api.envelope import Envelope, RowsDecoder, check_data
 from polyhouse.sources.data_api.rows import SMALLEST_AMOUNT, Number, outcome_of
 from polyhouse.sources.data_api.trades import checked_conditions
-from polyhouse.sources.data_api.walk import CursorGuard, digest
 from polyhouse.sources.http import HttpClient
+from polyhouse.sources.walk import CursorGuard, digest
 
 
 class PositionRow(msgspec.Struct):

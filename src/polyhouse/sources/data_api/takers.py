@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from polyhouse.sources.data_api.envelope import RowsPage
-from polyhouse.sources.data_api.walk import CursorGuard
+from polyhouse.sources.walk import CursorGuard
 
 
 class _Timed(Protocol):

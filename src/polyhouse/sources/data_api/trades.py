@@ -35,8 +35,8 @@ from polyhouse.sources.data_api.rows import (
     require_time,
 )
 from polyhouse.sources.data_api.takers import TakerFeed
-from polyhouse.sources.data_api.walk import CursorGuard, SecondCounter, digest
 from polyhouse.sources.http import HttpClient
+from polyhouse.sources.walk import CursorGuard, SecondCounter, digest
 
 PATH = "/v2/trades"
 MAX_CONDITIONS = 20
