@@ -89,7 +89,7 @@ def micros(value: Any, what: str = "amount", *, allow_negative: bool = False) ->
     return scaled
 
 
-def reported_micros(value: Any, what: str = "amount") -> int:
+def printed_micros(value: Any, what: str = "amount") -> int:
     """As ``micros``, but forgives the print noise of an upstream's binary float (``2538.2661200000002``).
 
     The nearest micro is taken if it is within 4 units in the last place of a double (2⁻⁵⁰ of the value); more digits
@@ -106,22 +106,6 @@ def reported_micros(value: Any, what: str = "amount") -> int:
         if abs(digits - nearest * scale) << 50 <= digits and nearest < MAX_MICROS:
             return nearest
     return micros(value, what)
-
-
-def rounded_micros(value: Any, what: str = "amount") -> int:
-    """Millionths of a published figure with any number of decimals, of either sign, ties away from zero.
-
-    For measurements that are compared with ours (positions, portfolio values), never for amounts that are booked.
-
-    Raises:
-        BadInputError: not a number, or 10¹² and more.
-    """
-    number = parse_decimal(value, what)
-    numerator, denominator = abs(number).as_integer_ratio()
-    nearest = ratio_half_up(numerator * MICRO, denominator)
-    if nearest >= MAX_MICROS:
-        raise BadInputError(f"{what} {shown(value)} is not valid: 10^12 and more cannot be (are the units mixed up?)")
-    return -nearest if number < 0 else nearest
 
 
 def parse_price(value: Any, what: str = "price") -> tuple[int, int]:

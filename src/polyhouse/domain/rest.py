@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from polyhouse.domain.amounts import parse_price, ratio_half_up, reported_micros
+from polyhouse.domain.amounts import parse_price, printed_micros, ratio_half_up
 from polyhouse.domain.contracts import CLOB_V2_CUTOVER_TS
 from polyhouse.domain.ids import shown
 from polyhouse.errors import BadInputError
@@ -39,7 +39,7 @@ def trade_amounts(size: Any, price: Any) -> tuple[int, int]:
     Raises:
         BadInputError: size or price cannot be read exactly.
     """
-    shares = reported_micros(size, "size")
+    shares = printed_micros(size, "size")
     return shares, _notional(shares, parse_price(price))
 
 
@@ -63,8 +63,8 @@ def activity_amounts(side: str, size: Any, price: Any, usdc_size: Any, ts: int) 
     Raises:
         BadInputError: a number cannot be read exactly, or ``side`` is neither BUY nor SELL.
     """
-    shares = reported_micros(size, "size")
-    cash = reported_micros(usdc_size, "usdc_size")
+    shares = printed_micros(size, "size")
+    cash = printed_micros(usdc_size, "usdc_size")
     unit_price = parse_price(price)
     difference = _notional(shares, unit_price) - cash
     if side == "BUY":
