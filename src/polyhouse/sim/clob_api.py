@@ -1,9 +1,10 @@
-"""The simulated CLOB's market lists: addressable base64 offsets, placeholder rows, ``LTE=`` at the end (upstream §7)."""
+"""The simulated CLOB's markets: addressable base64 offsets, placeholder rows, ``LTE=`` at the end (upstream §7)."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -60,7 +61,7 @@ def market_row(state: MarketState) -> dict[str, Any]:
     meta, resolution = state.meta, state.resolution
     numerators = resolution.numerators if resolution else (0, 0)
     even = resolution is not None and numerators[0] == numerators[1]
-    fee = int(float(meta.fee_rate or "0") * 10_000) if meta.fee_rate else 0
+    fee = int(Decimal(meta.fee_rate or "0") * 10_000)
     return {
         "enable_order_book": resolution is None, "active": True, "closed": resolution is not None, "archived": False,
         "accepting_orders": resolution is None, "accepting_order_timestamp": iso(meta.created_ts),

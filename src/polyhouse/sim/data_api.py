@@ -9,11 +9,23 @@ from typing import Any
 
 import msgspec
 
-from polyhouse.sim.markets import PRICE_ONE, MarketState
 from polyhouse.sim.indexer import CONVERSION, HIDDEN, KIND, NO_MARKET, NO_OUTCOME, REDEEM, TRADE, TYPES, Row
+from polyhouse.sim.markets import PRICE_ONE, MarketState
 from polyhouse.sim.views import Feed
 from polyhouse.sim.wire import (
-    ApiError, Query, Reply, address, boolean, choice, conditions, event_ids, integer, iso, listed, number, one,
+    ApiError,
+    Query,
+    Reply,
+    address,
+    boolean,
+    choice,
+    conditions,
+    event_ids,
+    integer,
+    iso,
+    listed,
+    number,
+    one,
 )  # fmt: skip
 from polyhouse.sim.world import World
 
@@ -39,8 +51,8 @@ def page_limit(query: Query, most: int = MAX_LIMIT) -> int:
     return limit
 
 
-def amount(query: Query, name: str, default: int) -> int:
-    """A non-negative decimal parameter in micro units; 0 means the default (upstream §2)."""
+def amount(query: Query, name: str, default: int, *, zero_is_default: bool = True) -> int:
+    """A non-negative decimal parameter in micro units; 0 means the default on the feeds (upstream §2)."""
     text = one(query, name)
     if text is None:
         return default
@@ -50,7 +62,8 @@ def amount(query: Query, name: str, default: int) -> int:
         value = Decimal(-1)
     if not value.is_finite() or value < 0:
         raise ApiError(400, f"{name} must be a finite non-negative amount", parameter=name)
-    return int(value * 1_000_000) or default
+    micro = int(value * 1_000_000)
+    return default if micro == 0 and zero_is_default else micro
 
 
 def selected_markets(world: World, query: Query) -> tuple[int, ...] | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -31,7 +30,6 @@ _ORDERS: dict[str, Callable[[World, Any], Any]] = {
     "volumeNum": lambda world, item: _volume(world, item),
     "liquidityNum": lambda world, item: _volume(world, item) // 50,
 }
-_cache: OrderedDict[tuple[Any, ...], list[tuple[Any, int, Any]]] = OrderedDict()
 
 
 def _meta(item: SimEvent | MarketState) -> Any:
@@ -159,13 +157,13 @@ def _ordered(world: World, kind: str, query: Query, choose: Callable[[World, Que
     descending = _flag(query, "ascending", default=True) is False
     paging = ("after_cursor", "limit", "offset", "cursor", "include_markets", "include_tag")
     named = tuple(sorted((name, tuple(values)) for name, values in query.items() if name not in paging))
-    key = (id(world), world.views.generation, world.now, kind, named)
-    if key not in _cache:
+
+    def select() -> list[Any]:
         items = [(_ORDERS[order](world, item), _ident(item), item) for item in choose(world, query)]
-        _cache[key] = sorted(items, key=lambda entry: entry[:2], reverse=descending)
-        while len(_cache) > 16:
-            _cache.popitem(last=False)
-    return _cache[key]
+        return sorted(items, key=lambda entry: entry[:2], reverse=descending)
+
+    entries: list[Any] = world.remember((kind, named), select)
+    return entries
 
 
 def _after(entries: list[Any], cursor: str | None, *, descending: bool) -> int:
@@ -289,7 +287,9 @@ def _event(world: World, ident: str) -> SimEvent:
 def _market(world: World, ident: str) -> MarketState:
     index = world.catalog.by_market_id.get(_by_id(ident))
     market = None if index is None else world.catalog.markets[index]
-    found: MarketState = _found(market if market is not None and market.meta.created_ts <= world.now else None, "market")
+    found: MarketState = _found(
+        market if market is not None and market.meta.created_ts <= world.now else None, "market"
+    )
     return found
 
 

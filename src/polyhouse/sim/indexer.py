@@ -235,8 +235,6 @@ class Indexer:
             return
         market, amount = self._catalog.markets[index], int(log.fields["amount"])
         is_split = log.t == "PositionSplit"
-        if log.fields.get("src", "CTF") == "CTF":
-            market.supply += amount if is_split else -amount
         wallet = _owner(tx, log.fields["stakeholder"], market.meta.token_ids[0], log.li, outgoing=is_split)
         if wallet is not None and amount:
             rows.add(
@@ -249,8 +247,6 @@ class Indexer:
         if index is None:
             return
         market, payout = self._catalog.markets[index], int(log.fields["payout"])
-        if log.fields.get("src", "CTF") == "CTF":
-            market.supply -= payout
         wallet = None
         for token in market.meta.token_ids:
             wallet = wallet or _owner(tx, log.fields["redeemer"], token, log.li, outgoing=False)

@@ -41,7 +41,6 @@ class MarketState:
     last_ts: int = 0
     volume: int = 0  # micro-USDC, one-sided
     taker_shares: int = 0
-    supply: int = 0  # micro-USDC of collateral behind outstanding pairs
     recent: list[tuple[int, int]] = field(default_factory=list)  # (day, micro-USDC)
 
     def price(self, outcome: int) -> int:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from polyhouse.errors import BadInputError
-from polyhouse.sim.markets import Catalog
 from polyhouse.sim.indexer import HIDDEN, MERGE, NO_OUTCOME, SPLIT, TRADE, Indexer, Row
+from polyhouse.sim.markets import Catalog
 from polyhouse.sim.model import Transaction
 
 _SCHEMA = """
@@ -193,6 +193,11 @@ class Views:
     def market_wallets(self, market: int) -> list[int]:
         """Wallets that ever moved shares of a market."""
         return [row[0] for row in self._db.execute("SELECT wallet FROM balances WHERE market = ?", (market,))]
+
+    def open_interest(self, market: int) -> int:
+        """Micro-USDC behind a market's outstanding shares: the larger side (each pair is backed by one dollar)."""
+        row = self._db.execute("SELECT MAX(SUM(b0), SUM(b1)) FROM balances WHERE market = ?", (market,)).fetchone()
+        return int(row[0] or 0)
 
     def seq_at(self, ts: int) -> int:
         """The first ``seq`` at or after a time; 2**62 when nothing is that new."""

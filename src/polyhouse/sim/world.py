@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from polyhouse.domain.contracts import INFRA
-from polyhouse.sim.markets import Catalog, MarketState
 from polyhouse.sim.cursors import CursorSigner
+from polyhouse.sim.markets import Catalog, MarketState
 from polyhouse.sim.model import SimEvent, Transaction
 from polyhouse.sim.views import Views
 
 _INFRA = frozenset("0x" + contract.hex() for contract in INFRA)
+_MEMORY = 64
 
 
 class UniverseLike(Protocol):
@@ -71,6 +73,7 @@ class World:
         self.views = Views(self.catalog, path)
         self.cursors = CursorSigner(hashlib.sha256(b"polyhouse simulated upstream").digest())
         self._seen_ts: int | None = None
+        self._memory: OrderedDict[object, Any] = OrderedDict()
         self.catch_up()
 
     @property
@@ -80,6 +83,7 @@ class World:
 
     def catch_up(self) -> int:
         """Derive the rows of everything that happened until now; returns the number of new transactions."""
+        self._memory.clear()
         self.catalog.refresh(self.universe.events)
         taken = self.views.ingest(self._until_now(self.universe.transactions(start_ts=self._seen_ts, until=self.now)))
         self._seen_ts = self.now
@@ -95,6 +99,14 @@ class World:
             if tx.ts > self.now:
                 return
             yield tx
+
+    def remember(self, key: object, compute: Callable[[], Any]) -> Any:
+        """The result of ``compute``, kept until time moves: a walk asks for the same selection page after page."""
+        if key not in self._memory:
+            self._memory[key] = compute()
+            while len(self._memory) > _MEMORY:
+                self._memory.popitem(last=False)
+        return self._memory[key]
 
     def is_contract(self, address: str) -> bool:
         """Whether an address belongs to the protocol rather than to a person."""

@@ -1,0 +1,152 @@
+"""The simulated Polymarket as a real HTTP server on loopback.
+
+One port; the three hosts are the prefixes ``/gamma``, ``/clob`` and ``/data`` (the official client joins paths to its
+base URLs). ``/_sim/…`` controls time, faults and counters from another process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+from polyhouse.errors import BadInputError
+from polyhouse.sim.faults import FaultPlan
+from polyhouse.sim.gateway import Gateway
+from polyhouse.sim.limits import WINDOW_SECONDS, Limiter
+from polyhouse.sim.world import Quirks, UniverseLike, World
+
+_ON_DISK_FROM = 300_000  # fills; below that the derived rows fit in memory comfortably
+
+
+class SimServer:
+    """Serves one universe.
+
+    Args:
+        universe: the simulated universe; only what happened until its ``now`` is visible.
+        scale: factor on every rate limit.
+        enforce_limits: False answers every request.
+        limit_window: seconds of a rate-limit window; shorter in tests.
+        faults: faults to inject.
+        quirks: how late labels and ids appear, page sizes.
+        cache: answer as a CDN does: for up to 300 simulated seconds the same page to the same URL.
+        host, port: where to listen; port 0 = any free one.
+        on_disk: keep the derived rows in a temporary file instead of memory.
+        seed: of the 429 forms.
+    """
+
+    def __init__(
+        self,
+        universe: UniverseLike,
+        *,
+        scale: float = 1.0,
+        enforce_limits: bool = True,
+        limit_window: float = WINDOW_SECONDS,
+        faults: FaultPlan | None = None,
+        quirks: Quirks | None = None,
+        cache: bool = False,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        on_disk: bool = False,
+        seed: int = 0,
+    ) -> None:
+        self._temporary = tempfile.TemporaryDirectory(prefix="polyhouse-sim-") if on_disk else None
+        path = Path(self._temporary.name) / "upstream.db" if self._temporary else None
+        self.world = World(universe, quirks, path)
+        self.limiter = Limiter(scale=scale, window=limit_window, seed=seed) if enforce_limits else None
+        self.faults = faults or FaultPlan()
+        self._gateway = Gateway(self.world, self.limiter, self.faults, cache=cache)
+        self._host, self._port = host, port
+        self._runner: web.AppRunner | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start to listen."""
+        app = web.Application(client_max_size=2**20)
+        app.router.add_post("/_sim/{action}", self._control)
+        app.router.add_get("/_sim/{action}", self._control)
+        app.router.add_route("*", "/{host}/{path:.*}", self._gateway.handle)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=0.1, max_line_size=65_536, handler_cancellation=True
+        )
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._host, self._port)
+        await site.start()
+        self._port = int(self._runner.addresses[0][1])
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop and throw the derived rows away."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self.world.views.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    @property
+    def base_url(self) -> str:
+        """Root of the server."""
+        return f"http://{self._host}:{self._port}"
+
+    @property
+    def gamma_url(self) -> str:
+        """Base URL of the simulated Gamma API."""
+        return f"{self.base_url}/gamma"
+
+    @property
+    def clob_url(self) -> str:
+        """Base URL of the simulated CLOB."""
+        return f"{self.base_url}/clob"
+
+    @property
+    def data_url(self) -> str:
+        """Base URL of the simulated Data API."""
+        return f"{self.base_url}/data"
+
+    @property
+    def requests(self) -> Counter[str]:
+        """Requests per ``host/path``, refused ones included."""
+        return self._gateway.requests
+
+    @property
+    def throttled(self) -> Counter[str]:
+        """429 answers of the limiter per ``host/path``."""
+        return self._gateway.throttled
+
+    async def advance(self, seconds: int) -> int:
+        """Let simulated time pass; returns the number of new transactions."""
+        return await asyncio.to_thread(self.world.advance, seconds)
+
+    def stats(self) -> dict[str, Any]:
+        """Counters for reports and tests, as ``/_sim/stats`` prints them."""
+        return {
+            "now": self.world.now, "gamma_url": self.gamma_url, "clob_url": self.clob_url, "data_url": self.data_url,
+            "universe": self.world.views.stats(), "requests": dict(self.requests), "throttled": dict(self.throttled),
+            "faults_fired": dict(self.faults.fired),
+        }  # fmt: skip
+
+    async def _control(self, request: web.Request) -> web.Response:
+        action = request.match_info["action"]
+        body: Any = await request.json() if request.method == "POST" and request.can_read_body else {}
+        try:
+            if action == "stats":
+                return web.json_response(self.stats())
+            if request.method == "POST" and action == "advance":
+                return web.json_response(
+                    {"transactions": await self.advance(int(body["seconds"])), "now": self.world.now}
+                )
+            if request.method == "POST" and action == "faults":
+                self.faults.set(body["faults"])
+                return web.json_response({"faults": self.faults.describe()})
+            if request.method == "POST" and action == "rotate-cursors":
+                self.world.cursors.rotate()
+                return web.json_response({})
+        except (BadInputError, KeyError, TypeError, ValueError) as error:
+            return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)
+        return web.json_response({"error": "no such action"}, status=404)
