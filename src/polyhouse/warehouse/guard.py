@@ -50,9 +50,7 @@ class ReadonlyResult(QueryResult):
     truncated: bool = False
 
 
-def run_readonly(
-    engine: Engine, sql: str, *, max_rows: int, timeout_seconds: float, truncate: bool
-) -> ReadonlyResult:
+def run_readonly(engine: Engine, sql: str, *, max_rows: int, timeout_seconds: float, truncate: bool) -> ReadonlyResult:
     """See ``ClickHouseWarehouse.query_readonly``."""
     if max_rows < 1 or not 0 < timeout_seconds < math.inf:
         raise BadInputError(f"Limits must be positive: {max_rows} rows, {timeout_seconds} s.")

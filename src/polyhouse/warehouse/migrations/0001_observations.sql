@@ -201,6 +201,16 @@ ORDER BY (wallet, seen_at)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 1000,
          min_compress_block_size = 65536, max_compress_block_size = 262144;
 
+CREATE TABLE IF NOT EXISTS given_marks
+(
+    token   FixedString(32),
+    mark_e6 Int64,
+    version UInt64 CODEC(Delta, LZ4)
+)
+ENGINE = ReplacingMergeTree(version)
+ORDER BY token
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 1000;
+
 -- A partition is a wallet or a list of ids: text of high cardinality, unlike the stream it belongs to.
 CREATE TABLE IF NOT EXISTS sync_pages
 (

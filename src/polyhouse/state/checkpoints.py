@@ -1,0 +1,229 @@
+"""Checkpoints and quarantine: how far each partition was read, and what could not be."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, case, delete, func, select
+
+from polyhouse.ports import Checkpoint, PageCommit, PartitionStatus
+from polyhouse.state.database import Database
+from polyhouse.state.schema import checkpoints, quarantine
+
+_BATCH = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedRow:
+    """A row that could not be read; ``count`` times seen, the last time by ``run``."""
+
+    stream: str
+    partition: str
+    reason: str
+    where: str
+    raw: str
+    run: int
+    count: int
+    first_seen: int
+    last_seen: int
+
+
+class CheckpointStore(Database):
+    """See the module."""
+
+    def checkpoint(self, stream: str, partition: str) -> Checkpoint | None:
+        """The checkpoint of one partition, None if it was never read."""
+        query = select(checkpoints).where(checkpoints.c.stream == stream, checkpoints.c.partition == partition)
+        with self._reading() as connection:
+            row = connection.execute(query).mappings().first()
+        return _checkpoint(row) if row else None
+
+    def checkpoints(self, stream: str | None = None, status: PartitionStatus | None = None) -> list[Checkpoint]:
+        """All checkpoints, or those of one stream and/or one status, by stream and partition."""
+        query = select(checkpoints).order_by(checkpoints.c.stream, checkpoints.c.partition)
+        if stream is not None:
+            query = query.where(checkpoints.c.stream == stream)
+        if status is not None:
+            query = query.where(checkpoints.c.status == status)
+        with self._reading() as connection:
+            return [_checkpoint(row) for row in connection.execute(query).mappings()]
+
+    def checkpoint_counts(self) -> dict[str, dict[str, int]]:
+        """Stream → status → how many partitions."""
+        query = select(checkpoints.c.stream, checkpoints.c.status, func.count()).group_by(
+            checkpoints.c.stream, checkpoints.c.status
+        )
+        counts: dict[str, dict[str, int]] = {}
+        with self._reading() as connection:
+            for stream, status, number in connection.execute(query):
+                counts.setdefault(stream, {})[status] = number
+        return counts
+
+    def commit_pages(self, run: int, commits: Sequence[PageCommit]) -> None:
+        """Move the checkpoints of all given pages and store their rejects, in one transaction.
+
+        Several pages of one partition are applied in their order. ``is_last`` makes a partition ``ok``, or ``empty``
+        if no row was ever accepted or rejected; otherwise it is ``partial``. A success clears an earlier error.
+
+        Raises:
+            RetryableError: the store is unavailable; no checkpoint moved.
+        """
+        if not commits:
+            return
+        now = self._time()
+        moved: dict[tuple[str, str], dict[str, Any]] = {}
+        for commit in commits:
+            row = moved.setdefault(
+                (commit.stream, commit.partition),
+                {"stream": commit.stream, "partition": commit.partition, "pages": 0, "rows": 0, "rejected": 0},
+            )
+            row["position"] = _to_json(commit.position)
+            row["status"] = "ok" if commit.is_last else "partial"
+            row["pages"] += 1
+            row["rows"] += commit.rows
+            row["rejected"] += len(commit.rejected)
+            row["updated_at"], row["error"], row["run"] = now, "", run
+        for row in moved.values():
+            if row["status"] == "ok" and not row["rows"] and not row["rejected"]:
+                row["status"] = "empty"
+        rejects = _rejects(run, commits, now)
+        with self._writing() as connection:
+            connection.execute(self._move_statement(), list(moved.values()))
+            if rejects:
+                self._quarantine(connection, rejects)
+
+    def fail_partition(self, run: int, stream: str, partition: str, error: str) -> None:
+        """Mark a partition failed; its position stays where it is."""
+        statement = self._insert(checkpoints)
+        statement = statement.on_conflict_do_update(
+            index_elements=[checkpoints.c.stream, checkpoints.c.partition],
+            set_={name: statement.excluded[name] for name in ("status", "error", "updated_at", "run")},
+        )
+        row = {
+            "stream": stream, "partition": partition, "position": "{}", "status": "failed", "pages": 0, "rows": 0,
+            "rejected": 0, "updated_at": self._time(), "error": error[:2000], "run": run,
+        }  # fmt: skip
+        with self._writing() as connection:
+            connection.execute(statement, [row])
+
+    def restore_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Set one checkpoint to exactly this (state rebuild, rewind)."""
+        self.restore_checkpoints([checkpoint])
+
+    def restore_checkpoints(self, restored: Iterable[Checkpoint]) -> int:
+        """Set many checkpoints in one transaction and return how many.
+
+        ``updated_at`` 0 becomes now; the run is kept if there is one.
+        """
+        now = self._time()
+        rows = [
+            {
+                "stream": one.stream, "partition": one.partition, "position": _to_json(one.position),
+                "status": one.status, "pages": one.pages, "rows": one.rows, "rejected": one.rejected,
+                "updated_at": one.updated_at or now, "error": one.error, "run": 0,
+            }
+            for one in restored
+        ]  # fmt: skip
+        statement = self._insert(checkpoints)
+        names = ("position", "status", "pages", "rows", "rejected", "updated_at", "error")
+        statement = statement.on_conflict_do_update(
+            index_elements=[checkpoints.c.stream, checkpoints.c.partition],
+            set_={name: statement.excluded[name] for name in names},
+        )
+        with self._writing() as connection:
+            for start in range(0, len(rows), _BATCH):
+                connection.execute(statement, rows[start : start + _BATCH])
+        return len(rows)
+
+    def forget_checkpoints(self, stream: str, partition: str | None = None) -> int:
+        """Delete the checkpoint of one partition, or of a whole stream, and return how many there were."""
+        condition = checkpoints.c.stream == stream
+        if partition is not None:
+            condition = and_(condition, checkpoints.c.partition == partition)
+        with self._writing() as connection:
+            return connection.execute(delete(checkpoints).where(condition)).rowcount
+
+    def quarantine_counts(self) -> dict[str, int]:
+        """Reason → number of different rows in quarantine (a row that is met again is counted once)."""
+        query = select(quarantine.c.reason, func.count()).group_by(quarantine.c.reason).order_by(quarantine.c.reason)
+        with self._reading() as connection:
+            return {reason: number for reason, number in connection.execute(query)}
+
+    def quarantined(self, *, reason: str | None = None, limit: int = 100) -> list[QuarantinedRow]:
+        """Rows in quarantine, newest first."""
+        query = select(quarantine).order_by(quarantine.c.last_seen.desc(), quarantine.c.id.desc()).limit(limit)
+        if reason is not None:
+            query = query.where(quarantine.c.reason == reason)
+        with self._reading() as connection:
+            return [
+                QuarantinedRow(
+                    row["stream"], row["partition"], row["reason"], row["location"], row["raw"], row["run"],
+                    row["count"], row["first_seen"], row["last_seen"],
+                )
+                for row in connection.execute(query).mappings()
+            ]  # fmt: skip
+
+    def _move_statement(self) -> Any:
+        statement = self._insert(checkpoints)
+        new = statement.excluded
+        had_rows = checkpoints.c.rows + checkpoints.c.rejected > 0
+        return statement.on_conflict_do_update(
+            index_elements=[checkpoints.c.stream, checkpoints.c.partition],
+            set_={
+                "position": new.position,
+                "status": case((and_(new.status == "empty", had_rows), "ok"), else_=new.status),
+                "pages": checkpoints.c.pages + new.pages,
+                "rows": checkpoints.c.rows + new.rows,
+                "rejected": checkpoints.c.rejected + new.rejected,
+                "updated_at": new.updated_at,
+                "error": new.error,
+                "run": new.run,
+            },
+        )
+
+    def _quarantine(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
+        statement = self._insert(quarantine)
+        statement = statement.on_conflict_do_update(
+            index_elements=[quarantine.c.fingerprint],
+            set_={
+                "count": quarantine.c.count + statement.excluded.count,
+                "last_seen": statement.excluded.last_seen,
+                "run": statement.excluded.run,
+            },
+        )
+        connection.execute(statement, rows)
+
+
+def _rejects(run: int, commits: Sequence[PageCommit], now: int) -> list[dict[str, Any]]:
+    rows: dict[bytes, dict[str, Any]] = {}
+    for commit in commits:
+        for reject in commit.rejected:
+            parts = (commit.stream, commit.partition, reject.reason, reject.where, reject.raw)
+            # A row is text from outside: NUL and lone surrogates are legal there and in no database.
+            clean = [part.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0") for part in parts]
+            fingerprint = hashlib.sha256("\0".join(clean).encode()).digest()
+            row = rows.setdefault(
+                fingerprint,
+                {
+                    "fingerprint": fingerprint, "stream": clean[0], "partition": clean[1], "reason": clean[2],
+                    "location": clean[3], "raw": clean[4], "run": run, "count": 0, "first_seen": now, "last_seen": now,
+                },
+            )  # fmt: skip
+            row["count"] += 1
+    return list(rows.values())
+
+
+def _to_json(position: Mapping[str, Any]) -> str:
+    return json.dumps(dict(position), separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
+def _checkpoint(row: Mapping[str, Any]) -> Checkpoint:
+    return Checkpoint(
+        stream=row["stream"], partition=row["partition"], position=json.loads(row["position"]), status=row["status"],
+        pages=row["pages"], rows=row["rows"], rejected=row["rejected"], updated_at=row["updated_at"],
+        error=row["error"],
+    )  # fmt: skip

@@ -1,0 +1,90 @@
+"""Tables of the state store, for SQLite and PostgreSQL alike. Times are Unix seconds, 0 = never."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+
+HEAD = "0001"
+"""Newest migration of this version (a test holds it equal to the migration folder)."""
+
+RUN_STATUSES = ("running", "ok", "partial", "failed", "interrupted")
+WALLET_STATUSES = ("pending", "syncing", "completed", "failed", "parked")
+"""pending = queued · syncing = a process works on it · completed · failed = tried again later · parked = given up
+until `polyhouse retry`."""
+
+metadata = MetaData()
+# SQLite numbers rows by itself only for INTEGER keys.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("command", Text, nullable=False),
+    Column("args", Text, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""One row per command that wrote. Ids are never used twice: warehouse rows carry them."""
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("partition", Text, primary_key=True),
+    Column("position", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("pages", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("run", BigInteger, nullable=False),
+    Index("checkpoints_by_partition", "partition"),
+)
+
+wallets = Table(
+    "wallets",
+    metadata,
+    Column("address", LargeBinary(20), primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("provenance", Text, nullable=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("next_attempt", BigInteger, nullable=False),
+    Column("last_error", Text, nullable=False),
+    Column("last_synced_at", BigInteger, nullable=False),
+    Column("trades_synced", BigInteger, nullable=False),
+    Column("last_trade_at", BigInteger, nullable=False),
+    Index("wallets_queue", "status", "next_attempt", "first_seen", "address"),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("fingerprint", LargeBinary(32), nullable=False, unique=True),
+    Column("stream", Text, nullable=False),
+    Column("partition", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("raw", Text, nullable=False),
+    Column("run", BigInteger, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Index("quarantine_by_reason", "reason"),
+)
+
+notes = Table(
+    "notes",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+)
