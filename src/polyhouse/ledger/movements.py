@@ -73,6 +73,22 @@ class Movements:
                 return step
             holder, position = step.sender, step.log_index
 
+    def suppliers(self, token: bytes, before: int, since: int) -> int:
+        """How many wallets handed ``token`` to adapters between two logs: more than one means that an event which is
+        attributed to the last of them served others too.
+        """
+        registry = self._registry
+        return len(
+            {
+                m.sender
+                for m in self.items
+                if since < m.log_index < before
+                and m.token == token
+                and registry.is_relay(m.to)
+                and not registry.is_infra(m.sender)
+            }
+        )
+
     def burned(self, wallet: bytes, token: bytes, before: int, since: int) -> int | None:
         """Shares of ``token`` that ``wallet`` burned between two logs; None if no burn is logged there."""
         amounts = [

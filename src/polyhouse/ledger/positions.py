@@ -59,8 +59,6 @@ class PositionRules:
                 return
             if self._is_foreign(log, log.condition, log.collateral, log.parent, log.partition):
                 return
-        elif self._is_exchange(log.stakeholder):
-            return
         tokens = self._registry.tokens_of.get(log.condition, ())
         splits = isinstance(log, PositionSplit)
         owner = self._owner(log, log.stakeholder, log.condition, tokens, forward=splits)
@@ -217,6 +215,8 @@ class PositionRules:
         for token in redeemed:
             outcome = self._registry.place_of[token][1]
             if relayed:
+                if self.movements.suppliers(token, log.log_index, since) > 1:
+                    self._out.flag("redemption_pooled", log)
                 step = self.movements.origin(log.redeemer, token, log.log_index, since)
                 step = step or self.movements.origin(log.redeemer, token, log.log_index)
                 amount = step.amount if step is not None and step.sender == owner else None

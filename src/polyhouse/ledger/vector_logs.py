@@ -44,13 +44,13 @@ class VectorCase:
     use_transfers: bool
 
 
-def parse_case(document: Mapping[str, Any]) -> VectorCase:
+def parse_case(document: Mapping[str, Any], namespace: str = "") -> VectorCase:
     """Decode the ``input`` of a case (or any object with ``logs`` and ``conditions`` of that shape).
 
     Raises:
         BadInputError: a log or a description that cannot be read; names the log by its place and transaction.
     """
-    symbols = SymbolTable()
+    symbols = SymbolTable(namespace)
     conditions, markets, pools, marks = _descriptions(document, symbols)
     transactions: dict[bytes, list[DecodedLog]] = {}
     for place, entry in enumerate(_objects(document, "logs")):
@@ -99,7 +99,10 @@ def _descriptions(
         pool = item.address("id")
         symbols.token(f"LP:{item.required('id')}")
         pools[pool] = item.condition("condition")
-    marks = {symbols.token(token): int(price) for token, price in (document.get("marks") or {}).items()}
+    given = document.get("marks") or {}
+    if not isinstance(given, Mapping):
+        raise BadInputError("marks must be an object of token and price")
+    marks = {symbols.token(token): _number(price, f"mark of {token}") for token, price in given.items()}
     return conditions, markets, pools, marks
 
 
@@ -185,7 +188,7 @@ def _order_filled(item: _Reader) -> DecodedLog:
     if version not in (2, 3):
         raise BadInputError(f"v {version} is not a known version of OrderFilled (1, 2, 3)")
     side = item.required("side")
-    if side not in _SIDES:
+    if not isinstance(side, str | int) or side not in _SIDES:
         raise BadInputError(f"side {ids.shown(side)} is neither BUY nor SELL")
     return chain_logs.OrderFilledV2(*common, _SIDES[side], item.token("token"), *amounts)
 
