@@ -9,7 +9,8 @@ import re
 import socket
 import struct
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
@@ -89,9 +90,9 @@ def _dispatch(world: World, path: str, query: Query) -> Reply:
             found = pattern.fullmatch(path)
             if found:
                 return handler(world, query, found.group(1))
-        raise ApiError(404, "not found", code="not_found")
     except ApiError as error:
         return error_reply(path, error)
+    return error_reply(path, ApiError(404, "not found", code="not_found"))
 
 
 def _status_reply(path: str, fault: Fault) -> Reply:
@@ -126,6 +127,17 @@ class Gateway:
         self._cached: OrderedDict[str, tuple[int, bytes, str]] = OrderedDict()
         self._pages: OrderedDict[str, Reply] = OrderedDict()
         self._traces = 0
+        self._open = asyncio.Event()
+        self._open.set()
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Let requests wait while the world changes."""
+        self._open.clear()
+        try:
+            yield
+        finally:
+            self._open.set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
@@ -142,6 +154,7 @@ class Gateway:
                 return await self._reset(request, b"", announced=0)
         if fault is not None and fault.kind in ("status", "html", "empty"):
             return self._plain_fault(request, path, fault)
+        await self._open.wait()
         reply, body = self._answer(request, path, fault)
         if fault is not None and fault.kind == "truncated":
             return self._respond(request, body[: len(body) * 2 // 3], reply, compress=False)
@@ -191,7 +204,7 @@ class Gateway:
         if fault.kind == "repeat_page" and before is not None:
             reply.doc[reply.rows] = before.doc[before.rows]
         if fault.kind == "repeat_cursor" and cursor is not None:
-            where = reply.doc["pagination"] if "pagination" in reply.doc else reply.doc
+            where = reply.doc.get("pagination", reply.doc)
             where["next_cursor"] = cursor
             if "has_more" in where:
                 where["has_more"] = True

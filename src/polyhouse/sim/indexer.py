@@ -6,10 +6,11 @@ This is the upstream's reading of the chain, written independently of ``polyhous
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from polyhouse.errors import BadInputError
+from polyhouse.sim.attribution import handed_over, is_wallet, owner
 from polyhouse.sim.markets import PRICE_ONE, Catalog, MarketState, Resolution
 from polyhouse.sim.model import Log, Transaction
 
@@ -30,7 +31,6 @@ BUY, SELL, NO_SIDE = 0, 1, 2
 REDEEM_PER_OUTCOME_FROM = 1_786_320_000
 """2026-08-10 00:00 UTC: from here one REDEEM row per outcome (accounting §1.10)."""
 
-_ADAPTERS = frozenset({"ADP", "NADP", "AR"})
 
 Row = tuple[int, int, int, int, int, int, int, int, int, int, int, int, bytes]
 """seq, ts, wallet, market, outcome, kind, side, size, usdc, price (10^-10), taker, share change, tx."""
@@ -63,10 +63,6 @@ class _Fill:
     @property
     def shares(self) -> int:
         return self.get if self.side == BUY else self.give
-
-
-def _is_wallet(name: str) -> bool:
-    return name.startswith("0x")
 
 
 def _decode(log: Log) -> _Fill:
@@ -222,7 +218,7 @@ class Indexer:
             self._redeem(tx, log, rows)
         elif log.t == "PositionsConverted":
             self._convert(tx, log, rows)
-        elif log.t == "Income" and _is_wallet(log.fields["wallet"]):
+        elif log.t == "Income" and is_wallet(log.fields["wallet"]):
             amount = int(log.fields["amount"])
             rows.add(
                 log.li, 0, log.fields["wallet"], NO_MARKET, NO_OUTCOME, KIND[log.fields["kind"]],
@@ -235,7 +231,7 @@ class Indexer:
             return
         market, amount = self._catalog.markets[index], int(log.fields["amount"])
         is_split = log.t == "PositionSplit"
-        wallet = _owner(tx, log.fields["stakeholder"], market.meta.token_ids[0], log.li, outgoing=is_split)
+        wallet = owner(tx, log.fields["stakeholder"], market.meta.token_ids[0], log.li, outgoing=is_split)
         if wallet is not None and amount:
             rows.add(
                 log.li, 0, wallet, index, NO_OUTCOME, SPLIT if is_split else MERGE, size=amount, usdc=amount,
@@ -249,7 +245,7 @@ class Indexer:
         market, payout = self._catalog.markets[index], int(log.fields["payout"])
         wallet = None
         for token in market.meta.token_ids:
-            wallet = wallet or _owner(tx, log.fields["redeemer"], token, log.li, outgoing=False)
+            wallet = wallet or owner(tx, log.fields["redeemer"], token, log.li, outgoing=False)
         if wallet is None or market.resolution is None:
             return
         burned = self._burned(tx, log, market, wallet, rows)
@@ -272,8 +268,8 @@ class Indexer:
         burned = {}
         for index_set in log.fields["index_sets"]:
             outcome = int(index_set).bit_length() - 1
-            shares = _handed_over(tx, log.fields["redeemer"], market.meta.token_ids[outcome], log.li)
-            if shares is None and _is_wallet(log.fields["redeemer"]):
+            shares = handed_over(tx, log.fields["redeemer"], market.meta.token_ids[outcome], log.li)
+            if shares is None and is_wallet(log.fields["redeemer"]):
                 held = self._balance(self._wallet_id(wallet), market.number, outcome)
                 shares = held + rows.moved.get((wallet, market.number, outcome), 0)
             if shares:
@@ -291,7 +287,7 @@ class Indexer:
         if not burned or amount == 0:
             return
         lowest = self._catalog.markets[questions[burned[0]]]
-        wallet = _owner(tx, log.fields["stakeholder"], lowest.meta.token_ids[1], log.li, outgoing=False)
+        wallet = owner(tx, log.fields["stakeholder"], lowest.meta.token_ids[1], log.li, outgoing=False)
         if wallet is None:
             return
         out = amount - amount * lowest.event.neg_risk_fee_bips // 10_000
@@ -312,46 +308,8 @@ class Indexer:
             net[(log.fields["to"], *place)] += int(log.fields["amount"])
         for number, (key, shares) in enumerate(net.items()):
             wallet, market, outcome = key
-            residual = shares - rows.moved.get(key, 0) if _is_wallet(wallet) else 0
+            residual = shares - rows.moved.get(key, 0) if is_wallet(wallet) else 0
             if residual:
                 rows.add(
                     tx.logs[-1].li, 5000 + number, wallet, market, outcome, TRANSFER, size=abs(residual), delta=residual
                 )
-
-
-def _transfers(tx: Transaction, token: str) -> Iterator[tuple[int, str, str, int]]:
-    for log in tx.logs:
-        if log.t == "Transfer" and str(log.fields["token"]) == token:
-            yield log.li, log.fields["from"], log.fields["to"], int(log.fields["amount"])
-
-
-def _owner(tx: Transaction, holder: str, token: str, log_index: int, *, outgoing: bool) -> str | None:
-    """Whose event it is (accounting §2.6): the holder, or the wallet behind an adapter, or nobody (plumbing).
-
-    ``outgoing``: follow the token from the adapter after the event (splits); else to the adapter before it.
-    """
-    moves = list(_transfers(tx, token)) if holder in _ADAPTERS else []
-    for _ in range(len(moves) + 1):
-        if _is_wallet(holder):
-            return holder
-        if holder not in _ADAPTERS:
-            return None
-        if outgoing:
-            step = next(((li, to) for li, source, to, _ in moves if li > log_index and source == holder), None)
-        else:
-            step = next(
-                ((li, source) for li, source, to, _ in reversed(moves) if li < log_index and to == holder), None
-            )
-        if step is None:
-            return None
-        log_index, holder = step
-    return None
-
-
-def _handed_over(tx: Transaction, redeemer: str, token: str, log_index: int) -> int | None:
-    """Shares of ``token`` that reached the adapter, or that the wallet burned, last before the redemption."""
-    found = None
-    for place, source, to, shares in _transfers(tx, token):
-        if place < log_index and (to == redeemer or (source == redeemer and to == "ZERO")):
-            found = shares
-    return found

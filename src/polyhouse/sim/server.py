@@ -21,7 +21,7 @@ from polyhouse.sim.gateway import Gateway
 from polyhouse.sim.limits import WINDOW_SECONDS, Limiter
 from polyhouse.sim.world import Quirks, UniverseLike, World
 
-_ON_DISK_FROM = 300_000  # fills; below that the derived rows fit in memory comfortably
+_ON_DISK_FROM = 300_000
 
 
 class SimServer:
@@ -36,7 +36,7 @@ class SimServer:
         quirks: how late labels and ids appear, page sizes.
         cache: answer as a CDN does: for up to 300 simulated seconds the same page to the same URL.
         host, port: where to listen; port 0 = any free one.
-        on_disk: keep the derived rows in a temporary file instead of memory.
+        on_disk: keep the derived rows in a temporary file; by default from 300,000 fills on.
         seed: of the 429 forms.
     """
 
@@ -52,9 +52,11 @@ class SimServer:
         cache: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
-        on_disk: bool = False,
+        on_disk: bool | None = None,
         seed: int = 0,
     ) -> None:
+        if on_disk is None:
+            on_disk = int(getattr(universe, "fills", 0)) >= _ON_DISK_FROM
         self._temporary = tempfile.TemporaryDirectory(prefix="polyhouse-sim-") if on_disk else None
         path = Path(self._temporary.name) / "upstream.db" if self._temporary else None
         self.world = World(universe, quirks, path)
@@ -63,6 +65,7 @@ class SimServer:
         self._gateway = Gateway(self.world, self.limiter, self.faults, cache=cache)
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
+        self._clock = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         """Start to listen."""
@@ -121,7 +124,8 @@ class SimServer:
 
     async def advance(self, seconds: int) -> int:
         """Let simulated time pass; returns the number of new transactions."""
-        return await asyncio.to_thread(self.world.advance, seconds)
+        async with self._clock, self._gateway.paused():
+            return await asyncio.to_thread(self.world.advance, seconds)
 
     def stats(self) -> dict[str, Any]:
         """Counters for reports and tests, as ``/_sim/stats`` prints them."""
@@ -150,3 +154,39 @@ class SimServer:
         except (BadInputError, KeyError, TypeError, ValueError) as error:
             return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)
         return web.json_response({"error": "no such action"}, status=404)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """``python -m polyhouse.sim.server``: serve a seeded universe until SIGINT or SIGTERM.
+
+    Prints one JSON line with the URLs on standard output once requests are answered.
+    """
+    import click
+
+    from polyhouse.sim.runner import serve_until_signal
+    from polyhouse.sim.universe import Universe
+
+    @click.command(
+        help="Serve a simulated Polymarket on loopback; prints one JSON line with its URLs when ready."
+    )
+    @click.option("--seed", default=1, show_default=True, help="Seed of the universe.")
+    @click.option("--wallets", default=200, show_default=True, help="How many wallets.")
+    @click.option("--fills", default=None, type=int, help="About how many fills; by default 60 per wallet.")
+    @click.option("--host", default="127.0.0.1", show_default=True)
+    @click.option("--port", default=0, show_default=True, help="0 = any free port.")
+    @click.option("--scale", default=1.0, show_default=True, help="Factor on every rate limit; 0 = no limits.")
+    @click.option("--cache", is_flag=True, help="Answer repeated pages as a CDN does.")
+    def serve(
+        *, seed: int, wallets: int, fills: int | None, host: str, port: int, scale: float, cache: bool
+    ) -> None:  # fmt: skip
+        server = SimServer(
+            Universe(seed=seed, wallets=wallets, fills=fills), scale=scale or 1.0, enforce_limits=scale > 0,
+            host=host, port=port, cache=cache, seed=seed,
+        )  # fmt: skip
+        serve_until_signal(server, click.echo)
+
+    serve(argv)
+
+
+if __name__ == "__main__":
+    main()
