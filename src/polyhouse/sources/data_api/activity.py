@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from polyhouse.domain.amounts import micros, price_e12
+from polyhouse.domain.amounts import micros
 from polyhouse.domain.ids import parse_address, parse_hash
 from polyhouse.domain.rest import activity_amounts
 from polyhouse.errors import BadInputError, RowRejectedError, UpstreamContractError
@@ -28,6 +28,8 @@ from polyhouse.sources.data_api.rows import (
     Number,
     observation_columns,
     outcome_of,
+    price_of,
+    printed,
     require_time,
 )
 from polyhouse.sources.http import HttpClient
@@ -64,12 +66,12 @@ def _trade(row: ActivityRow) -> _Amounts | None:
     side = row.side or ""
     if side not in {"BUY", "SELL"}:
         raise RowRejectedError("bad_side", f"a trade with side {side[:20]!r}")
-    price = row.price if row.price is not None else 0
-    amounts = activity_amounts(side, row.size, price, row.usdc_size, row.timestamp)
+    price = printed(row.price) if row.price is not None else "0"
+    amounts = activity_amounts(side, printed(row.size), price, printed(row.usdc_size), row.timestamp)
     if amounts.shares == 0 and amounts.cash == 0:
         return None
     condition = condition_of(row.condition_id)
-    return side, condition, amounts.shares, amounts.cash, amounts.usdc_gross, amounts.fee_usdc, price_e12(price), "", ""
+    return side, condition, amounts.shares, amounts.cash, amounts.usdc_gross, amounts.fee_usdc, price_of(price), "", ""
 
 
 def _moves_shares(kind: str) -> Callable[[ActivityRow], _Amounts]:

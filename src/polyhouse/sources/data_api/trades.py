@@ -17,7 +17,6 @@ from typing import Any
 
 import msgspec
 
-from polyhouse.domain.amounts import price_e12
 from polyhouse.domain.ids import parse_address, parse_hash
 from polyhouse.domain.rest import trade_amounts
 from polyhouse.domain.times import MAX_TIME, MIN_TIME
@@ -32,6 +31,8 @@ from polyhouse.sources.data_api.rows import (
     Number,
     observation_columns,
     outcome_of,
+    price_of,
+    printed,
     require_time,
 )
 from polyhouse.sources.data_api.takers import TakerFeed
@@ -105,7 +106,8 @@ class PageReader:
             raise RowRejectedError("protocol_v2", "a trade of Protocol V2")
         if row.side not in {"BUY", "SELL"}:
             raise RowRejectedError("bad_side", f"a trade with side {row.side[:20]!r}")
-        shares, usdc = trade_amounts(row.size, row.price)
+        price = printed(row.price)
+        shares, usdc = trade_amounts(printed(row.size), price)
         if shares == 0 and usdc == 0:
             return None
         key = taker_key(row)
@@ -114,7 +116,7 @@ class PageReader:
         return (
             parse_address(row.proxy_wallet, "wallet"), token_of(row.token_id), condition_of(row.condition_id),
             parse_hash(row.transaction_hash, "transaction hash"), row.side, ts, _LAST_PLACE - place, ordinal, shares,
-            usdc, usdc, 0, price_e12(row.price), role, outcome_of(row.outcome_index), "", "",
+            usdc, usdc, 0, price_of(price), role, outcome_of(row.outcome_index), "", "",
         )  # fmt: skip
 
 
