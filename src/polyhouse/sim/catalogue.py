@@ -66,7 +66,7 @@ def build_catalogue(rng: Random, *, fills: int, start: int, end: int) -> Catalog
     events: list[SimEvent] = []
     listings: list[Listing] = []
     for number, draft in enumerate(drafts, 1):
-        rows = []
+        rows: list[Listing] = []
         for index in range(draft.questions):
             share = max(1, fills * weights[len(listings) + len(rows)] // total)
             rows.append(_listing(rng, draft, number, index, 1_000 + len(listings) + len(rows), share, end))

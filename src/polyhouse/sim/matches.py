@@ -84,7 +84,9 @@ class Matcher:
         parts = self._parts(size)
         for place, part in enumerate(parts):
             price = min(ask + place * tick, 998)
-            leg = self._seller(board, taker, outcome, part, price, big=big, alone=place > 0 or len(parts) == 1)
+            leg = self._seller(
+                board, taker, outcome, part, price, big=big, alone=not any(leg.kind == COMPLEMENTARY for leg in legs)
+            )
             if place == 0 and first is not None and first.kind == MINT:
                 leg = Leg(MINT, first.wallet, part, part * (1_000 - price) // 1_000, first.order)
             if leg is None:
