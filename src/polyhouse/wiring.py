@@ -8,21 +8,22 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from polyhouse.reads.queue import UPSTREAM_NOTE
 from polyhouse.settings import Settings
 
 if TYPE_CHECKING:
-    from polyhouse.ports import Warehouse
     from polyhouse.sources.http import HttpClient
     from polyhouse.state import StateStore
     from polyhouse.sync.engine import SyncEngine
     from polyhouse.sync.progress import Reporter
-
+    from polyhouse.sync.sources import Sources
+    from polyhouse.warehouse import ClickHouseWarehouse
 
 @dataclass(frozen=True, slots=True)
 class Stores:
     """The two stores of one installation, open."""
 
-    warehouse: Warehouse
+    warehouse: ClickHouseWarehouse
     state: StateStore
 
 
@@ -35,17 +36,109 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
         ConfigError: a malformed URL, or a schema newer than this version.
         WarehouseUnavailableError: the server does not answer.
     """
-    from polyhouse.state import open_state
     from polyhouse.warehouse import open_warehouse
 
+    _make_home(settings)
+    with open_warehouse(settings.warehouse_url()) as warehouse, open_state_only(settings) as state:
+        yield Stores(warehouse, state)
+
+
+@contextmanager
+def open_state_only(settings: Settings) -> Iterator[StateStore]:
+    """Open the state store alone: it takes several processes, also while another one owns the warehouse."""
+    from polyhouse.state import open_state
+
+    _make_home(settings)
+    state = open_state(settings.state_url())
+    try:
+        yield state
+    finally:
+        state.close()
+
+
+def migrate_stores(settings: Settings) -> list[str]:
+    """Bring both schemas up to date and name what was applied."""
+    from polyhouse.warehouse import open_warehouse
+
+    _make_home(settings)
+    with open_warehouse(settings.warehouse_url()) as warehouse, open_state_only(settings):
+        rows = warehouse.query("SELECT name FROM schema_migrations ORDER BY name").rows
+    return [str(row[0]) for row in rows]
+
+
+@asynccontextmanager
+async def engine_session(
+    settings: Settings,
+    stores: Stores,
+    reporter: Reporter,
+    *,
+    stop: asyncio.Event | None = None,
+    concurrency: int = 50,
+) -> AsyncIterator[SyncEngine]:
+    """A sync engine with open HTTP clients; their counters are kept for ``status`` at the end."""
+    from polyhouse.sources.http import CLOB, DATA, GAMMA, HttpClient, SystemClock
+    from polyhouse.sync.context import EngineLimits
+    from polyhouse.sync.engine import SyncEngine
+
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        clients: dict[str, HttpClient] = {}
+        for url, limits in ((settings.gamma_url, GAMMA), (settings.clob_url, CLOB), (settings.data_url, DATA)):
+            client = HttpClient(url, limits, clock=clock, rate_scale=settings.rate_scale)
+            clients[limits.name] = await stack.enter_async_context(client)
+        engine = SyncEngine(
+            stores.warehouse,
+            stores.state,
+            build_sources(clients),
+            reporter,
+            clock,
+            stop=stop,
+            limits=EngineLimits(concurrency=concurrency),
+        )
+        try:
+            yield engine
+        finally:
+            stores.state.set_note(UPSTREAM_NOTE, upstream_counters(clients))
+
+
+def build_sources(clients: dict[str, HttpClient]) -> Sources:
+    """The streams of a run on the clients of the hosts ``gamma``, ``clob`` and ``data``."""
+    from polyhouse.sources import data_api
+    from polyhouse.sources.clob import ClobMarkets
+    from polyhouse.sources.gamma import GammaEvents, GammaMarkets
+    from polyhouse.sync.sources import Sources
+
+    gamma, clob, data = clients["gamma"], clients["clob"], clients["data"]
+    return Sources(
+        gamma_events=GammaEvents(gamma),
+        gamma_markets=GammaMarkets(gamma),
+        clob_markets=ClobMarkets(clob),
+        trades=(data_api.MarketTrades(data),),
+        activity=data_api.Activity(data),
+        resolutions=data_api.Resolutions(data),
+        tokens=data_api.Tokens(data),
+        positions=data_api.Positions(data),
+        values=data_api.Values(data),
+        holders=data_api.Holders(data),
+    )
+
+
+def upstream_counters(clients: dict[str, HttpClient]) -> list[dict[str, Any]]:
+    """The ``upstreams`` of the status document: one entry per class of routes that was used."""
+    return [
+        {
+            "name": route.name,
+            "requests": route.requests,
+            "errors": route.errors,
+            "throttled": route.throttled,
+            "limit": route.limit,
+            "used": route.used,
+        }
+        for client in clients.values()
+        for route in client.snapshot()
+    ]
+
+
+def _make_home(settings: Settings) -> None:
     if not settings.warehouse.get_secret_value() or not settings.state.get_secret_value():
         settings.home.mkdir(parents=True, exist_ok=True)
-    warehouse = open_warehouse(settings.warehouse_url())
-    try:
-        state = open_state(settings.state_url())
-        try:
-            yield Stores(warehouse, state)
-        finally:
-            state.close()
-    finally:
-        warehouse.close()

@@ -64,7 +64,7 @@ def run_command_line(arguments: Sequence[str]) -> int:
         result = app.main(args=list(arguments), prog_name="polyhouse", standalone_mode=False, obj=run)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else error.format_message())
+        click.echo(error.format_message())
         return 0
     except click.ClickException as error:
         return _usage_error(error)

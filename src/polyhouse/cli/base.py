@@ -74,10 +74,12 @@ class PolyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in the order of the table."""
+        del ctx
         return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
+        del ctx
         import importlib
 
         if cmd_name not in self.table:
@@ -100,6 +102,7 @@ class PolyGroup(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table, without importing them."""
+        del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in self.table.items()])
 
@@ -146,7 +149,7 @@ def command(name: str, *, examples: Sequence[str], json: bool = True) -> Callabl
         decorated: Callable[..., Any] = call
         if json:
             decorated = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(decorated)
-        return cast("PolyCommand", click.command(name, cls=PolyCommand, examples=examples)(decorated))
+        return click.command(name, cls=PolyCommand, examples=examples)(decorated)
 
     return declare
 

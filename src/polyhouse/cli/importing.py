@@ -35,7 +35,9 @@ def import_files(run: Run, files: tuple[Path, ...], file_format: str | None, no_
     if run.json:
         emit_json({"files": rows})
     else:
-        emit_table(run, [Column(name, right=name.startswith("rows")) for name in _NAMES], [list(r.values()) for r in rows])
+        emit_table(
+            run, [Column(name, right=name.startswith("rows")) for name in _NAMES], [list(r.values()) for r in rows]
+        )
     rejected = sum(int(result["rows_rejected"]) for result in results)
     for result in results:
         for where, reason in result["rejected_examples"]:

@@ -43,7 +43,9 @@ def run_job(
     with open_stores(settings) as stores:
 
         async def main(stopper: Stopper) -> RunReport:
-            async with engine_session(settings, stores, reporter, stop=stopper.event, concurrency=concurrency) as engine:
+            async with engine_session(
+                settings, stores, reporter, stop=stopper.event, concurrency=concurrency
+            ) as engine:
                 return await job(engine)
 
         report, signal_number = run_async(main)

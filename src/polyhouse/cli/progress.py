@@ -18,9 +18,7 @@ _LINE_SHARE = 0.1
 class LineReporter:
     """Plain lines for logs: at the start and end of each phase, and every 10 % or 30 s between."""
 
-    def __init__(
-        self, write: Callable[[str], None] = say, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, write: Callable[[str], None] = say, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._write = write
         self._monotonic = monotonic
         self._name = ""

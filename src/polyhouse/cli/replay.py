@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
@@ -29,9 +30,11 @@ def replay(run: Run, file: Path) -> None:
         raise BadInputError(f"{file} is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise BadInputError(f"{file} must hold one object with `vectors`, `metric_vectors` or `id_vectors`")
-    from polyhouse.ledger.replay import replay as replay_document
+    from polyhouse.replay import replay as replay_document
+    from polyhouse.warehouse import open_warehouse
 
-    answers = replay_document(document)
+    with TemporaryDirectory(prefix="polyhouse-replay-") as folder, open_warehouse(f"chdb://{folder}/store") as store:
+        answers = replay_document(document, store)
     if run.json:
         emit_json(answers)
         return

@@ -156,7 +156,7 @@ def status(run: Run) -> None:
 @click.option("--file", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Read it from here.")
 @click.option("--max-rows", type=click.IntRange(1), default=100_000, show_default=True, metavar="N")
 @click.option("--timeout", type=click.FloatRange(0.1, 3600), default=30.0, show_default=True, metavar="SECONDS")
-def sql(run: Run, statement: str | None, file: Path | None, max_rows: int, timeout: float) -> None:  # noqa: ASYNC109
+def sql(run: Run, statement: str | None, file: Path | None, max_rows: int, timeout: float) -> None:
     """Read-only SQL on the warehouse. More rows than --max-rows is an error, never a cut answer."""
     if (statement is None) == (file is None):
         raise click.UsageError("give either a statement or --file")

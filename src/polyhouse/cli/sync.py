@@ -139,9 +139,7 @@ def positions(run: Run, addresses: tuple[str, ...], all_wallets: bool, **chosen:
 @click.option("--max-wallets", type=_COUNT, metavar="N", help="At most so many; the rest is reported.")
 @click.option("--concurrency", type=click.IntRange(1, 1000), default=50, show_default=True, metavar="N")
 @click.option("--no-metrics", is_flag=True, help="Load only.")
-def run(
-    run: Run, source: str, file: Path | None, max_wallets: int | None, concurrency: int, no_metrics: bool
-) -> int:
+def run(run: Run, source: str, file: Path | None, max_wallets: int | None, concurrency: int, no_metrics: bool) -> int:
     """The main job: markets, trades, wallets with new trades, positions, metrics, leaderboards."""
     if source not in {"rest", "auto"}:
         raise ConfigError(f"unknown source {source!r}")

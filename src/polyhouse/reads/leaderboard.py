@@ -70,7 +70,7 @@ def leaderboard(warehouse: Warehouse, query: LeaderboardQuery) -> dict[str, Any]
         " WHERE category = {category:String} AND `window` = {window:String} AND trades >= {min_trades:UInt64}"
         " AND toUInt64(wins) + losses + flats >= {min_units:UInt64}"
         " AND toInt128(gains) + losses_abs >= {min_sum:Int64}"
-        f" ORDER BY ({undefined}) ASC, {key} DESC, wallet ASC LIMIT {{limit:UInt32}}",
+        f" ORDER BY ({undefined}) ASC, if({undefined}, NULL, {key}) DESC, wallet ASC LIMIT {{limit:UInt32}}",
         {
             "category": query.category, "window": query.window, "min_trades": query.min_trades,
             "min_units": query.min_units, "min_sum": micros(query.min_gains_losses), "limit": query.limit,

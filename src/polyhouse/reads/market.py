@@ -42,9 +42,7 @@ def market(warehouse: Warehouse, condition_id: str) -> dict[str, Any]:
         bound,
     )
     if not described and not tokens:
-        raise UnknownMarketError(
-            f"market {format_condition(condition)} was never seen", hint="polyhouse sync markets"
-        )
+        raise UnknownMarketError(f"market {format_condition(condition)} was never seen", hint="polyhouse sync markets")
     head = described[0] if described else {}
     names = list(head.get("outcomes", ()))
     first = tokens[0] if tokens else {}

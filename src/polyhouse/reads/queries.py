@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
@@ -13,7 +13,9 @@ from polyhouse.reads.market import market
 from polyhouse.reads.status import status
 from polyhouse.reads.table import sql
 from polyhouse.reads.wallet import wallet
-from polyhouse.state import StateStore
+
+if TYPE_CHECKING:
+    from polyhouse.state import StateStore
 
 Arguments = Mapping[str, Any]
 
@@ -63,7 +65,7 @@ def _sql(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) ->
     return sql(warehouse, **arguments)
 
 
-_COMMANDS: dict[str, Callable[[dict[str, Any], Warehouse, StateStore], dict[str, Any]]] = {
+_COMMANDS: dict[str, Callable[[dict[str, Any], Warehouse, "StateStore"], dict[str, Any]]] = {
     "leaderboard": _leaderboard,
     "wallet": _wallet,
     "market": _market,

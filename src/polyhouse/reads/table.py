@@ -19,14 +19,14 @@ def sql(
 ) -> dict[str, Any]:
     """Run one read-only SELECT: ``{"columns": […], "rows": [[…]], "row_count": n}``.
 
-    More than ``max_rows`` rows, or more time than ``timeout_seconds``, is an error of the warehouse, never a cut answer.
+    More than ``max_rows`` rows, or more than ``timeout_seconds``, is an error of the warehouse, never a cut answer.
     """
     result = warehouse.query_readonly(statement, max_rows=max_rows, timeout_seconds=timeout_seconds)
     rows = [[readable(value) for value in row] for row in result.rows]
     return {"columns": list(result.columns), "rows": rows, "row_count": len(rows)}
 
 
-def readable(value: Any) -> Any:  # noqa: PLR0911 - one line per type
+def readable(value: Any) -> Any:
     """One cell: bytes as ``0x`` hex, times as ISO 8601, floats by their shortest digits, NaN and infinity as None."""
     if value is None or isinstance(value, str | bool | int | Decimal):
         return None if isinstance(value, Decimal) and not value.is_finite() else value

@@ -84,8 +84,8 @@ def _never_queued() -> dict[str, Any]:
 def _units(warehouse: Warehouse, bound: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = _rows(
         warehouse,
-        "SELECT lower(hex(unit)) AS unit_hex, arrayMap(c -> lower(hex(c)), conditions) AS conditions_hex, category, realized,"
-        " unrealized, toString(result) AS result_word, is_open, toUnixTimestamp(closed_ts) AS closed"
+        "SELECT lower(hex(unit)) AS unit_hex, arrayMap(c -> lower(hex(c)), conditions) AS conditions_hex, category,"
+        " realized, unrealized, toString(result) AS result_word, is_open, toUnixTimestamp(closed_ts) AS closed"
         f" FROM units FINAL WHERE wallet = {_WALLET} ORDER BY unit",
         bound,
     )
@@ -132,8 +132,9 @@ def _positions(warehouse: Warehouse, bound: Mapping[str, Any]) -> list[dict[str,
 def _outcome_names(warehouse: Warehouse, bound: Mapping[str, Any]) -> dict[str, list[str]]:
     rows = _rows(
         warehouse,
-        "SELECT lower(hex(condition)) AS condition_hex, argMax(outcomes, length(outcomes)) AS names FROM markets_current"
-        f" WHERE condition IN (SELECT condition FROM positions WHERE wallet = {_WALLET}) GROUP BY condition",
+        "SELECT lower(hex(condition)) AS condition_hex, argMax(outcomes, length(outcomes)) AS names"
+        " FROM markets_current WHERE condition IN"
+        f" (SELECT condition FROM positions WHERE wallet = {_WALLET}) GROUP BY condition",
         bound,
     )
     return {row["condition_hex"]: list(row["names"]) for row in rows}

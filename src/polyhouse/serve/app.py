@@ -159,9 +159,7 @@ def _add_internal_route(app: FastAPI, stores: Stores, token: str) -> None:
             if len(body) > MAX_BODY_BYTES:
                 return problems.problem(request, 413, detail="the body is too large", code="BAD_INPUT")
         command, arguments = _command_of(bytes(body))
-        return ExactJSONResponse(
-            await run_in_threadpool(answer, command, arguments, stores.warehouse, stores.state)
-        )
+        return ExactJSONResponse(await run_in_threadpool(answer, command, arguments, stores.warehouse, stores.state))
 
 
 def _command_of(body: bytes) -> tuple[str, dict[str, Any]]:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from polyhouse.ports import Warehouse
-from polyhouse.state import StateStore
+from polyhouse.reads import queue
+
+if TYPE_CHECKING:
+    from polyhouse.state import StateStore
 
 _ROWS = (
     "SELECT table AS table_name, sum(rows) AS rows FROM system.parts"
@@ -35,8 +39,6 @@ class RequestCounter:
 
 def exposition(warehouse: Warehouse, state: StateStore, counter: RequestCounter) -> str:
     """The metrics page, format 0.0.4."""
-    from polyhouse.reads import queue
-
     rows = warehouse.query(_ROWS).rows
     lines = _metric(
         "polyhouse_store_rows", "gauge", "Rows per table before deduplication.",

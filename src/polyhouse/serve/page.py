@@ -12,7 +12,8 @@ from polyhouse.reads.totals import OVERALL, WINDOWS
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem}"
-    "table{border-collapse:collapse;width:100%}th,td{padding:.3rem .6rem;text-align:right;border-bottom:1px solid #8884}"
+    "table{border-collapse:collapse;width:100%}th,td{padding:.3rem .6rem;text-align:right}"
+    "tr{border-bottom:1px solid #8884}"
     "th:nth-child(2),td:nth-child(2){text-align:left;font-family:ui-monospace,monospace}"
     ":root{color-scheme:light dark}"
 )

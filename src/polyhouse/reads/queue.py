@@ -1,0 +1,63 @@
+"""What documents say about the state store: the wallet queue, the last run, checkpoints, upstream counters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from polyhouse.domain.ids import parse_address
+from polyhouse.reads.exact import moment
+from polyhouse.reads.status import QueueFacts
+
+if TYPE_CHECKING:
+    from polyhouse.state import StateStore
+
+UPSTREAM_NOTE = "upstreams"
+"""Key of the note with the counters of the last run's HTTP clients."""
+
+
+def sync_entry(state: StateStore, address: str) -> dict[str, Any] | None:
+    """The ``sync`` part of the wallet document, None for a wallet that was never registered.
+
+    Raises:
+        BadInputError: a malformed address.
+    """
+    record = state.wallet(parse_address(address))
+    if record is None:
+        return None
+    return {
+        "status": record.status,
+        "last_synced_at": moment(record.last_synced_at),
+        "last_trade_at": moment(record.last_trade_at),
+        "trades_synced": record.trades_synced,
+        "attempts": record.attempts,
+        "last_error": record.last_error or None,
+    }
+
+
+def facts(state: StateStore) -> QueueFacts:
+    """What the status document needs."""
+    last = state.last_run()
+    run = None if last is None else {
+        "run_id": last.id,
+        "command": last.command,
+        "status": last.status,
+        "started_at": moment(last.started_at),
+        "finished_at": moment(last.finished_at),
+        "counts": dict(last.counts),
+        "error": last.error or None,
+    }  # fmt: skip
+    return QueueFacts(
+        wallets=state.wallet_counts(),
+        last_run=run,
+        quarantine=state.quarantine_counts(),
+        upstreams=state.get_note(UPSTREAM_NOTE) or (),
+    )
+
+
+def checkpoints(state: StateStore) -> dict[tuple[str, str], int]:
+    """(stream, status) → partitions."""
+    return {
+        (stream, status): count
+        for stream, statuses in state.checkpoint_counts().items()
+        for status, count in statuses.items()
+    }
