@@ -8,6 +8,7 @@ condition.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from Crypto.Hash import keccak as _keccak
@@ -43,6 +44,8 @@ def shown(value: object) -> str:
     """A value as an error message may quote it: escaped, and cut so that 10 kB of junk stay one line."""
     if isinstance(value, int) and value.bit_length() > 1000:
         return f"<a number of {value.bit_length()} bits>"
+    if not isinstance(value, str | bytes | int | float | Decimal | None):
+        return f"<{type(value).__name__}>"
     text = repr(value[: 2 * _SHOWN_CHARACTERS]) if isinstance(value, str | bytes) else repr(value)
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 

@@ -44,7 +44,8 @@ def nine_of(value: Fraction) -> Decimal:
 
 def nine_decimal(value: Decimal) -> Decimal:
     """An already long decimal with nine decimals, half-even."""
-    return value.quantize(_UNIT, context=_WIDE)
+    # plus: a tiny negative number must not print as -0.
+    return _WIDE.plus(value.quantize(_UNIT, context=_WIDE))
 
 
 def ratio(numerator: int, denominator: int, status_if_zero: str) -> Ratio:
