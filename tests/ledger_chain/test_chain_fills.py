@@ -125,6 +125,26 @@ def test_fee_refunds_without_a_charged_amount_pair_in_log_order(chain):
     ]
 
 
+def test_each_refund_is_used_once(chain):
+    """After the first pair, 3 − 1 = 2 would fit the first fill again."""
+    got = chain.derive(
+        chain.sell(1, "W1", "AY", 50, 25, order="oo", fee=5),
+        chain.sell(2, "W1", "AY", 50, 25, order="oo", fee=3),
+        chain.log("FeeRefunded", 3, order="oo", to="W1", id="0", refund=2, fee_charged=3),
+        chain.log("FeeRefunded", 4, order="oo", to="W1", id="0", refund=1, fee_charged=2),
+    )
+    assert [f["fee_net"] for f in got.fills.values()] == [3, 2]
+
+
+def test_a_refund_above_the_fee_is_no_refund_of_it(chain):
+    got = chain.derive(
+        chain.sell(1, "W1", "AY", 50, 25, order="oo", fee=5),
+        chain.log("FeeRefunded", 2, order="oo", to="W1", id="0", refund=6),
+    )
+    assert [f["fee_net"] for f in got.fills.values()] == [5]
+    assert got.flags == ["fee_refund_unpaired m1:2"]
+
+
 def test_a_fill_without_fee_takes_no_part_in_the_pairing(chain):
     got = chain.derive(
         chain.sell(1, "W1", "AY", 50 * M, 25 * M, order="oo"),
@@ -261,6 +281,8 @@ def test_contradicting_deliveries_are_an_error(chain):
         chain.derive(row, chain.matched(1, "o"))
     with pytest.raises(UpstreamContractError, match="delivered at 1/0 and at 2/0"):
         chain.derive(row, row | {"bn": 2})
+    with pytest.raises(UpstreamContractError, match="delivered at 1/0 and at 1/3"):
+        chain.derive(row, row | {"ti": 3})
 
 
 def test_another_time_is_not_another_log(chain):

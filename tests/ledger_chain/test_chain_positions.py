@@ -154,6 +154,81 @@ def test_a_redemption_for_several_wallets_is_flagged(chain):
     ]
 
 
+def test_one_delivery_may_serve_a_merge_and_a_redemption(chain):
+    got = chain.derive(
+        chain.move(1, "W1", "ADP", "AY", 100),
+        chain.move(2, "W1", "ADP", "AN", 60),
+        chain.move(3, "ADP", "ZERO", "AY", 60),
+        chain.move(4, "ADP", "ZERO", "AN", 60),
+        merge(chain, 5, "ADP", 60),
+        chain.move(6, "ADP", "ZERO", "AY", 40),
+        redeem(chain, 7, "ADP", 40),
+        use_transfers=True,
+    )
+    assert [(r["kind"], r["wallet"], r["shares"], r["amounts"]) for r in got.rows] == [
+        ("MERGE", "W1", 60, ()),
+        ("REDEEM", "W1", 0, (40, 0)),
+    ]
+
+
+def test_mints_and_burns_are_not_parties(chain):
+    got = chain.derive(
+        chain.move(1, "W1", "ADP", "AY", 10),
+        chain.move(2, "ZERO", "ADP", "AY", 5),
+        merge(chain, 3, "ADP", 10),
+        split(chain, 4, "ADP", 5),
+        chain.move(5, "ADP", "ZERO", "AY", 10),
+        chain.move(6, "ADP", "W2", "AY", 5),
+    )
+    assert [(r["kind"], r["wallet"]) for r in got.rows] == [("MERGE", "W1"), ("SPLIT", "W2")]
+
+
+def test_split_is_followed_through_further_adapters(chain):
+    got = chain.derive(
+        split(chain, 1, "ADP", 5), chain.move(2, "ADP", "AR", "AY", 5), chain.move(3, "AR", "W1", "AY", 5)
+    )
+    assert [(r["kind"], r["wallet"]) for r in got.rows] == [("SPLIT", "W1")]
+
+
+def test_neg_risk_redemption_belongs_to_who_brought_the_redeemed_outcome(chain):
+    got = chain.derive(
+        chain.move(1, "W1", "NADP", "Q0N", 60),
+        chain.move(2, "W9", "NADP", "Q0Y", 1),
+        redeem(chain, 3, "NADP", 60, src="NRA", condition="Q0", amounts=[0, 60]),
+    )
+    assert [(r["wallet"], r["amounts"]) for r in got.rows] == [("W1", (0, 60))]
+
+
+def test_rows_stand_in_log_order_whatever_their_kind(chain):
+    got = chain.derive(split(chain, 1, "W1", 9), chain.sell(2, "W1", "AY", 9, 4, taker="OPR"), merge(chain, 3, "W1", 9))
+    assert [r["kind"] for r in got.rows] == ["SPLIT", "SELL", "MERGE"]
+
+
+def test_yes_of_a_question_beyond_the_market_is_a_transfer(chain):
+    """A question that the registry does not count yet is not credited by the conversion (§2.3)."""
+    got = chain.derive(
+        chain.move(1, "W1", "NRA", "Q0N", 100),
+        chain.move(2, "NRA", "W1", "Q1Y", 100),
+        chain.move(3, "NRA", "W1", "Q4Y", 100),
+        chain.log("PositionsConverted", 4, stakeholder="W1", market="MK", index_set=1, amount=100),
+        use_transfers=True,
+        neg_risk_markets=[{"id": "MK", "question_count": 2, "fee_bips": 0}],
+    )
+    assert [(r["kind"], r["token"]) for r in got.rows] == [("CONVERT", ""), ("TRANSFER_IN", "Q4Y")]
+
+
+def test_a_conversion_of_an_unknown_market_is_flagged(chain):
+    entry = chain.log("PositionsConverted", 1, stakeholder="W1", market="M2", index_set=1, amount=5)
+    got = chain.derive(entry)
+    assert [r["condition"] for r in got.rows] == ["M2"]
+    assert got.flags == ["unknown_market m1:1"]
+
+
+def test_plumbing_is_no_foreign_condition(chain):
+    got = chain.derive(redeem(chain, 1, "NRA", 5, condition="ZZ"), split(chain, 2, "NRA", condition="ZZ"))
+    assert got.flags == []
+
+
 def test_redemption_forms(chain):
     got = chain.derive(
         redeem(chain, 1, "W1", 0),  # a worthless one is an event too
@@ -330,11 +405,14 @@ def test_pool_trades(chain):
         chain.log("FPMMSell", 2, **at, seller="W1", tokens=90, **{"return": 60}),
         chain.log("FPMMSell", 3, **at, seller="W1", tokens=0, **{"return": 60}),
         chain.log("FPMMBuy", 4, **(at | {"fpmm": "P2"}), buyer="W1", investment=100, tokens=180),
+        chain.log("FPMMBuy", 5, **at, buyer="W1", investment=10, tokens=0),
+        chain.log("FPMMBuy", 6, **at, buyer="EX1", investment=10, tokens=1),
         fpmms=POOL,
     )
     assert [(r["kind"], r["token"], r["shares"], r["cash"], r["fee"], r["volume"]) for r in got.rows] == [
         ("BUY", "AN", 180, 100, 2, 100),
         ("SELL", "AN", 90, 60, 2, 60),
+        ("BUY", "AN", 0, 10, 2, 10),
     ]
     assert got.fills == {}
-    assert got.flags == ["zero_fill m1:3", "foreign_condition m1:4"]
+    assert got.flags == ["zero_fill m1:3", "foreign_condition m1:4", "infra_wallet m1:6"]

@@ -217,15 +217,23 @@ class PositionRules:
             if relayed:
                 if self.movements.suppliers(token, log.log_index, since) > 1:
                     self._out.flag("redemption_pooled", log)
-                step = self.movements.origin(log.redeemer, token, log.log_index, since)
-                step = step or self.movements.origin(log.redeemer, token, log.log_index)
-                amount = step.amount if step is not None and step.sender == owner else None
+                amount = self._relayed_amount(log, owner, token, since)
             else:
                 amount = self.movements.burned(owner, token, log.log_index, since)
             if amount is not None:
                 amounts[outcome] = amount
                 found = True
         return tuple(amounts) if found else ()
+
+    def _relayed_amount(self, log: PayoutRedemption, owner: bytes, token: bytes, since: int) -> int | None:
+        """Shares that ``owner`` handed to the adapter; what it burned, if an earlier event shared the delivery."""
+        step = self.movements.origin(log.redeemer, token, log.log_index, since)
+        if step is not None:
+            return step.amount if step.sender == owner else None
+        step = self.movements.origin(log.redeemer, token, log.log_index)
+        if step is None or step.sender != owner:
+            return None
+        return self.movements.burned(log.redeemer, token, log.log_index, since)
 
     def _is_plumbing(self, actor: bytes) -> bool:
         """True, and counted, for machinery that is no adapter: its CTF events are inside of something else (§2.1)."""

@@ -28,9 +28,14 @@ def text_of(value: Any, what: str) -> str:
 
 
 class SymbolTable:
-    """Symbols ↔ binary ids of one case. Ids of different kinds (wallet, token, condition, …) never meet."""
+    """Symbols ↔ binary ids of one case. Ids of different kinds (wallet, token, condition, …) never meet.
 
-    def __init__(self) -> None:
+    Args:
+        namespace: makes the synthetic ids of one case differ from those of another, so that both fit in one store.
+    """
+
+    def __init__(self, namespace: str = "") -> None:
+        self._namespace = namespace
         self._names: dict[bytes, str] = {}
 
     def name(self, raw: bytes) -> str:
@@ -43,7 +48,7 @@ class SymbolTable:
         symbol = text_of(text, "address")
         if symbol.startswith("0x"):
             return ids.parse_address(symbol)
-        return self._keep(symbol, contracts.SYMBOLS.get(symbol) or _synthetic("address", symbol)[12:])
+        return self._keep(symbol, contracts.SYMBOLS.get(symbol) or _synthetic(self._namespace + "address", symbol)[12:])
 
     def token(self, text: Any) -> bytes:
         """An outcome token; ``0`` is collateral, ``LP:<pool>`` the pool's LP token."""
@@ -55,21 +60,21 @@ class SymbolTable:
             return self._keep(ids.format_token(raw), raw)
         if symbol.startswith("LP:"):
             return self._keep(symbol, lp_token(self.address(symbol[3:])))
-        return self._keep(symbol, _synthetic("token", symbol))
+        return self._keep(symbol, _synthetic(self._namespace + "token", symbol))
 
     def condition(self, text: Any) -> bytes:
         """A condition or a neg-risk market."""
         symbol = text_of(text, "condition")
         if symbol.startswith("0x"):
             return ids.parse_condition(symbol)
-        return self._keep(symbol, _synthetic("condition", symbol))
+        return self._keep(symbol, _synthetic(self._namespace + "condition", symbol))
 
     def hash(self, text: Any, kind: str) -> bytes:
         """A transaction or an order; a shortened hash is a symbol like any other, since it only tells rows apart."""
         symbol = text_of(text, kind)
         if symbol.startswith("0x") and len(symbol) == _HASH_LENGTH:
             return ids.parse_hash(symbol)
-        return self._keep(symbol, _synthetic(kind, symbol))
+        return self._keep(symbol, _synthetic(self._namespace + kind, symbol))
 
     def _keep(self, symbol: str, raw: bytes) -> bytes:
         self._names.setdefault(raw, symbol)
