@@ -84,6 +84,8 @@ class HttpClient:
         self.clock: Clock = clock or SystemClock()
         self.policy = policy or RetryPolicy()
         self._base = _checked_base(base_url)
+        if self._base.user and any(header.lower() == "authorization" for header in headers or {}):
+            raise ConfigError(f"{self.name}: a key in the URL and an Authorization header exclude each other")
         self._limits = limits
         self._lanes = build_lanes(limits, self.clock, rate_scale, window, self.policy.retry_after_cap)
         self._backoff = Backoff(self.policy, rng or random.Random())  # noqa: S311 - jitter is no secret
@@ -268,9 +270,10 @@ class HttpClient:
         location = response.headers.get("Location", "")
         try:
             target = url.join(URL(location))
-        except ValueError:
-            target = URL()
-        if not location or target.origin() != url.origin():
+            is_same_host = bool(location) and target.origin() == url.origin()
+        except ValueError:  # not a URL, or one without a host
+            is_same_host = False
+        if not is_same_host:
             raise UpstreamRefusedError(
                 f"{where} answered {response.status} and points to another host", status=response.status
             )
