@@ -74,7 +74,9 @@ async def test_activity_to_the_end(client, universe, fills_of):
 
 async def test_positions_holders_leaderboard_to_the_end(client, server, universe):
     views = server.world.views
-    wallet = max(universe.wallets, key=lambda w: len(views.holdings(views.wallet_id(w))) if views.wallet_id(w) is not None else 0)
+    wallet = max(
+        universe.wallets, key=lambda w: len(views.holdings(views.wallet_id(w))) if views.wallet_id(w) is not None else 0
+    )
     positions = await _all(client.list_positions(user=wallet, filter_amount=0, sort_by="TIMESTAMP", page_size=7))
     held = views.holdings(views.wallet_id(wallet))
     assert len(positions) == len(held) > 7
@@ -94,7 +96,9 @@ async def test_positions_holders_leaderboard_to_the_end(client, server, universe
     assert len(expected) > 2
 
     board = await _all(client.list_trader_leaderboard(window="all", page_size=10))
-    traders = {w for w in universe.wallets if views.wallet_id(w) is not None and views.volume(views.wallet_id(w), 0, 2**40)[2]}
+    traders = {
+        w for w in universe.wallets if views.wallet_id(w) is not None and views.volume(views.wallet_id(w), 0, 2**40)[2]
+    }
     assert [entry.rank for entry in board] == list(range(1, len(traders) + 1))
     assert {entry.wallet for entry in board} == traders
     assert [entry.pnl for entry in board] == sorted((entry.pnl for entry in board), reverse=True)

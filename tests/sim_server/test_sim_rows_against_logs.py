@@ -112,8 +112,13 @@ async def test_balances_are_what_the_truth_of_share_movements_leaves(server, uni
 
 
 async def test_no_contract_and_no_plumbing_is_ever_shown(server, browser, universe, logs):
-    known = set(universe.wallets)
-    assert all(server.world.views.wallet_name(w) in known for w in range(server.world.views.wallet_count))
+    # The neg-risk burn address holds tokens and nothing else, as on Polymarket (accounting §1.2).
+    views, burn = server.world.views, "0xa5ef39c3d3e10d0b270233af41cac69796b12966"
+    names = {views.wallet_name(wallet): wallet for wallet in range(views.wallet_count)}
+    assert set(names) <= {*universe.wallets, burn}
+    assert all(row[5] >= 50 for row in views.history(names.get(burn, -1)))
+    refused = await browser.get(f"{server.data_url}/v2/activity", user=burn)
+    assert refused.status == 400
     user_splits = sum(
         1 for _, log in logs
         if log.t == "PositionSplit" and log.fields["stakeholder"].startswith("0x")
@@ -139,6 +144,8 @@ async def test_redemption_rows_change_their_form_on_2026_08_10(server, browser, 
             (before if row["timestamp"] < 1_786_320_000 else after).append(row)
     assert len(before) > 20
     assert len(after) > 20
-    assert all(row["token_id"] == "" and row["outcome_index"] == 999 and row["size"] == row["usdc_size"] for row in before)
+    assert all(
+        row["token_id"] == "" and row["outcome_index"] == 999 and row["size"] == row["usdc_size"] for row in before
+    )
     assert all(row["token_id"] != "" and row["outcome_index"] in (0, 1) for row in after)
     assert any(row["usdc_size"] == 0 and row["size"] > 0 for row in after)
