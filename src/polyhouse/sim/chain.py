@@ -210,7 +210,7 @@ class Chain:
         roll = rng.getrandbits(16) % 100
         if taker in self._people.converters and board.group and roll < 40 and self._convert(ts, board, taker):
             return True
-        if roll < 6 and taker in self._people.movers and self._transfer(ts, board, taker):
+        if roll < 9 and taker in self._people.movers and self._transfer(ts, board, taker):
             return True
         if rng.getrandbits(16) % 100 >= kind.splits:
             return False

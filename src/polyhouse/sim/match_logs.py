@@ -116,7 +116,7 @@ class _V1Writer(_Writer):
 
     def _maker(self, leg: Leg) -> None:
         draft, match, wallet = self.draft, self.match, self.addresses[leg.wallet]
-        buys = match.buy == (leg.kind == MINT)
+        buys = leg.kind == (MINT if match.buy else COMPLEMENTARY)
         token = self.token if leg.kind == COMPLEMENTARY else self.other
         withheld = self._withheld(wallet, leg.order, token, leg.shares, leg.cash, buys=buys)
         if leg.kind == MINT:

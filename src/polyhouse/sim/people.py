@@ -46,15 +46,15 @@ class Behaviour:
 
 
 BEHAVIOURS: tuple[Behaviour, ...] = (
-    Behaviour("informed", 6, foresight=78, sells=12, scale=180),
-    Behaviour("specialist", 12, foresight=66, sells=25, loyal=True),
+    Behaviour("informed", 6, foresight=86, sells=8, scale=180, makes=1),
+    Behaviour("specialist", 12, foresight=76, sells=20, loyal=True, makes=1),
     Behaviour("gambler", 26, foresight=44, sells=15, scale=60, underdog=True),
     Behaviour("market_maker", 6, sells=50, scale=150, splits=12, makes=400),
     Behaviour("holder", 16, foresight=52, sells=0, makes=4),
     Behaviour("scalper", 8, sells=75, quick=True, splits=1),
     Behaviour("arbitrageur", 5, sells=30, splits=55),
     Behaviour("late_redeemer", 9, foresight=51, redeems=95, patience=1_600),
-    Behaviour("whale", 3, foresight=57, scale=6_000, redeems=95),
+    Behaviour("whale", 3, foresight=62, scale=2_500, redeems=95, makes=1),
     Behaviour("dormant", 9, redeems=30, fading=True),
 )
 
@@ -115,10 +115,10 @@ def build_people(rng: Random, count: int) -> People:
         here = [w for w in everyone if homes[w] in ("", topic)]
         takers[topic] = Pool(here, [weights[w] for w in here])
         makers[topic] = Pool(here, [weights[w] * kinds[w].makes for w in here])
-    few = max(2, count // 40)
+    few = min(count, max(3, count // 40))
     converters = frozenset(w for w in everyone if kinds[w].name in ("arbitrageur", "whale") and w % 2 == 0)
     return People(
-        addresses, kinds, homes, takers, makers, converters, tuple(sorted(rng.sample(everyone, min(count, few))))
+        addresses, kinds, homes, takers, makers, converters, tuple(sorted(rng.sample(range(max(few, count // 8)), few)))
     )
 
 
