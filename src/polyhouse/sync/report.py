@@ -72,6 +72,7 @@ class RunReport:
         plan: set by a dry run only.
         error_code: code of the error that ended a failed run, e.g. ``WAREHOUSE_UNAVAILABLE``.
         exit_code: what the command line should return.
+        touched: wallets whose observations this run wrote, sorted; None = too many to list.
     """
 
     run_id: int
@@ -82,6 +83,7 @@ class RunReport:
     plan: Plan | None = None
     error_code: str = ""
     exit_code: int = 0
+    touched: tuple[bytes, ...] | None = ()
 
 
 class Tally:

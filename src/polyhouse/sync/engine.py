@@ -1,0 +1,275 @@
+"""The sync engine: the commands of the product as runs over the page loop.
+
+Every run is written into the state store with its outcome. A run that was stopped or killed is continued by the same
+call: what is committed is never read again, what is not is read once more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from typing import Any
+
+from polyhouse.errors import PolyhouseError
+from polyhouse.ports import Clock, Warehouse
+from polyhouse.sync import verify
+from polyhouse.sync.context import EngineLimits, RunContext
+from polyhouse.sync.markets import look_up_missing, walk_resolutions, walk_universe
+from polyhouse.sync.pool import first_error
+from polyhouse.sync.positions import all_wallets, walk_positions
+from polyhouse.sync.progress import NullReporter, Reporter
+from polyhouse.sync.report import Plan, RunReport, Tally, WalletSelection
+from polyhouse.sync.sources import Sources
+from polyhouse.sync.store import RunState
+from polyhouse.sync.trades import Discovery, walk_trades
+from polyhouse.sync.wallets import choose_wallets, plan_wallets, walk_wallets
+from polyhouse.sync.writer import BatchWriter
+
+_WORK = Callable[[RunContext], Awaitable[None]]
+
+
+class SyncEngine:
+    """Runs the jobs of the product against one warehouse and one state store.
+
+    Args:
+        warehouse: where rows go.
+        state: where progress goes.
+        sources: the upstream streams.
+        reporter: hears of progress.
+        clock: time and sleep.
+        stop: set by a signal handler; walks end after their current page and the run is ``interrupted``.
+        limits: concurrency and bounds.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        state: RunState,
+        sources: Sources,
+        reporter: Reporter | None,
+        clock: Clock,
+        *,
+        stop: asyncio.Event | None = None,
+        limits: EngineLimits | None = None,
+    ) -> None:
+        self._warehouse = warehouse
+        self._state = state
+        self._sources = sources
+        self._reporter: Reporter = reporter or NullReporter()
+        self._clock = clock
+        self._limits = limits or EngineLimits()
+        self._is_verified = False
+        self.stop = stop or asyncio.Event()
+
+    async def sync_markets(self, *, full: bool = False) -> RunReport:
+        """Bring events, markets, tokens and resolutions up to date; ``full`` reads old closed events again."""
+
+        async def work(ctx: RunContext) -> None:
+            await self._markets(ctx, full=full)
+
+        return await self._run("sync markets", {"full": full}, work)
+
+    async def sync_trades(self, markets: Sequence[str] | None = None) -> RunReport:
+        """Read the fills of all markets (or of some, by number or condition); discovers wallets."""
+
+        async def work(ctx: RunContext) -> None:
+            await walk_trades(ctx, markets)
+            await look_up_missing(ctx)
+
+        return await self._run("sync trades", {"markets": list(markets or ())}, work)
+
+    async def sync_wallets(self, selection: WalletSelection) -> RunReport:
+        """Read wallet ledgers. With ``dry_run`` the report holds a plan and nothing is changed."""
+        args = selection_args(selection)
+        if selection.dry_run:
+            return await self._plan(lambda ctx: plan_wallets(ctx, selection))
+        resume = selection.resume or await asyncio.to_thread(self._was_interrupted, "sync wallets", args)
+
+        async def work(ctx: RunContext) -> None:
+            await walk_wallets(ctx, selection, resume=resume)
+            await look_up_missing(ctx)
+
+        return await self._run("sync wallets", args, work)
+
+    async def sync_positions(self, selection: WalletSelection) -> RunReport:
+        """Read positions and values as Polymarket reports them; without a selection, of every registered wallet."""
+        if selection.dry_run:
+            return await self._plan(lambda ctx: plan_wallets(ctx, selection))
+
+        async def work(ctx: RunContext) -> None:
+            named = bool(selection.addresses or selection.file or selection.top is not None)
+            wallets = await choose_wallets(ctx, selection, resume=True) if named else None
+            chosen = wallets if wallets is not None else await all_wallets(ctx)
+            if selection.max_wallets is not None:
+                width = 1 if wallets is not None else 20
+                if len(chosen) > selection.max_wallets * width:
+                    ctx.tally.limit(f"only the first {selection.max_wallets:,} wallets: --max-wallets was reached")
+                chosen = chosen[: selection.max_wallets * width]
+            await walk_positions(ctx, chosen)
+
+        return await self._run("sync positions", selection_args(selection), work)
+
+    async def run(
+        self,
+        selection: WalletSelection | None = None,
+        *,
+        full: bool = False,
+        metrics: bool = True,
+        positions: bool = True,
+    ) -> RunReport:
+        """The main job: markets → trades → wallets with news → reported positions → models.
+
+        Args:
+            selection: which wallets; without one, those that the trades feed has news of and those that wait.
+            full: also read old closed events again.
+            metrics: build the model tables at the end.
+            positions: also ask what Polymarket reports for the wallets that were read.
+        """
+        chosen = selection or WalletSelection(incremental=True)
+        if chosen.dry_run:
+            return await self._plan(lambda ctx: plan_wallets(ctx, chosen))
+
+        async def work(ctx: RunContext) -> None:
+            await self._markets(ctx, full=full)
+            steps: list[Callable[[], Awaitable[None]]] = [
+                lambda: walk_trades(ctx),
+                lambda: walk_wallets(ctx, chosen, resume=True),
+                lambda: look_up_missing(ctx),
+            ]
+            if positions:
+                steps.append(lambda: walk_positions(ctx, ctx.wallets_done))
+            for step in steps:
+                if not ctx.should_end:
+                    await step()
+
+        return await self._run("run", selection_args(chosen), work, metrics=metrics)
+
+    async def _markets(self, ctx: RunContext, *, full: bool) -> None:
+        await walk_universe(ctx, full=full)
+        if not ctx.should_end:
+            await look_up_missing(ctx)
+        if not ctx.should_end:
+            await walk_resolutions(ctx)
+
+    async def _run(self, command: str, args: Mapping[str, Any], work: _WORK, *, metrics: bool = False) -> RunReport:
+        started = self._clock.monotonic()
+        tally = Tally()
+        await self._verify(tally)
+        run = await asyncio.to_thread(self._state.start_run, command, args)
+        discovery = Discovery(self._state, [stream.name for stream in self._sources.trades])
+        ended = False
+        try:
+            await self._work(run, work, tally, discovery)
+            if metrics and not self.stop.is_set():
+                await self._build()
+            ended = True
+        except PolyhouseError as error:
+            tally.fatal = error
+            tally.error(str(error))
+            ended = True
+        finally:
+            if not ended:
+                # Aborted, or our bug: the exception goes on, but the run must not look as if it were still going.
+                tally.interrupted = True
+            tally.interrupted = tally.interrupted or self.stop.is_set()
+            tally.counts["wallets_found"] = discovery.found
+            await self._finish(run, tally)
+        touched = None if discovery.touched is None else tuple(sorted(discovery.touched))
+        return RunReport(
+            run,
+            tally.status(),
+            counts=dict(tally.counts),
+            errors=tally.errors,
+            seconds=self._clock.monotonic() - started,
+            error_code="" if tally.fatal is None else tally.fatal.code,
+            exit_code=tally.exit_code(),
+            touched=touched,
+        )
+
+    async def _work(self, run: int, work: _WORK, tally: Tally, discovery: Discovery) -> None:
+        writer = BatchWriter(
+            self._warehouse, self._state, run, self._clock, self._limits.batch, before_commit=discovery
+        )
+        try:
+            async with writer:
+                await work(self._context(run, writer, tally))
+        except BaseExceptionGroup as group:
+            raise first_error(group) from group
+        if writer.failure is not None:
+            raise writer.failure
+
+    def _context(self, run: int, writer: BatchWriter, tally: Tally) -> RunContext:
+        return RunContext(
+            self._warehouse, self._state, self._sources, self._reporter, self._clock, self.stop, self._limits, run,
+            writer, tally,
+        )  # fmt: skip
+
+    async def _plan(self, make: Callable[[RunContext], Awaitable[Plan]]) -> RunReport:
+        started = self._clock.monotonic()
+        writer = BatchWriter(self._warehouse, self._state, 0, self._clock)
+        plan = await make(self._context(0, writer, Tally()))
+        return RunReport(0, "ok", seconds=self._clock.monotonic() - started, plan=plan)
+
+    async def _build(self) -> None:
+        from polyhouse.models.runner import build
+
+        self._reporter.phase("metrics", None, "tables")
+        try:
+            await asyncio.to_thread(build, self._warehouse, None)
+        finally:
+            self._reporter.finish()
+
+    async def _verify(self, tally: Tally) -> None:
+        """Once per process, before the first run."""
+        if self._is_verified:
+            return
+        verdict = await asyncio.to_thread(verify.verify, self._warehouse, self._state)
+        await asyncio.to_thread(self._close_killed)
+        self._is_verified = True
+        if verdict.rebuilt:
+            self._reporter.note(
+                f"The state store is new: {verdict.rebuilt:,} partitions and {verdict.wallets:,} wallets were rebuilt "
+                "from the warehouse."
+            )
+        if verdict.rewound:
+            self._reporter.note(
+                f"The warehouse is older than the state store: {verdict.rewound:,} partitions were set back to what "
+                "it holds and are read again."
+            )
+        tally.counts["partitions_rebuilt"] = verdict.rebuilt
+        tally.counts["partitions_rewound"] = verdict.rewound
+
+    def _close_killed(self) -> None:
+        """Give runs that were killed an end, and their wallets back to the queue."""
+        for record in self._state.unfinished_runs():
+            self._state.finish_run(record.id, "interrupted", error="the process was killed")
+        self._state.release_syncing()
+
+    def _was_interrupted(self, command: str, args: Mapping[str, Any]) -> bool:
+        for record in self._state.runs(command=command, limit=1):
+            return record.status in {"interrupted", "running"} and dict(record.args) == dict(args)
+        return False
+
+    async def _finish(self, run: int, tally: Tally) -> None:
+        def finish() -> None:
+            self._state.finish_run(run, tally.status(), tally.counts, "\n".join(tally.errors[:10]))
+            verify.remember(self._warehouse, self._state)
+
+        # If a store is gone, the error that ended the run says so; this one would hide it.
+        with suppress(PolyhouseError):
+            await asyncio.to_thread(finish)
+
+
+def selection_args(selection: WalletSelection) -> dict[str, Any]:
+    """The selection as JSON for the record of the run; set options only."""
+    args: dict[str, Any] = {}
+    for name, value in asdict(selection).items():
+        if name == "addresses":
+            if value:
+                args["addresses"] = ["0x" + address.hex() for address in value[:100]]
+                args["wallets"] = len(value)
+        elif value not in (None, False) and name not in {"resume", "dry_run"}:
+            args[name] = str(value) if name == "file" else value
+    return args

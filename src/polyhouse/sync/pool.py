@@ -1,0 +1,111 @@
+"""Runs many walks side by side in bounded memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Protocol, TypeVar
+
+from polyhouse.errors import PolyhouseError
+from polyhouse.sync.context import RunContext
+from polyhouse.sync.walk import Walk, WalkResult
+
+T = TypeVar("T")
+
+_TAILS_PER_SLOT = 20
+
+
+class Job(Protocol):
+    """Work with a half that needs a slot and a half that only waits."""
+
+    async def fetch(self) -> None:
+        """Use the network."""
+        ...
+
+    async def settle(self) -> None:
+        """Wait for the writer and record the outcome."""
+        ...
+
+
+class WalkJob:
+    """One walk; its result is recorded and then given to ``then``. Progress advances by ``units``."""
+
+    def __init__(
+        self,
+        ctx: RunContext,
+        walk: Walk,
+        then: Callable[[WalkResult], Awaitable[None]] | None = None,
+        units: int = 1,
+    ) -> None:
+        self._ctx = ctx
+        self._walk = walk
+        self._then = then
+        self._units = units
+
+    async def fetch(self) -> None:
+        """Read the partition."""
+        await self._walk.fetch()
+
+    async def settle(self) -> None:
+        """Wait for the last commit."""
+        result = await self._walk.settle()
+        self._ctx.record(result)
+        if self._then is not None:
+            await self._then(result)
+        self._ctx.reporter.advance(self._units, rows=result.rows, failed=int(result.status == "failed"))
+
+
+async def run_jobs(ctx: RunContext, jobs: AsyncIterator[Job] | Iterable[Job], concurrency: int | None = None) -> None:
+    """Run jobs until they are used up, a stop, or the run gives up; at most ``concurrency`` fetch at a time.
+
+    Raises:
+        PolyhouseError: the writer is broken; the other jobs are cancelled.
+    """
+    slots = asyncio.Semaphore(concurrency or ctx.limits.concurrency)
+    tails = asyncio.Semaphore((concurrency or ctx.limits.concurrency) * _TAILS_PER_SLOT)
+
+    async def run(job: Job) -> None:
+        try:
+            try:
+                await job.fetch()
+            finally:
+                slots.release()
+            await job.settle()
+        finally:
+            tails.release()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            async for job in each(jobs):
+                await tails.acquire()
+                await slots.acquire()
+                if ctx.should_end:
+                    break
+                group.create_task(run(job))
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from errors
+
+
+async def each(items: AsyncIterator[T] | Iterable[T]) -> AsyncIterator[T]:
+    """Iterate over either kind of iterable."""
+    if isinstance(items, AsyncIterator):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
+
+
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that explains a group best: our bug before an outage, anything before a cancellation."""
+    flat: list[BaseException] = []
+    stack: list[BaseException] = [group]
+    while stack:
+        error = stack.pop()
+        if isinstance(error, BaseExceptionGroup):
+            stack.extend(error.exceptions)
+        else:
+            flat.append(error)
+    bugs = [error for error in flat if not isinstance(error, PolyhouseError | asyncio.CancelledError)]
+    known = [error for error in flat if isinstance(error, PolyhouseError)]
+    return (bugs or known or flat)[0]

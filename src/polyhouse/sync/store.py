@@ -1,0 +1,118 @@
+"""What the runs need of the state store beyond ``ports.State``. ``state.StateStore`` provides it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from polyhouse.ports import Checkpoint, PartitionStatus, State
+
+
+class RunRecord(Protocol):
+    """One run as the store remembers it."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+        ...
+
+    @property
+    def args(self) -> Mapping[str, Any]:
+        """What it was asked to do."""
+        ...
+
+    @property
+    def started_at(self) -> int:
+        """Unix seconds."""
+        ...
+
+    @property
+    def status(self) -> str:
+        """``running`` for a run whose process was killed."""
+        ...
+
+
+class RunState(State, Protocol):
+    """Runs, wallets, notes and bulk access to checkpoints."""
+
+    def start_run(self, command: str, args: Mapping[str, Any] | None = None) -> int:
+        """Record that a run begins; returns its number."""
+        ...
+
+    def finish_run(
+        self,
+        run: int,
+        status: Literal["ok", "partial", "failed", "interrupted"],
+        counts: Mapping[str, Any] | None = None,
+        error: str = "",
+    ) -> None:
+        """Record how a run ended."""
+        ...
+
+    def runs(self, *, command: str | None = None, limit: int = 20) -> Sequence[RunRecord]:
+        """The newest runs, newest first."""
+        ...
+
+    def unfinished_runs(self) -> Sequence[RunRecord]:
+        """Runs without an end, oldest first."""
+        ...
+
+    def get_note(self, key: str) -> Any:
+        """A small fact, None if there is none."""
+        ...
+
+    def set_note(self, key: str, value: Any) -> None:
+        """Remember a small fact."""
+        ...
+
+    def checkpoints(self, stream: str | None = None, status: PartitionStatus | None = None) -> Sequence[Checkpoint]:
+        """Checkpoints by stream and status."""
+        ...
+
+    def restore_checkpoints(self, restored: Iterable[Checkpoint]) -> int:
+        """Set checkpoints to exactly this."""
+        ...
+
+    def checkpoint_counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Stream → status → number."""
+        ...
+
+    def register_wallets(self, addresses: Iterable[bytes], provenance: str) -> int:
+        """Make wallets known and queue the new ones."""
+        ...
+
+    def wallet_addresses(self, status: str | None = None, limit: int | None = None) -> Sequence[bytes]:
+        """Known wallets."""
+        ...
+
+    def wallet_counts(self) -> Mapping[str, int]:
+        """Status → number."""
+        ...
+
+    def claim_wallets(self, limit: int) -> Sequence[bytes]:
+        """Take due wallets out of the queue; they become ``syncing``."""
+        ...
+
+    def mark_syncing(self, addresses: Sequence[bytes]) -> int:
+        """These are being worked on."""
+        ...
+
+    def mark_completed(self, address: bytes, *, trades_synced: int, last_trade_at: int = 0) -> None:
+        """Read to the proven end."""
+        ...
+
+    def mark_failed(self, address: bytes, error: str) -> object:
+        """Failed; tried again later."""
+        ...
+
+    def release_syncing(self) -> int:
+        """Put back what nobody works on any more."""
+        ...
+
+    def queue(self, addresses: Sequence[bytes] | None = None) -> int:
+        """Queue all wallets, or these."""
+        ...
+
+    def reset(self, address: bytes) -> bool:
+        """Forget a wallet's cursors and queue it."""
+        ...

@@ -1,0 +1,116 @@
+"""The pass over all markets: the fills of every market, and with them the wallets that exist."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+
+from polyhouse.errors import BadInputError
+from polyhouse.ports import Stream
+from polyhouse.sync import catalog
+from polyhouse.sync.batches import Batcher, MarketBatch
+from polyhouse.sync.catalog import MarketRef
+from polyhouse.sync.context import RunContext
+from polyhouse.sync.manifest import Delivery
+from polyhouse.sync.markets import in_thread
+from polyhouse.sync.pool import Job, WalkJob, run_jobs
+from polyhouse.sync.store import RunState
+
+_SETTLED_SECONDS = 86_400
+_WINDOW_SECONDS = 3 * 365 * 86_400
+_REMEMBERED_WALLETS = 200_000
+_TOUCHED_WALLETS = 10_000
+
+
+async def walk_trades(ctx: RunContext, wanted: Sequence[str] | None = None) -> None:
+    """Walk the fills of all markets (or of ``wanted``: market numbers or 0x… conditions) in batches.
+
+    A batch whose markets are all resolved and that was read to its end a day after the last resolution cannot change
+    any more and is left out.
+
+    Raises:
+        BadInputError: a wanted market is not known.
+    """
+    chosen = None
+    if wanted:
+        chosen = await asyncio.to_thread(catalog.find_markets, ctx.warehouse, wanted)
+        if missing := sorted(set(wanted) - {name for ref in chosen for name in (ref.label, ref.condition_text)}):
+            raise BadInputError(
+                f"Unknown market: {', '.join(missing[:5])}.", hint="`polyhouse sync markets` brings new ones."
+            )
+    else:
+        await _tell_window(ctx)
+    total = len(chosen) if chosen is not None else await asyncio.to_thread(catalog.market_count, ctx.warehouse)
+    for stream in ctx.sources.trades:
+        ctx.reporter.phase("trades", total, "markets")
+        try:
+            await run_jobs(ctx, _jobs(ctx, stream, chosen))
+        finally:
+            ctx.reporter.finish()
+
+
+async def _tell_window(ctx: RunContext) -> None:
+    horizon = int(ctx.clock.time()) - _WINDOW_SECONDS
+    old = await asyncio.to_thread(catalog.markets_started_before, ctx.warehouse, horizon)
+    ctx.tally.counts["markets_beyond_feed"] = old
+    if old:
+        ctx.reporter.note(
+            f"{old:,} markets began more than three years ago: the feed by market shows their last three years only; "
+            "wallet ledgers (`polyhouse sync wallets --all`) are complete."
+        )
+
+
+async def _jobs(ctx: RunContext, stream: Stream, chosen: Sequence[MarketRef] | None) -> AsyncIterator[Job]:
+    finished: dict[str, int] = {}
+    known: list[str] = []
+    for checkpoint in await asyncio.to_thread(ctx.state.checkpoints, stream.name):
+        known.append(checkpoint.partition)
+        if checkpoint.status in {"ok", "empty"}:
+            finished[checkpoint.partition] = checkpoint.updated_at
+    chunks: Iterable[Sequence[MarketRef]] = [chosen] if chosen is not None else catalog.market_chunks(ctx.warehouse)
+    async for batch in in_thread(Batcher(known).batches(chunks)):
+        size = len(batch.markets)
+        if chosen is None and is_settled(batch, finished.get(batch.key)):
+            ctx.tally.counts["markets_settled"] += size
+            ctx.reporter.advance(size)
+            continue
+        walk = ctx.walk(stream, batch.key, {"conditions": batch.conditions}, backwards=True)
+        yield WalkJob(ctx, walk, units=size)
+
+
+def is_settled(batch: MarketBatch, finished_at: int | None) -> bool:
+    """True if the batch was read to its end a day after its last market was resolved."""
+    return finished_at is not None and bool(batch.resolved_ts) and finished_at > batch.resolved_ts + _SETTLED_SECONDS
+
+
+class Discovery:
+    """Registers the wallets that market feeds mention, before the pages that mention them are committed.
+
+    Attributes:
+        touched: wallets whose rows this run wrote; None = too many to list.
+    """
+
+    def __init__(self, state: RunState, streams: Iterable[str]) -> None:
+        self._state = state
+        self._streams = frozenset(streams)
+        self._known: set[bytes] = set()
+        self.touched: set[bytes] | None = set()
+        self.found = 0
+
+    def __call__(self, deliveries: Sequence[Delivery]) -> None:
+        """Runs in the writer's thread, after the warehouse acknowledged."""
+        seen: set[bytes] = set()
+        for delivery in deliveries:
+            wallets = delivery.page.tables.get("observations", {}).get("wallet", ())
+            if delivery.stream in self._streams:
+                seen.update(wallets)
+            if self.touched is not None:
+                self.touched.update(wallets)
+        if self.touched is not None and len(self.touched) > _TOUCHED_WALLETS:
+            self.touched = None
+        new = seen - self._known
+        if new:
+            self.found += self._state.register_wallets(sorted(new), "trades")
+            if len(self._known) + len(new) > _REMEMBERED_WALLETS:
+                self._known.clear()
+            self._known |= new

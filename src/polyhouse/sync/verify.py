@@ -1,0 +1,143 @@
+"""Start-up check: do the checkpoints and the warehouse still belong together?
+
+Three things can have torn them apart: a kill (checkpoints are behind: harmless, pages are written again), a restored
+or power-cut warehouse (checkpoints are *ahead*: rows would be missing for ever), a lost state store (no checkpoints).
+The manifest ``sync_pages`` answers all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from polyhouse.ports import Checkpoint, PartitionStatus, Warehouse
+from polyhouse.sync.manifest import parse_position, position_text
+from polyhouse.sync.store import RunState
+
+NOTE = "sync.manifest"
+"""Note with the newest version that the manifest had at the end of the last run."""
+
+_CHUNK = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found: partitions rebuilt from the manifest, partitions set back, wallets found in the rows."""
+
+    rebuilt: int = 0
+    rewound: int = 0
+    wallets: int = 0
+    killed_runs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """The newest manifest row of a partition."""
+
+    position: str
+    seq: int
+    is_last: bool
+    rows: int
+    rejected: int
+    written_at: int
+
+    def checkpoint(self, stream: str, partition: str) -> Checkpoint:
+        status: PartitionStatus = "partial"
+        if self.is_last:
+            status = "ok" if self.rows + self.rejected else "empty"
+        return Checkpoint(
+            stream, partition, parse_position(self.position), status,
+            pages=self.seq, rows=self.rows, rejected=self.rejected, updated_at=self.written_at,
+        )  # fmt: skip
+
+
+def verify(warehouse: Warehouse, state: RunState) -> Verdict:
+    """Hold checkpoints and manifest together and repair the checkpoints where they say too much or nothing.
+
+    The full comparison runs only when there is a reason: a run without an end, a manifest that is older than the last
+    run left it, or a manifest without any checkpoint.
+    """
+    killed = len(state.unfinished_runs())
+    newest = manifest_version(warehouse)
+    if not state.checkpoint_counts():
+        return _rebuild(warehouse, state, killed) if newest else Verdict(killed_runs=killed)
+    if killed or newest < int(state.get_note(NOTE) or 0):
+        return Verdict(rewound=_rewind(warehouse, state), killed_runs=killed)
+    return Verdict()
+
+
+def manifest_version(warehouse: Warehouse) -> int:
+    """Version of the newest manifest row, 0 if there is none."""
+    return int(warehouse.query("SELECT max(version) FROM sync_pages").rows[0][0])
+
+
+def remember(warehouse: Warehouse, state: RunState) -> None:
+    """Note how far the manifest goes, so that an older warehouse is recognised later."""
+    state.set_note(NOTE, manifest_version(warehouse))
+
+
+def _rewind(warehouse: Warehouse, state: RunState) -> int:
+    """Set back every checkpoint whose page is not in the manifest, to the newest page that is."""
+    rewound = 0
+    for stream in sorted(state.checkpoint_counts()):
+        checkpoints = {one.partition: one for one in state.checkpoints(stream) if one.position}
+        repaired: list[Checkpoint] = []
+        for partition, positions, written in _written(warehouse, stream):
+            checkpoint = checkpoints.pop(partition, None)
+            if checkpoint is not None and position_text(checkpoint.position) not in positions:
+                repaired.append(written.checkpoint(stream, partition))
+        # Whatever is left has no page in the warehouse at all.
+        repaired += [Checkpoint(stream, partition, {}, "new") for partition in checkpoints]
+        if repaired:
+            rewound += state.restore_checkpoints(repaired)
+    return rewound
+
+
+def _rebuild(warehouse: Warehouse, state: RunState, killed: int) -> Verdict:
+    """Make checkpoints and wallet queue anew from what the warehouse holds."""
+    rebuilt = 0
+    streams = [str(row[0]) for row in warehouse.query("SELECT DISTINCT stream FROM sync_pages ORDER BY stream").rows]
+    for stream in streams:
+        group: list[Checkpoint] = []
+        for partition, _, written in _written(warehouse, stream):
+            group.append(written.checkpoint(stream, partition))
+            if len(group) >= _CHUNK:
+                rebuilt += state.restore_checkpoints(group)
+                group = []
+        rebuilt += state.restore_checkpoints(group)
+    wallets = 0
+    after = ""
+    while rows := warehouse.query(
+        """
+        SELECT DISTINCT wallet FROM observations_current WHERE wallet > unhex({after:String}) OR {after:String} = ''
+        ORDER BY wallet LIMIT {chunk:UInt32}
+        """,
+        {"after": after, "chunk": _CHUNK},
+    ).rows:
+        found = [bytes(row[0]) for row in rows]
+        wallets += state.register_wallets(found, "warehouse")
+        after = found[-1].hex()
+    return Verdict(rebuilt=rebuilt, wallets=wallets, killed_runs=killed)
+
+
+def _written(warehouse: Warehouse, stream: str) -> Iterator[tuple[str, set[str], _Written]]:
+    """(partition, positions that its pages led to, its newest page) for every partition of a stream."""
+    after: Any = ""
+    while True:
+        rows = warehouse.query(
+            """
+            SELECT partition, groupUniqArray(position_to) AS positions, argMax(position_to, (seq, version)) AS newest,
+                   max(seq) AS pages, argMax(is_last, (seq, version)) AS ended, sum(rows) AS all_rows,
+                   sum(rejected) AS all_rejected, toUnixTimestamp(max(written_at)) AS at
+            FROM sync_pages_current WHERE stream = {stream:String} AND partition > {after:String}
+            GROUP BY partition ORDER BY partition LIMIT {chunk:UInt32}
+            """,
+            {"stream": stream, "after": after, "chunk": _CHUNK},
+        ).rows
+        for partition, positions, newest, pages, ended, all_rows, all_rejected, at in rows:
+            page = _Written(str(newest), int(pages), bool(ended), int(all_rows), int(all_rejected), int(at))
+            yield str(partition), {str(text) for text in positions}, page
+        if len(rows) < _CHUNK:
+            return
+        after = str(rows[-1][0])
