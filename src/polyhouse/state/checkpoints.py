@@ -151,7 +151,7 @@ class CheckpointStore(Database):
         """Reason → number of different rows in quarantine (a row that is met again is counted once)."""
         query = select(quarantine.c.reason, func.count()).group_by(quarantine.c.reason).order_by(quarantine.c.reason)
         with self._reading() as connection:
-            return {reason: number for reason, number in connection.execute(query)}
+            return dict(connection.execute(query).tuples().all())
 
     def quarantined(self, *, reason: str | None = None, limit: int = 100) -> list[QuarantinedRow]:
         """Rows in quarantine, newest first."""
@@ -221,7 +221,7 @@ def _to_json(position: Mapping[str, Any]) -> str:
     return json.dumps(dict(position), separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 
-def _checkpoint(row: Mapping[str, Any]) -> Checkpoint:
+def _checkpoint(row: Mapping[Any, Any]) -> Checkpoint:
     return Checkpoint(
         stream=row["stream"], partition=row["partition"], position=json.loads(row["position"]), status=row["status"],
         pages=row["pages"], rows=row["rows"], rejected=row["rejected"], updated_at=row["updated_at"],

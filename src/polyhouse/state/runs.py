@@ -39,8 +39,7 @@ class RunStore(Database):
             "status": "running", "counts": "{}", "error": "",
         }  # fmt: skip
         with self._writing() as connection:
-            key = connection.execute(insert(runs).values(values)).inserted_primary_key
-        return int(key[0])
+            return int(connection.execute(insert(runs).values(values).returning(runs.c.id)).scalar_one())
 
     def finish_run(self, run: int, status: RunStatus, counts: Mapping[str, Any] | None = None, error: str = "") -> None:
         """Record how a run ended."""
@@ -99,7 +98,7 @@ def _dump(value: Any) -> str:
     return json.dumps(dict(value) if isinstance(value, Mapping) else value, separators=(",", ":"), allow_nan=False)
 
 
-def _record(row: Mapping[str, Any]) -> RunRecord:
+def _record(row: Mapping[Any, Any]) -> RunRecord:
     return RunRecord(
         **{name: row[name] for name in row if name not in {"args", "counts"}},
         args=json.loads(row["args"]),

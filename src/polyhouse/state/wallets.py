@@ -93,7 +93,7 @@ class WalletStore(Database):
         """Status → number of wallets; every status is there."""
         query = select(wallets.c.status, func.count()).group_by(wallets.c.status)
         with self._reading() as connection:
-            found = {status: number for status, number in connection.execute(query)}
+            found: dict[str, int] = dict(connection.execute(query).tuples().all())
         return dict.fromkeys(WALLET_STATUSES, 0) | found
 
     def wallets_due(self, limit: int | None = None) -> list[bytes]:
@@ -192,7 +192,7 @@ class WalletStore(Database):
                     last_synced_at=0,
                     trades_synced=0,
                     last_trade_at=0,
-                )  # fmt: skip
+                )
             ).rowcount
         return bool(known or forgotten)
 
@@ -241,7 +241,7 @@ def _new_wallet(provenance: str, now: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _record(row: Mapping[str, Any]) -> WalletRecord:
+def _record(row: Mapping[Any, Any]) -> WalletRecord:
     return WalletRecord(
         **{name: row[name] for name in row if name not in {"address", "provenance"}},
         address=bytes(row["address"]),

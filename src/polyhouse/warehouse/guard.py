@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from polyhouse.errors import BadInputError
 from polyhouse.ports import QueryResult
@@ -120,7 +121,7 @@ def _refuse_words(lexemes: Sequence[Token]) -> None:
 
 
 def _refuse_functions(lexemes: Sequence[Token], forbidden: frozenset[str]) -> None:
-    for token, follower in zip(lexemes, lexemes[1:], strict=False):
+    for token, follower in pairwise(lexemes):
         if follower.text != "(" or follower.kind != "symbol" or token.kind not in {"word", "name"}:
             continue
         name = token.text.lower()

@@ -71,7 +71,7 @@ class ClickHouseWarehouse:
             block = batch.slice(start, MAX_BLOCK_ROWS)
             name = hashlib.sha256(f"{table}\0{token}\0{run}\0{start}\0".encode() + content_digest(block)).hexdigest()
             self._insert(table, self._with_version(block), {"insert_deduplication_token": name})
-        return batch.num_rows
+        return int(batch.num_rows)
 
     def insert_arrow(self, table: str, batch: pa.Table) -> None:
         """Insert a pyarrow Table (or RecordBatch) with all columns into a model table, in atomic blocks.
@@ -198,5 +198,9 @@ class ClickHouseWarehouse:
         return block.append_column(pa.field("version", pa.uint64(), nullable=False), version)
 
     def _insert(self, table: str, block: pa.Table, settings: dict[str, Any]) -> None:
+        import pyarrow as pa
+
         with self._engine.borrow() as client:
             client.insert_arrow(table, block.combine_chunks(), settings=settings)
+        # Arrow's allocator keeps what it freed, which here is a copy of the batch several times over.
+        pa.default_memory_pool().release_unused()

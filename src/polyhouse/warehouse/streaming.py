@@ -4,7 +4,7 @@ Arrow result of the embedded engine in memory, so its own streaming interface is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from polyhouse.warehouse.engine import SESSION_SETTINGS, Engine, embedded_connection_string
@@ -30,12 +30,13 @@ def _embedded(
     import chdb
     from clickhouse_connect.driver.binding import bind_query
 
+    connect: Callable[[str], Any] = chdb.connect
     text, bound = bind_query(sql, dict(params) if params else None)
     values = {name.removeprefix("param_"): value for name, value in bound.items()}
     with engine.borrow():  # keeps the engine open, and counts this handle against the pool
         handle = None
         try:
-            handle = chdb.connect(embedded_connection_string(location))
+            handle = connect(embedded_connection_string(location))
             handle.query("SET " + ", ".join(f"{name} = '{value}'" for name, value in SESSION_SETTINGS.items()))
             result = handle.send_query(text, "Arrow", params=values)
             try:

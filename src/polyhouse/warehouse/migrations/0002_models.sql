@@ -99,7 +99,8 @@ CREATE TABLE IF NOT EXISTS pair_states
     realized_ts      DateTime('UTC'),
     held_at          Array(Int64),            -- at the start of 1d, 7d, 30d, 90d, 180d
     cost_at          Array(Int64),
-    realized_at      Array(Int64)
+    realized_at      Array(Int64),
+    bought_at        Array(Int64)             -- cost of everything bought so far
 )
 ENGINE = MergeTree
 ORDER BY (wallet, token);
@@ -142,6 +143,11 @@ CREATE TABLE IF NOT EXISTS positions
     unrealized_30d   Nullable(Int64),
     unrealized_90d   Nullable(Int64),
     unrealized_180d  Nullable(Int64),
+    bought_cost_1d   Int64,                   -- cost of what was bought inside the window
+    bought_cost_7d   Int64,
+    bought_cost_30d  Int64,
+    bought_cost_90d  Int64,
+    bought_cost_180d Int64,
     folded           Bool,                    -- computed by the ordered fold (accounting 3.3), not by sums alone
     version          UInt64,
     is_deleted UInt8 DEFAULT 0
@@ -178,6 +184,11 @@ CREATE TABLE IF NOT EXISTS units
     unrealized_30d  Nullable(Int64),
     unrealized_90d  Nullable(Int64),
     unrealized_180d Nullable(Int64),
+    bought_cost_1d   Int64,
+    bought_cost_7d   Int64,
+    bought_cost_30d  Int64,
+    bought_cost_90d  Int64,
+    bought_cost_180d Int64,
     version       UInt64,
     is_deleted UInt8 DEFAULT 0
 )
