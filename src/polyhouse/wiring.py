@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from polyhouse.sync.progress import Reporter
     from polyhouse.sync.sources import Sources
     from polyhouse.warehouse import ClickHouseWarehouse
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
@@ -57,12 +59,14 @@ def open_state_only(settings: Settings) -> Iterator[StateStore]:
 
 
 def migrate_stores(settings: Settings) -> list[str]:
-    """Bring both schemas up to date and name what was applied."""
-    from polyhouse.warehouse import open_warehouse
-
-    _make_home(settings)
-    with open_warehouse(settings.warehouse_url()) as warehouse, open_state_only(settings):
-        rows = warehouse.query("SELECT name FROM schema_migrations ORDER BY name").rows
+    """Bring both schemas up to date and name the warehouse migrations that this call applied."""
+    started = int(time.time())
+    with open_stores(settings) as stores:
+        rows = stores.warehouse.query(
+            "SELECT name FROM schema_migrations FINAL WHERE applied_at >= toDateTime({started:UInt32}, 'UTC')"
+            " ORDER BY number",
+            {"started": started},
+        ).rows
     return [str(row[0]) for row in rows]
 
 

@@ -26,22 +26,24 @@ _NAMES = ("file", "format", "rows_read", "rows_new", "rows_repeated", "rows_reje
 @click.option("--no-metrics", is_flag=True, help="Do not recompute the touched wallets afterwards.")
 def import_files(run: Run, files: tuple[Path, ...], file_format: str | None, no_metrics: bool) -> int:
     """Read Data API activity and trades or Dome orders (JSON, JSONL, CSV, also .gz). Twice adds nothing."""
-    from polyhouse.wiring import import_into, open_stores
+    from polyhouse.cli import loading
+    from polyhouse.wiring import open_stores
 
     reporter = reporter_for(run)
     with open_stores(run.settings) as stores:
-        results = import_into(stores, files, file_format=file_format, metrics=not no_metrics, reporter=reporter)
-    rows = [{name: result[name] for name in _NAMES} for result in results]
+        reports = loading.import_files(stores, files, file_format=file_format, reporter=reporter)
+        if not no_metrics:
+            touched = set[bytes]().union(*(report.wallets for report in reports))
+            loading.rebuild_touched(stores, touched, reporter)
+    rows = [{name: getattr(report, name) for name in _NAMES} for report in reports]
     if run.json:
         emit_json({"files": rows})
     else:
-        emit_table(
-            run, [Column(name, right=name.startswith("rows")) for name in _NAMES], [list(r.values()) for r in rows]
-        )
-    rejected = sum(int(result["rows_rejected"]) for result in results)
-    for result in results:
-        for where, reason in result["rejected_examples"]:
-            say(f"  {where}: {reason}")
+        columns = [Column(name, right=name.startswith("rows")) for name in _NAMES]
+        emit_table(run, columns, [list(row.values()) for row in rows])
+    rejected = sum(report.rows_rejected for report in reports)
+    for where, reason in [example for report in reports for example in report.examples]:
+        say(f"  {where}: {reason}")
     if rejected:
         say(f"{rejected:,} rows were rejected and stand in quarantine: polyhouse status")
     next_steps(run, "polyhouse leaderboard --min-units 1 --min-gains-losses 0", "polyhouse status")

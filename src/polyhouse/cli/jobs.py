@@ -12,8 +12,11 @@ from polyhouse.cli.progress import duration, reporter_for
 from polyhouse.cli.signals import Stopper, run_async
 
 if TYPE_CHECKING:
+    from polyhouse.settings import Settings
     from polyhouse.sync.engine import SyncEngine
+    from polyhouse.sync.progress import Reporter
     from polyhouse.sync.report import RunReport
+    from polyhouse.wiring import Stores
 
 _SHOWN_ERRORS = 5
 
@@ -36,30 +39,43 @@ def run_job(
         concurrency: partitions read at the same time.
         next_commands: what to suggest after success.
     """
-    from polyhouse.wiring import engine_session, open_stores
+    from polyhouse.cli.loading import rebuild_touched
+    from polyhouse.wiring import open_stores
 
     settings = run.settings
     reporter = reporter_for(run)
     with open_stores(settings) as stores:
-
-        async def main(stopper: Stopper) -> RunReport:
-            async with engine_session(
-                settings, stores, reporter, stop=stopper.event, concurrency=concurrency
-            ) as engine:
-                return await job(engine)
-
-        report, signal_number = run_async(main)
-        if metrics and report.status != "failed":
-            from polyhouse.wiring import rebuild_touched
-
-            rebuild_touched(stores, report, reporter)
-        reporter.finish()
+        report, signal_number = run_in_stores(settings, stores, reporter, job, concurrency=concurrency)
+        if metrics and report.plan is None and report.status in {"ok", "partial"}:
+            rebuild_touched(stores, report.touched, reporter)
     print_report(run, name, report)
     if report.status == "interrupted":
         return 128 + (signal_number or 2)
-    if report.status in {"ok", "partial"} and not run.json:
+    if report.status in {"ok", "partial"}:
         next_steps(run, *next_commands)
     return int(report.exit_code)
+
+
+def run_in_stores(
+    settings: Settings,
+    stores: Stores,
+    reporter: Reporter,
+    job: Callable[[SyncEngine], Awaitable[RunReport]],
+    *,
+    concurrency: int,
+) -> tuple[RunReport, int | None]:
+    """Run ``job`` with open stores; returns its report and the signal that stopped it, if one did."""
+    from polyhouse.wiring import engine_session
+
+    async def main(stopper: Stopper) -> RunReport:
+        session = engine_session(settings, stores, reporter, stop=stopper.event, concurrency=concurrency)
+        async with session as engine:
+            return await job(engine)
+
+    try:
+        return run_async(main)
+    finally:
+        reporter.finish()
 
 
 def report_document(name: str, report: RunReport) -> dict[str, Any]:

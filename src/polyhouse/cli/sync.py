@@ -34,9 +34,10 @@ _COUNT = click.IntRange(1)
     examples=("polyhouse sync markets", "polyhouse sync markets --full", "polyhouse sync markets --json"),
 )
 @click.option("--full", is_flag=True, help="Walk everything again, also markets that are closed and known.")
-def markets(run: Run, full: bool) -> int:
-    """Universe of events, markets, tokens, tags and resolutions."""
-    return run_job(run, "sync markets", lambda engine: engine.sync_markets(full=full))
+@_NO_METRICS
+def markets(run: Run, full: bool, no_metrics: bool) -> int:
+    """Universe of events, markets, tokens, tags and resolutions; revalues who holds what was resolved."""
+    return run_job(run, "sync markets", lambda engine: engine.sync_markets(full=full), metrics=not no_metrics)
 
 
 @command(
@@ -47,14 +48,18 @@ def markets(run: Run, full: bool) -> int:
         "polyhouse sync trades --no-metrics --json",
     ),
 )
-@click.option("--market", "market_ids", multiple=True, metavar="ID", help="Only this condition; may be repeated.")
+@click.option(
+    "--market",
+    "market_ids",
+    multiple=True,
+    metavar="ID",
+    help="Only this market (number or condition); may be repeated.",
+)
 @_NO_METRICS
 def trades(run: Run, market_ids: tuple[str, ...], no_metrics: bool) -> int:
     """Universe pass by market: finds every wallet that traded."""
-    from polyhouse.domain.ids import parse_condition
-
-    conditions = [parse_condition(market) for market in market_ids] or None
-    return run_job(run, "sync trades", lambda engine: engine.sync_trades(markets=conditions), metrics=not no_metrics)
+    chosen = list(market_ids) or None
+    return run_job(run, "sync trades", lambda engine: engine.sync_trades(markets=chosen), metrics=not no_metrics)
 
 
 def _selection(**chosen: Any) -> Any:

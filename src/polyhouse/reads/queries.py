@@ -65,7 +65,7 @@ def _sql(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) ->
     return sql(warehouse, **arguments)
 
 
-_COMMANDS: dict[str, Callable[[dict[str, Any], Warehouse, "StateStore"], dict[str, Any]]] = {
+_COMMANDS: dict[str, Callable[[dict[str, Any], Warehouse, StateStore], dict[str, Any]]] = {
     "leaderboard": _leaderboard,
     "wallet": _wallet,
     "market": _market,

@@ -1,0 +1,145 @@
+"""Compares the model tables with the truth of a simulated universe, number by number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from polyhouse.ports import Warehouse
+from polyhouse.reads.totals import OVERALL
+
+if TYPE_CHECKING:
+    from polyhouse.sim.truth import Truth
+
+_TOTALS = (
+    "realized", "unrealized", "unrealized_marked", "unmarked", "fees", "untracked_cash", "redeemed_cash", "volume",
+    "trades", "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs", "bought_cost",
+)  # fmt: skip
+_UNIT = ("realized", "unrealized", "cost", "bought_cost", "fees", "redeemed_cash", "untracked_cash", "category")
+_POSITION = (
+    "shares", "external_shares", "cost", "realized", "unrealized", "fees", "bought", "bought_cost", "untracked_shares",
+    "untracked_cash", "basis_out", "settled_shares", "settled_value", "redeemed_cash", "status", "category",
+)  # fmt: skip
+_SHOWN = 5
+
+Key = tuple[str, ...]
+Facts = dict[Key, Any]
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Outcome over all wallets. ``inexact`` counts wallets by the reason why REST cannot express their history."""
+
+    compared: int = 0
+    equal: int = 0
+    numbers: int = 0
+    inexact: Counter[str] = field(default_factory=Counter)
+    inexact_wallets: int = 0
+    unflagged: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Every compared wallet is equal."""
+        return self.compared == self.equal
+
+
+def compare(warehouse: Warehouse, truth: Truth) -> Comparison:
+    """Compare every position, unit, category, window and total of every wallet that REST can express."""
+    ours, theirs = _by_wallet(_model_facts(warehouse)), _by_wallet(_truth_facts(truth))
+    flagged = _flagged(warehouse)
+    result = Comparison()
+    for wallet, known in sorted(truth.wallets.items()):
+        if not known.rest_exact:
+            result.inexact_wallets += 1
+            result.inexact.update(known.rest_reasons)
+            if wallet not in flagged:
+                result.unflagged.append(wallet)
+            continue
+        result.compared += 1
+        mine, right = ours.get(wallet, {}), theirs.get(wallet, {})
+        result.numbers += len(right)
+        different = sorted(key for key in mine.keys() | right.keys() if _value(mine, key) != _value(right, key))
+        if not different:
+            result.equal += 1
+        elif len(result.differences) < _SHOWN:
+            key = different[0]
+            result.differences.append(
+                f"{wallet}: {len(different)} of {len(right)} numbers differ, first {' '.join(key)}: "
+                f"{_value(mine, key)} instead of {_value(right, key)}"
+            )
+    return result
+
+
+def _value(facts: Mapping[Key, Any], key: Key) -> Any:
+    """A row that is missing on one side says the same as a row of zeros."""
+    return facts.get(key, 0 if key[-1] not in {"status", "category", "result"} else None)
+
+
+def _by_wallet(facts: Iterable[tuple[str, Key, Any]]) -> dict[str, Facts]:
+    sorted_facts: dict[str, Facts] = {}
+    for wallet, key, value in facts:
+        sorted_facts.setdefault(wallet, {})[key] = value
+    return sorted_facts
+
+
+def _model_facts(warehouse: Warehouse) -> Iterator[tuple[str, Key, Any]]:
+    names = ", ".join(_TOTALS)
+    for row in _rows(warehouse, f"SELECT wallet, category, `window`, {names}, income FROM wallet_totals FINAL"):
+        wallet, category, window, *values, income = row
+        for name, value in zip(_TOTALS, values, strict=True):
+            yield _hex(wallet), ("totals", category, window, name), value
+        if category == OVERALL:
+            yield _hex(wallet), ("totals", category, window, "income"), income
+    for row in _rows(
+        warehouse, f"SELECT wallet, unit, is_open, toString(result), toUnixTimestamp(closed_ts), {', '.join(_UNIT)}"
+        " FROM units FINAL",
+    ):  # fmt: skip
+        wallet, unit, is_open, result, closed, *values = row
+        yield _hex(wallet), ("unit", _hex(unit), "result"), None if is_open else result
+        yield _hex(wallet), ("unit", _hex(unit), "closed_ts"), 0 if is_open else int(closed)
+        for name, value in zip(_UNIT, values, strict=True):
+            yield _hex(wallet), ("unit", _hex(unit), name), value
+    for row in _rows(warehouse, f"SELECT wallet, token, {', '.join(_POSITION)} FROM positions FINAL"):
+        wallet, token, *values = row
+        for name, value in zip(_POSITION, values, strict=True):
+            yield _hex(wallet), ("position", str(int.from_bytes(bytes(token), "big")), name), value
+
+
+def _truth_facts(truth: Truth) -> Iterator[tuple[str, Key, Any]]:
+    for wallet, known in truth.wallets.items():
+        yield from _totals_facts(wallet, OVERALL, "lifetime", known.totals)
+    for (wallet, category), totals in truth.categories.items():
+        yield from _totals_facts(wallet, category, "lifetime", totals)
+    for (wallet, category, window), totals in truth.windows.items():
+        yield from _totals_facts(wallet, category, window, totals)
+    for (wallet, unit), facts in truth.units.items():
+        yield wallet, ("unit", unit, "result"), facts.result
+        yield wallet, ("unit", unit, "closed_ts"), facts.closed_ts
+        for name in _UNIT:
+            yield wallet, ("unit", unit, name), getattr(facts, name)
+    for (wallet, token), position in truth.positions.items():
+        for name in _POSITION:
+            yield wallet, ("position", token, name), getattr(position, name)
+
+
+def _totals_facts(wallet: str, category: str, window: str, totals: Any) -> Iterator[tuple[str, Key, Any]]:
+    for name in _TOTALS:
+        yield wallet, ("totals", category, window, name), getattr(totals, name)
+    if category == OVERALL:
+        yield wallet, ("totals", category, window, "income"), totals.income
+
+
+def _flagged(warehouse: Warehouse) -> set[str]:
+    rows = _rows(warehouse, "SELECT wallet FROM wallet_coverage FINAL WHERE notEmpty(provisional)")
+    return {_hex(row[0]) for row in rows}
+
+
+def _rows(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:
+    return warehouse.query(sql).rows
+
+
+def _hex(value: Any) -> str:
+    return f"0x{bytes(value).hex()}"
