@@ -44,7 +44,7 @@ def demo(run: Run, wallets: int, seed: int, serve: bool, port: int) -> int:
         say(f"simulated Polymarket: seed {seed}, {wallets:,} wallets; store in {home}")
         stores = stack.enter_context(open_stores(settings))
         code = _load(run, settings, stores)
-        if code != 0:
+        if code > 1:
             return code
         comparison = _compare(stores, seed, wallets)
         _show(run, stores, comparison)
@@ -52,7 +52,7 @@ def demo(run: Run, wallets: int, seed: int, serve: bool, port: int) -> int:
             return _serve(settings, stores, port)
         if not serve and "home" in run.flags:
             next_steps(run, f"polyhouse --home {home} leaderboard", f"polyhouse --home {home} serve")
-        return 0 if comparison.ok else 1
+        return code if comparison.ok else 1
 
 
 def _fresh_home(run: Run, stack: ExitStack) -> Path:
@@ -87,7 +87,7 @@ def _load(run: Run, settings: Settings, stores: Stores) -> int:
     print_report(Run(), "run", report)
     if report.status == "interrupted":
         return 128 + (signal_number or 2)
-    return 0 if report.status == "ok" else max(report.exit_code, 1)
+    return report.exit_code
 
 
 def _compare(stores: Stores, seed: int, wallets: int) -> Comparison:

@@ -78,10 +78,10 @@ def import_files(
 
 
 def _import_file(stores: Stores, path: Path, file_format: str | None, report: FileReport) -> None:
-    from polyhouse.sources.files import Format, detect, read
+    from polyhouse.sources.files import detect, read
 
-    chosen = Format(file_format) if file_format in set(Format) else file_format or detect(path)
-    report.format = str(chosen)
+    chosen = file_format or detect(path).value
+    report.format = chosen
     for number, batch in enumerate(read(path, chosen)):
         new = _write(stores, batch, report, f"{STREAM}:{path.name}:{number}")
         report.rows_read += batch.rows_read
@@ -89,10 +89,11 @@ def _import_file(stores: Stores, path: Path, file_format: str | None, report: Fi
         report.rows_ignored += batch.ignored
         report.rows_new += new
         report.rows_repeated += batch.rows_read - len(batch.rejects) - batch.ignored - new
-        report.examples += [
-            (reject.where, reject.reason) for reject in batch.rejects[: _EXAMPLES - len(report.examples)]
-        ]
-        _commit(stores, path, report, batch.rejects)
+        room = _EXAMPLES - len(report.examples)
+        report.examples += [(reject.where, reject.reason) for reject in batch.rejects[:room]]
+        accepted = batch.rows_read - len(batch.rejects)
+        _commit(stores, path, report, rows=accepted, rejects=batch.rejects, is_last=False)
+    _commit(stores, path, report, rows=0, rejects=(), is_last=True)
 
 
 def _write(stores: Stores, batch: ImportBatch, report: FileReport, token: str) -> int:

@@ -53,7 +53,7 @@ def markets(run: Run, full: bool, no_metrics: bool) -> int:
     "market_ids",
     multiple=True,
     metavar="ID",
-    help="Only this market (number or condition); may be repeated.",
+    help="A market's number or condition; repeatable.",
 )
 @_NO_METRICS
 def trades(run: Run, market_ids: tuple[str, ...], no_metrics: bool) -> int:
