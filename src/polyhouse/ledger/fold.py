@@ -73,11 +73,12 @@ class Settlement:
 
 
 class Snapshot(NamedTuple):
-    """State of a holding at one moment: held shares, their basis, realised PnL so far."""
+    """State of a holding at one moment: held shares, their basis, realised PnL and money spent so far."""
 
     held: int
     cost: int
     realized: int
+    bought_cost: int
 
 
 def allocate(total: int, parts: int) -> list[int]:
@@ -150,7 +151,7 @@ class Holding:
     def advance(self, ts: int) -> None:
         """Take the snapshots of all boundaries that lie before ``ts``."""
         while len(self.snapshots) < len(self._boundaries) and self._boundaries[len(self.snapshots)] < ts:
-            self.snapshots.append(Snapshot(self.held, self.cost, self.realized))
+            self.snapshots.append(Snapshot(self.held, self.cost, self.realized, self.bought_cost))
 
     def settle(self) -> None:
         """Realise the resolution: every tracked share becomes its payout value (accounting §2.4)."""

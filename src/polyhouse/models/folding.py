@@ -12,7 +12,7 @@ from polyhouse.ports import Warehouse
 
 _ROW_COLUMNS = (
     "wallet, token, toUnixTimestamp(ts) AS at, block, tx_index, pos, toInt8(kind) AS number, ds, du, fee, amount,"
-    " convert_cash, concat(tx, toString(row_key)) AS event"
+    " convert_cash, concat(tx, toString(if(block > 0, pos, row_key))) AS event"
 )
 _BATCH_PAIRS = 100_000
 
@@ -40,7 +40,7 @@ def fold_slice(warehouse: Warehouse, ledger: str, condition: str, boundaries: Se
     joined = (
         f"SELECT {_ROW_COLUMNS} FROM {ledger} FINAL WHERE {condition} AND token != toFixedString('', 32)"
         " AND wallet IN (SELECT wallet FROM joined_wallets)"
-        " ORDER BY wallet, ts, block, tx_index, pos, cls, tx, row_key, sub"
+        " ORDER BY wallet, ts, block, tx_index, pos, cls, tx, if(block > 0, 0, row_key), sub"
     )
     for wallet, rows in groupby(_rows(warehouse, joined), key=itemgetter(0)):
         states = fold_wallet((LedgerRow(*row[1:]) for row in rows), settlements, ascending)
@@ -80,6 +80,7 @@ class _Sink:
             state.bought_cost, state.fees, state.untracked_shares, state.untracked_cash, state.basis_out, state.burned,
             state.redeemed_cash, state.settled_value, state.first_ts, state.last_ts, state.realized_ts,
             [s.held for s in snapshots], [s.cost for s in snapshots], [s.realized for s in snapshots],
+            [s.bought_cost for s in snapshots],
         ))  # fmt: skip
         if len(self._rows) >= _BATCH_PAIRS:
             self._flush()
@@ -96,16 +97,18 @@ class _Sink:
         names = (
             "wallet", "token", "ordered", "held", "cost", "external_shares", "realized", "bought", "bought_cost",
             "fees", "untracked_shares", "untracked_cash", "basis_out", "redeemed", "redeemed_cash", "settled_value",
-            "first_ts", "last_ts", "realized_ts", "held_at", "cost_at", "realized_at",
+            "first_ts", "last_ts", "realized_ts", "held_at", "cost_at", "realized_at", "bought_at",
         )  # fmt: skip
         types = {
             "wallet": pa.binary(20), "token": pa.binary(32), "ordered": pa.bool_(), "first_ts": pa.uint32(),
             "last_ts": pa.uint32(), "realized_ts": pa.uint32(), "held_at": pa.list_(pa.int64()),
             "cost_at": pa.list_(pa.int64()), "realized_at": pa.list_(pa.int64()),
+            "bought_at": pa.list_(pa.int64()),
         }  # fmt: skip
         columns = zip(*self._rows, strict=True)
         arrays = {
-            name: pa.array(column, type=types.get(name, pa.int64())) for name, column in zip(names, columns, strict=True)
+            name: pa.array(column, type=types.get(name, pa.int64()))
+            for name, column in zip(names, columns, strict=True)
         }
         self._warehouse.insert_arrow("pair_states", pa.table(arrays))
         self._count += len(self._rows)

@@ -21,7 +21,8 @@ SELECT
     arrayMap((cash, start) -> if(settled AND settled_at <= start, 0, -cash), cash_at, starts) AS cost_at,
     arrayMap((shares, cash, start) ->
         if(settled AND settled_at <= start, cash + toInt64(intDiv(toInt128(shares) * t.numerator, greatest(t.denominator, 1))), 0),
-        held_at, cash_at, starts) AS realized_at
+        held_at, cash_at, starts) AS realized_at,
+    arrayMap(cash -> -cash, cash_at) AS bought_at
 FROM
 (
     SELECT

@@ -42,6 +42,11 @@ SELECT
         p.held_at[5] = 0 OR (t.resolved AND toUnixTimestamp(t.resolved_ts) <= {b_180d:UInt32}), toNullable(toInt64(0)),
         t.mark_180d IS NULL, NULL,
         toInt64(intDiv(toInt128(p.held_at[5]) * t.mark_180d, 1000000)) - p.cost_at[5]) AS unrealized_180d,
+    p.bought_cost - p.bought_at[1] AS bought_cost_1d,
+    p.bought_cost - p.bought_at[2] AS bought_cost_7d,
+    p.bought_cost - p.bought_at[3] AS bought_cost_30d,
+    p.bought_cost - p.bought_at[4] AS bought_cost_90d,
+    p.bought_cost - p.bought_at[5] AS bought_cost_180d,
     p.ordered AS folded
 FROM pair_states AS p
 INNER JOIN (SELECT * FROM token_map FINAL) AS t ON t.token = p.token

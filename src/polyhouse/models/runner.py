@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import pairwise
 from typing import Any
 
 from polyhouse.models.folding import fold_slice
@@ -57,7 +58,7 @@ def build(warehouse: Warehouse, wallets: Sequence[bytes] | None = None) -> Build
         warehouse: the open warehouse.
         wallets: 20-byte addresses; None = all.
     """
-    started = time.monotonic()  # noqa: TID251 - duration of our own work, nothing depends on it
+    started = time.monotonic()
     first = not warehouse.query("SELECT count() FROM builds").rows[0][0]
     run = _Build(warehouse, None if wallets is None or first else list(dict.fromkeys(wallets)))
     report = run.execute(started)
@@ -142,7 +143,9 @@ class _Build:
         import pyarrow as pa
 
         self.warehouse.command("DROP TABLE IF EXISTS touched_wallets")
-        self.warehouse.command("CREATE TABLE touched_wallets (wallet FixedString(20)) ENGINE = MergeTree ORDER BY wallet")
+        self.warehouse.command(
+            "CREATE TABLE touched_wallets (wallet FixedString(20)) ENGINE = MergeTree ORDER BY wallet"
+        )
         column = pa.array(self.wallets or [], type=pa.binary(20))
         if len(column):
             self.warehouse.insert_arrow("touched_wallets", pa.table({"wallet": column}))
@@ -158,7 +161,7 @@ class _Build:
         rows = self.warehouse.query(f"SELECT count() FROM observations WHERE {scope}").rows[0][0]
         count = min(int(rows) // SLICE_ROWS + 1, 256)
         edges = [(i * 65_536 // count) for i in range(count + 1)]
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             bounds = []
             if low:
                 bounds.append(f"wallet >= toFixedString(unhex('{low:04x}'), 20)")
@@ -212,8 +215,8 @@ class _Build:
     def _bury_table(self, table: str, condition: str) -> None:
         """Tombstones for the touched wallets' rows of older builds that this build did not write again."""
         self.warehouse.command(
-            f"INSERT INTO {table} SELECT * REPLACE ({self.version} AS version, 1 AS is_deleted) FROM {table} FINAL"
-            f" WHERE version < {self.version} AND {condition}"
+            f"INSERT INTO {table} SELECT t.* REPLACE ({self.version} AS version, 1 AS is_deleted) FROM {table} AS t"
+            f" FINAL WHERE t.version < {self.version} AND {condition}"
         )
 
     def _insert(self, model: str, target: str, condition: str, reads: dict[str, str] | None = None) -> None:
@@ -228,13 +231,18 @@ class _Build:
         self.warehouse.command(sql, used or None)
 
     def _sql(self, model: str, condition: str, reads: dict[str, str]) -> str:
-        text = (resources.files("polyhouse.models") / f"{model}.sql").read_text(encoding="utf-8")
-        text = text.replace("/*wallets*/", condition)
+        text = model_sql(model, condition)
         for table, actual in reads.items():
             if actual != table:
                 for keyword in ("FROM", "JOIN"):
                     text = text.replace(f"{keyword} {table} ", f"{keyword} {actual} ")
         return text
+
+
+def model_sql(model: str, condition: str) -> str:
+    """The SELECT of one model file for the wallets that ``condition`` (SQL on ``wallet``) chooses."""
+    text = (resources.files("polyhouse.models") / f"{model}.sql").read_text(encoding="utf-8")
+    return text.replace("/*wallets*/", condition)
 
 
 def _columns(warehouse: Warehouse, table: str) -> list[str]:

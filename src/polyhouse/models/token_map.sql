@@ -1,7 +1,7 @@
 -- token_map: what every outcome token is, how it was resolved, and its marks now and at the start of each window.
 -- Resolution: the first payout vector of the best source (accounting §2.4). Mark: price of the last fill that is no
 -- self trade, or 1 - price of the complement's last fill, whichever is later, own wins a tie (§3.4); without any fill
--- the listed price. Never an input to realised PnL.
+-- the listed price. A mark given by hand wins over all of them. Never an input to realised PnL.
 WITH
     described AS
     (
@@ -44,24 +44,30 @@ WITH
             -- one row per transaction: its last fill, unless one wallet stands on both sides (a self trade)
             SELECT
                 token,
-                max((toUInt32(o.ts), block, tx_index, pos)) AS place,
-                place.1 AS at,
-                argMax(
+                max(order_key) AS place,
+                toUInt32(bitShiftRight(place, 80)) AS at,
+                argMax(level, order_key) AS price
+            FROM
+            (
+                SELECT
+                    token, tx, wallet, kind,
+                    bitShiftLeft(toUInt128(toUInt32(ts)), 80) + bitShiftLeft(toUInt128(block), 48)
+                        + bitShiftLeft(toUInt128(tx_index), 32) + pos AS order_key,
                     multiIf(price_e12 > 0 AND price_e12 % 1000000 != 500000, intDiv(price_e12 + 500000, 1000000),
                             shares_gross > refund_shares,
                             toInt64(intDiv(2 * toInt128(usdc_gross - refund_usdc) * 1000000 + (shares_gross - refund_shares),
                                            2 * (shares_gross - refund_shares))),
-                            -1),
-                    (toUInt32(o.ts), block, tx_index, pos)) AS price
-            FROM observations AS o FINAL
-            WHERE toString(kind) IN ('BUY', 'SELL') AND shares > 0 AND toString(label) = ''
-              AND token NOT IN
-              (
-                  SELECT t.token FROM tokens AS t FINAL INNER JOIN settled AS s ON t.condition = s.condition
-                  WHERE s.r.2 <= toDateTime({b_180d:UInt32}, 'UTC')
-              )
+                            -1) AS level
+                FROM observations FINAL
+                WHERE kind IN ('BUY', 'SELL') AND shares > 0 AND label = ''
+                  AND token NOT IN
+                  (
+                      SELECT t.token FROM tokens AS t FINAL INNER JOIN settled AS s ON t.condition = s.condition
+                      WHERE s.r.2 <= toDateTime({b_180d:UInt32}, 'UTC')
+                  )
+            )
             GROUP BY token, tx
-            HAVING NOT (uniqExact(wallet) = 1 AND uniqExact(kind) = 2) AND price >= 0
+            HAVING NOT (min(wallet) = max(wallet) AND min(kind) != max(kind)) AND price >= 0
         )
         GROUP BY token
     ),
@@ -85,22 +91,22 @@ SELECT
     s.r.4 AS resolved_tx_index,
     s.r.5 AS resolved_pos,
     s.r.6 AS provisional,
-    multiIf(own_is_last, toNullable(own.last_price), other_traded, 1000000 - other.last_price,
+    multiIf(g.given, toNullable(g.mark_e6), own_is_last, toNullable(own.last_price), other_traded, 1000000 - other.last_price,
             length(d.prices_e6) = 2, d.prices_e6[t.outcome + 1], NULL) AS mark_e6,
-    toDateTime(if(own_is_last, own.last_place.1, other.last_place.1), 'UTC') AS mark_ts,
-    multiIf(own_is_last, 'fill', other_traded, 'complement', length(d.prices_e6) = 2, 'listed', '') AS mark_source,
-    multiIf(own.place_1d.1 > 0 AND own.place_1d >= other.place_1d, toNullable(own.price_1d),
-            other.place_1d.1 > 0, 1000000 - other.price_1d, NULL) AS mark_1d,
-    multiIf(own.place_7d.1 > 0 AND own.place_7d >= other.place_7d, toNullable(own.price_7d),
-            other.place_7d.1 > 0, 1000000 - other.price_7d, NULL) AS mark_7d,
-    multiIf(own.place_30d.1 > 0 AND own.place_30d >= other.place_30d, toNullable(own.price_30d),
-            other.place_30d.1 > 0, 1000000 - other.price_30d, NULL) AS mark_30d,
-    multiIf(own.place_90d.1 > 0 AND own.place_90d >= other.place_90d, toNullable(own.price_90d),
-            other.place_90d.1 > 0, 1000000 - other.price_90d, NULL) AS mark_90d,
-    multiIf(own.place_180d.1 > 0 AND own.place_180d >= other.place_180d, toNullable(own.price_180d),
-            other.place_180d.1 > 0, 1000000 - other.price_180d, NULL) AS mark_180d,
-    own.last_place.1 > 0 AND own.last_place >= other.last_place AS own_is_last,
-    other.last_place.1 > 0 AS other_traded
+    toDateTime(toUInt32(bitShiftRight(if(own_is_last, own.last_place, other.last_place), 80)), 'UTC') AS mark_ts,
+    multiIf(g.given, 'given', own_is_last, 'fill', other_traded, 'complement', length(d.prices_e6) = 2, 'listed', '') AS mark_source,
+    multiIf(own.place_1d > 0 AND own.place_1d >= other.place_1d, toNullable(own.price_1d),
+            other.place_1d > 0, 1000000 - other.price_1d, NULL) AS mark_1d,
+    multiIf(own.place_7d > 0 AND own.place_7d >= other.place_7d, toNullable(own.price_7d),
+            other.place_7d > 0, 1000000 - other.price_7d, NULL) AS mark_7d,
+    multiIf(own.place_30d > 0 AND own.place_30d >= other.place_30d, toNullable(own.price_30d),
+            other.place_30d > 0, 1000000 - other.price_30d, NULL) AS mark_30d,
+    multiIf(own.place_90d > 0 AND own.place_90d >= other.place_90d, toNullable(own.price_90d),
+            other.place_90d > 0, 1000000 - other.price_90d, NULL) AS mark_90d,
+    multiIf(own.place_180d > 0 AND own.place_180d >= other.place_180d, toNullable(own.price_180d),
+            other.place_180d > 0, 1000000 - other.price_180d, NULL) AS mark_180d,
+    own.last_place > 0 AND own.last_place >= other.last_place AS own_is_last,
+    other.last_place > 0 AS other_traded
 FROM known AS t
 LEFT JOIN known AS c ON c.condition = t.condition AND c.outcome = 1 - t.outcome
 LEFT JOIN described AS d ON d.condition = t.condition
@@ -108,3 +114,4 @@ LEFT JOIN (SELECT event_id, category FROM events FINAL) AS e ON e.event_id = d.e
 LEFT JOIN settled AS s ON s.condition = t.condition
 LEFT JOIN prices AS own ON own.token = t.token
 LEFT JOIN prices AS other ON other.token = c.token
+LEFT JOIN (SELECT token, mark_e6, true AS given FROM given_marks FINAL) AS g ON g.token = t.token

@@ -18,7 +18,9 @@ SELECT
     if(countIf(p.unrealized_7d IS NULL) > 0, NULL, sum(p.unrealized_7d)) AS unrealized_7d,
     if(countIf(p.unrealized_30d IS NULL) > 0, NULL, sum(p.unrealized_30d)) AS unrealized_30d,
     if(countIf(p.unrealized_90d IS NULL) > 0, NULL, sum(p.unrealized_90d)) AS unrealized_90d,
-    if(countIf(p.unrealized_180d IS NULL) > 0, NULL, sum(p.unrealized_180d)) AS unrealized_180d
+    if(countIf(p.unrealized_180d IS NULL) > 0, NULL, sum(p.unrealized_180d)) AS unrealized_180d,
+    sum(bought_cost_1d) AS bought_cost_1d, sum(bought_cost_7d) AS bought_cost_7d, sum(bought_cost_30d) AS bought_cost_30d,
+    sum(bought_cost_90d) AS bought_cost_90d, sum(bought_cost_180d) AS bought_cost_180d
 FROM positions AS p FINAL
 WHERE /*wallets*/
 GROUP BY wallet, unit

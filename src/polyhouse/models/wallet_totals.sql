@@ -17,8 +17,8 @@ WITH
             sumForEach(arrayMap(x -> toInt64(x AND result = 'FLAT'), inside)) AS flats,
             sumForEach(arrayMap(x -> if(x AND NOT is_open AND u.realized > 0, u.realized, 0), inside)) AS gains,
             sumForEach(arrayMap(x -> if(x AND NOT is_open AND u.realized < 0, -u.realized, 0), inside)) AS losses_abs,
-            zeros AS fees, zeros AS volume, zeros AS trades, zeros AS markets, zeros AS bought_cost, zeros AS redeemed_cash,
-            zeros AS income,
+            sumForEach([bought_cost, bought_cost_1d, bought_cost_7d, bought_cost_30d, bought_cost_90d, bought_cost_180d]) AS bought_cost,
+            zeros AS fees, zeros AS volume, zeros AS trades, zeros AS markets, zeros AS redeemed_cash, zeros AS income,
             sum(untracked_cash) AS untracked_cash, sum(toInt64(is_open)) AS open_units,
             toDateTime(0, 'UTC') AS first_trade_ts, toDateTime(0, 'UTC') AS last_trade_ts
         FROM (SELECT *, [true, closed_ts > toDateTime({b_1d:UInt32}, 'UTC'), closed_ts > toDateTime({b_7d:UInt32}, 'UTC'), closed_ts > toDateTime({b_30d:UInt32}, 'UTC'), closed_ts > toDateTime({b_90d:UInt32}, 'UTC'), closed_ts > toDateTime({b_180d:UInt32}, 'UTC')] AS inside FROM units FINAL WHERE /*wallets*/) AS u
@@ -28,12 +28,11 @@ WITH
         -- what moved
         SELECT
             wallet, if(l.token = toFixedString('', 32), '', toString(t.category)) AS category,
-            zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros,
+            zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros,
             sumForEach(arrayMap(x -> if(x, fee, 0), inside)) AS fees,
             sumForEach(arrayMap(x -> if(x, volume, 0), inside)) AS volume,
             sumForEach(arrayMap(x -> toInt64(x AND is_fill), inside)) AS trades,
             arrayMap(x -> toInt64(x), [uniqExactIf(t.condition, is_fill), uniqExactIf(t.condition, is_fill AND inside[2]), uniqExactIf(t.condition, is_fill AND inside[3]), uniqExactIf(t.condition, is_fill AND inside[4]), uniqExactIf(t.condition, is_fill AND inside[5]), uniqExactIf(t.condition, is_fill AND inside[6])]) AS markets,
-            sumForEach(arrayMap(x -> if(x AND kind IN ('BUY', 'SPLIT'), -du, 0), inside)) AS bought_cost,
             sumForEach(arrayMap(x -> if(x AND kind = 'REDEEM', du, 0), inside)) AS redeemed_cash,
             sumForEach(arrayMap(x -> if(x AND kind = 'INCOME', du, 0), inside)) AS income,
             toInt64(0), toInt64(0),

@@ -1,0 +1,97 @@
+"""Invariants of the built tables (``polyhouse check``): each says how many rows break it, and shows some of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from polyhouse.models.runner import model_sql
+from polyhouse.ports import Warehouse
+
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """One invariant: ``broken`` rows violate it; ``detail`` is a sentence with the first of them."""
+
+    name: str
+    ok: bool
+    broken: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    name: str
+    meaning: str
+    sql: str
+
+
+def _checks() -> list[_Check]:
+    """Each SELECT returns the violating rows; its first column names the row."""
+    order_free = model_sql("order_free", "1")
+    return [
+        _Check(
+            "totals_agree",
+            "order-free totals equal realised + unrealised to the micro (accounting §3.6)",
+            f"SELECT concat('0x', lower(hex(wallet)), ' unit 0x', lower(hex(unit))) AS name FROM ({order_free})"
+            " WHERE NOT untracked AND unmarked = 0 AND total != ordered_total",
+        ),
+        _Check(
+            "no_negative_holdings",
+            "no tracked, external or settled quantity is negative, and nothing held means no basis (§3.7)",
+            "SELECT concat('0x', lower(hex(wallet)), ' token ', toString(reinterpretAsUInt256(reverse(token)))) AS name"
+            " FROM positions FINAL WHERE shares < 0 OR external_shares < 0 OR settled_shares < 0 OR cost < 0"
+            " OR (shares = 0 AND settled_shares = 0 AND cost != 0)",
+        ),
+        _Check(
+            "totals_are_sums",
+            "wallet totals equal the sum of their units",
+            "SELECT concat('0x', lower(hex(wallet))) AS name FROM (SELECT wallet, sum(realized) AS r FROM units FINAL"
+            " GROUP BY wallet) AS u FULL OUTER JOIN (SELECT wallet, realized FROM wallet_totals FINAL"
+            " WHERE category = 'overall' AND window = 'lifetime') AS t USING (wallet) WHERE r != realized",
+        ),
+        _Check(
+            "categories_are_complete",
+            "the categories of a wallet add up to the whole of it",
+            "SELECT concat('0x', lower(hex(wallet)), ' ', window) AS name FROM wallet_totals FINAL"
+            " GROUP BY wallet, window"
+            " HAVING sumIf(realized, category = 'overall') != sumIf(realized, category != 'overall')"
+            " OR sumIf(trades, category = 'overall') != sumIf(trades, category != 'overall')",
+        ),
+        _Check(
+            "no_infrastructure_owner",
+            "no contract of the market owns a row",
+            "SELECT DISTINCT concat('0x', lower(hex(wallet))) AS name FROM ledger FINAL WHERE wallet IN"
+            f" ({_infrastructure()})",
+        ),
+        _Check(
+            "tokens_are_mapped",
+            "every traded token is mapped",
+            "SELECT concat('token ', toString(reinterpretAsUInt256(reverse(token))), ' condition 0x',"
+            " lower(hex(condition))) AS name FROM unmapped FINAL",
+        ),
+        _Check(
+            "ids_are_consistent",
+            "a condition has one token per outcome",
+            "SELECT concat('condition 0x', lower(hex(condition))) AS name FROM tokens FINAL"
+            " GROUP BY condition, outcome HAVING uniqExact(token) > 1",
+        ),
+    ]
+
+
+def _infrastructure() -> str:
+    from polyhouse.domain.contracts import INFRA
+
+    return ", ".join(f"unhex('{address.hex()}')" for address in sorted(INFRA))
+
+
+def run_checks(warehouse: Warehouse) -> list[CheckResult]:
+    """Test every invariant on the published tables."""
+    results = []
+    for check in _checks():
+        rows = warehouse.query(f"SELECT count(), groupArray({_EXAMPLES})(name) FROM ({check.sql})").rows
+        broken, examples = int(rows[0][0]), list(rows[0][1])
+        detail = check.meaning if not broken else f"violated: {check.meaning}; e.g. {', '.join(map(str, examples))}"
+        results.append(CheckResult(check.name, not broken, broken, detail))
+    return results
