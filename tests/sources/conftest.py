@@ -3,8 +3,10 @@
 import asyncio
 import heapq
 import itertools
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
@@ -96,3 +98,83 @@ def recorded() -> Path:
     if not folder.is_dir():
         pytest.skip("the recorded responses are not beside this repository (../shared/recorded)")
     return folder
+
+
+class FakeDataApi:
+    """Rows behind the envelope of the Data API, cut into pages; cursors are ``c<offset>``."""
+
+    def __init__(self, rows=()) -> None:
+        self.rows = list(rows)
+        self.queries: list[dict[str, str]] = []
+        self.change = None  # function of (document, query) → document, to break answers
+
+    def select(self, query):
+        return self.rows
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        query = dict(request.query)
+        self.queries.append(query)
+        rows = self.select(query)
+        start = int(query.get("cursor", "c0")[1:])
+        limit = int(query.get("limit", 100))
+        following = start + limit if start + limit < len(rows) else None
+        document = {
+            "data": rows[start : start + limit] or None,
+            "pagination": {
+                "limit": limit,
+                "offset": 0,
+                "has_more": following is not None,
+                "next_cursor": None if following is None else f"c{following}",
+            },
+        }
+        if self.change is not None:
+            document = self.change(document, query)
+        return web.json_response(document)
+
+
+@pytest.fixture
+def fake_data_api() -> FakeDataApi:
+    return FakeDataApi()
+
+
+@pytest.fixture
+async def data_client(serve, fake_data_api, instant_clock):
+    from polyhouse.sources.http import DATA, HttpClient
+
+    async with HttpClient(await serve(fake_data_api), DATA, clock=instant_clock, rate_scale=1_000.0) as client:
+        yield client
+
+
+async def walk_to_the_end(stream, partition, position=None):
+    """All pages of one walk."""
+    return [page async for page in stream.pages(partition, position or {})]
+
+
+async def walk_in_pieces(stream_factory, partition, position=None):
+    """The same walk, stopped after every page and taken up again from the stored position by a new stream."""
+    position, pages = dict(position or {}), []
+    while True:
+        walk = stream_factory().pages(partition, json.loads(json.dumps(position)))
+        page = await anext(walk)
+        await walk.aclose()
+        pages.append(page)
+        position = dict(page.position)
+        if page.is_last:
+            return pages
+
+
+def rows_of(pages, table="observations"):
+    """The rows of all pages as dictionaries."""
+    rows = []
+    for page in pages:
+        filled = page.tables.get(table)
+        if filled:
+            assert len({len(values) for values in filled.values()}) == 1
+            rows += [dict(zip(filled, values, strict=True)) for values in zip(*filled.values(), strict=True)]
+    return rows
+
+
+@pytest.fixture
+def walks():
+    """The three helpers above, for tests that cannot import this file."""
+    return SimpleNamespace(whole=walk_to_the_end, pieces=walk_in_pieces, rows=rows_of)
