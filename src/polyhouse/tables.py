@@ -194,6 +194,9 @@ REPORTED_VALUES = _table(
 )
 """Portfolio value of a wallet as Polymarket publishes it."""
 
+GIVEN_MARKS = _table("given_marks", ("token",), {"token": "id32", "mark_e6": "i64"})
+"""Marks given by hand (micro-USDC per share): they win over prices of fills."""
+
 SYNC_PAGES = _table(
     "sync_pages",
     ("stream", "partition", "digest"),
@@ -208,6 +211,6 @@ SYNC_PAGES = _table(
 
 ALL = (
     OBSERVATIONS, EVENTS, MARKETS, TOKENS, RESOLUTIONS, NEG_RISK_MARKETS, REPORTED_POSITIONS, REPORTED_HOLDERS,
-    REPORTED_VALUES, SYNC_PAGES,
+    REPORTED_VALUES, GIVEN_MARKS, SYNC_PAGES,
 )  # fmt: skip
 BY_NAME = {table.name: table for table in ALL}

@@ -1,0 +1,252 @@
+"""``polyhouse replay``: decoded logs from a file through the product's own ledger, SQL and metrics.
+
+The cases of one file share one throw-away store; their ids are kept apart by a namespace per case. The answer uses the
+file's own names (``W1``, ``AY``), keys (``tx:li``, ``W/token``, ``W/unit``) and integer micro-units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from polyhouse.errors import BadInputError
+from polyhouse.ledger.amm import lp_token
+from polyhouse.ledger.chain import ChainRows, observations
+from polyhouse.ledger.symbols import SymbolTable
+from polyhouse.ledger.vector_logs import VectorCase, parse_case
+from polyhouse.metrics.vectors import evaluate
+from polyhouse.models.runner import build, model_sql
+from polyhouse.ports import Warehouse
+
+_EPOCH = 1_500_000_000
+"""Time of block 0 for logs without a time: only their order matters."""
+
+_CASE_LISTS = ("vectors", "metric_vectors", "id_vectors", "peer_vectors")
+
+_POSITION_FIELDS = {
+    "shares": "shares", "ext_shares": "external_shares", "cost": "cost", "realized": "realized",
+    "unrealized": "unrealized", "status": "status", "bought": "bought", "bought_cost": "bought_cost", "fees": "fees",
+    "untracked_shares": "untracked_shares", "untracked_cash": "untracked_cash", "basis_out": "basis_out",
+    "settled_value": "settled_value", "redeemed_cash": "redeemed_cash",
+}  # fmt: skip
+
+
+def replay(document: Mapping[str, Any], warehouse: Warehouse) -> list[dict[str, Any]]:
+    """Answer every case of a vector file, in file order.
+
+    Args:
+        document: object with ``vectors``, ``metric_vectors``, ``id_vectors`` or ``peer_vectors``.
+        warehouse: an empty store; it is filled and can be thrown away.
+
+    Raises:
+        BadInputError: no case at all, or a case that cannot be read (names it).
+    """
+    cases = [case for name in document if name in _CASE_LISTS for case in document[name]]
+    if not cases:
+        raise BadInputError(f"no cases found: expected one of the lists {', '.join(_CASE_LISTS)}")
+    parsed: dict[int, tuple[VectorCase, ChainRows]] = {}
+    for place, case in enumerate(cases):
+        if "input" in case:
+            try:
+                vector = parse_case(case["input"], f"{place}:")
+            except BadInputError as error:
+                raise BadInputError(f"case {case.get('id', place)}: {error}") from error
+            parsed[place] = (
+                vector,
+                observations(vector.transactions, vector.registry, use_transfers=vector.use_transfers),
+            )
+    if parsed:
+        _load(warehouse, parsed.values())
+        build(warehouse)
+    answers = []
+    for place, case in enumerate(cases):
+        if place in parsed:
+            answers.append({"id": case.get("id"), **_answer(warehouse, *parsed[place])})
+        elif "metric" in case or "fn" in case:
+            answers.append({"id": case.get("id"), "result": evaluate(case)})
+    return answers
+
+
+def _load(warehouse: Warehouse, cases: Iterable[tuple[VectorCase, ChainRows]]) -> None:
+    for place, (case, rows) in enumerate(cases):
+        tables = rows.tables()
+        for columns in tables.values():
+            columns["ts"] = [ts or _EPOCH + block for ts, block in zip(columns["ts"], columns["block"], strict=True)]
+        conditions = case.conditions
+        tables["markets"] = {
+            "condition": [c.condition for c in conditions],
+            "source": ["chain"] * len(conditions),
+            "tokens": [list(c.tokens) for c in conditions],
+            "neg_risk_market": [c.neg_risk_market for c in conditions],
+            "question_index": [c.question_index if c.neg_risk_market else 65_535 for c in conditions],
+        }
+        known = [(token, c.condition, i) for c in conditions for i, token in enumerate(c.tokens)]
+        known += [(lp_token(pool), lp_token(pool), 0) for pool in case.registry.pools]
+        tables["tokens"] = {
+            "token": [token for token, _, _ in known],
+            "condition": [condition for _, condition, _ in known],
+            "outcome": [outcome for _, _, outcome in known],
+            "source": ["chain"] * len(known),
+        }
+        tables["neg_risk_markets"] = {
+            "market": [m.market for m in case.neg_risk_markets],
+            "question_count": [m.question_count for m in case.neg_risk_markets],
+            "fee_bips": [m.fee_bips for m in case.neg_risk_markets],
+            "source": ["chain"] * len(case.neg_risk_markets),
+        }
+        tables["given_marks"] = {"token": list(case.marks), "mark_e6": list(case.marks.values())}
+        for table, columns in tables.items():
+            if next(iter(columns.values()), []):
+                warehouse.write(table, columns, run=1, token=f"replay:{place}")
+
+
+def _answer(warehouse: Warehouse, case: VectorCase, rows: ChainRows) -> dict[str, Any]:
+    symbols = case.symbols
+    wallets = sorted({row.wallet for row in rows.observations})
+    fills = _fills(rows, symbols)
+    if not wallets:
+        selected = "0"
+    else:
+        addresses = ", ".join(f"unhex('{wallet.hex()}')" for wallet in wallets)
+        selected = f"wallet IN ({addresses})"
+    return {
+        "fills": fills,
+        "fill_count": len(fills),
+        "gross_volume": _gross_volume(rows),
+        "flags": [f"{flag.word} {symbols.name(flag.tx)}:{flag.log_index}" for flag in rows.flags],
+        "events": _events(rows, symbols),
+        "wallet_list": sorted(symbols.name(wallet) for wallet in wallets),
+        "positions": _positions(warehouse, selected, symbols),
+        "units": _units(warehouse, selected, symbols),
+        "wallets": _wallets(warehouse, selected, symbols),
+        "redeemed_cash": _redeemed_cash(warehouse, selected, symbols),
+        "closed_form": _closed_form(warehouse, selected, symbols),
+    }
+
+
+def _trades(rows: ChainRows) -> list[Any]:
+    return [row for row in rows.observations if row.kind in ("BUY", "SELL") and not row.label]
+
+
+def _fills(rows: ChainRows, symbols: SymbolTable) -> dict[str, dict[str, Any]]:
+    fills = {}
+    for row in _trades(rows):
+        tx, bought = symbols.name(row.tx), row.kind == "BUY"
+        fills[f"{tx}:{row.pos}"] = {
+            "wallet": symbols.name(row.wallet),
+            "role": row.role,
+            "side": row.kind,
+            "token": symbols.name(row.token),
+            "match_type": row.match_type or None,
+            "match_id": f"{tx}:{row.match_pos}" if row.match_pos else None,
+            "counterparty": symbols.name(row.counterparty) if any(row.counterparty) else None,
+            "shares_gross": row.shares_gross,
+            "usdc_gross": row.usdc_gross,
+            "fee_net": row.fee_net,
+            "fee_asset": row.fee_asset.upper() or None,
+            "fee_usdc": row.fee_usdc,
+            "refund_usdc": row.refund_usdc,
+            "refund_shares": row.refund_shares,
+            "shares_delta": row.shares if bought else -row.shares,
+            "usdc_delta": -row.cash if bought else row.cash,
+        }
+    return fills
+
+
+def _gross_volume(rows: ChainRows) -> dict[str, int]:
+    volume = {"MAKER": 0, "TAKER": 0, "DIRECT": 0}
+    for row in _trades(rows):
+        if row.role in volume:
+            volume[row.role] += row.usdc_gross - row.refund_usdc
+    return volume
+
+
+def _events(rows: ChainRows, symbols: SymbolTable) -> list[dict[str, Any]]:
+    """Everything of the ledger that is not a fill, in log order."""
+    return [
+        {
+            "id": f"{symbols.name(row.tx)}:{row.pos}",
+            "kind": row.kind,
+            "wallet": symbols.name(row.wallet),
+            "condition": symbols.name(row.condition) if row.condition else None,
+            "token": symbols.name(row.token) if any(row.token) else None,
+            "amount": row.shares,
+            "cash": row.cash,
+            "label": row.label or None,
+        }
+        for row in rows.observations
+        if row.kind not in ("BUY", "SELL") or row.label
+    ]
+
+
+def _positions(warehouse: Warehouse, selected: str, symbols: SymbolTable) -> dict[str, dict[str, Any]]:
+    columns = ", ".join(_POSITION_FIELDS.values())
+    found = warehouse.query(
+        f"SELECT wallet, token, {columns} FROM positions FINAL WHERE {selected} ORDER BY wallet, token"
+    )
+    return {
+        f"{symbols.name(bytes(wallet))}/{symbols.name(bytes(token))}": dict(zip(_POSITION_FIELDS, values, strict=True))
+        for wallet, token, *values in found.rows
+    }
+
+
+def _units(warehouse: Warehouse, selected: str, symbols: SymbolTable) -> dict[str, dict[str, Any]]:
+    found = warehouse.query(
+        "SELECT wallet, hex(unit), realized, unrealized, bought_cost, is_open, toString(result), fees FROM units FINAL"
+        f" WHERE {selected} ORDER BY wallet, unit"
+    )
+    return {
+        f"{symbols.name(bytes(wallet))}/{symbols.name(bytes.fromhex(unit))}": {
+            "realized": realized,
+            "unrealized": unrealized,
+            "total": None if unrealized is None else realized + unrealized,
+            "cost": cost,
+            "open": bool(is_open),
+            "result": result or None,
+            "fees": fees,
+        }
+        for wallet, unit, realized, unrealized, cost, is_open, result, fees in found.rows
+    }
+
+
+def _wallets(warehouse: Warehouse, selected: str, symbols: SymbolTable) -> dict[str, dict[str, Any]]:
+    found = warehouse.query(
+        "SELECT wallet, realized, unrealized, unmarked, fees, income, untracked_cash, redeemed_cash, volume, trades,"
+        " markets, wins, losses, flats, open_units, gains, losses_abs, bought_cost FROM wallet_totals FINAL"
+        f" WHERE category = 'overall' AND window = 'lifetime' AND {selected} ORDER BY wallet"
+    )
+    wallets = {}
+    for wallet, *values in found.rows:
+        total = dict(zip(found.columns[1:], values, strict=True))
+        pnl = None if total["unrealized"] is None else total["realized"] + total["unrealized"]
+        wallets[symbols.name(bytes(wallet))] = {
+            **{name: value for name, value in total.items() if name != "flats"},
+            "flat": total["flats"],
+            "position_pnl": pnl,
+            "gross_of_fees": None if pnl is None else pnl + total["fees"],
+            "economic": None if pnl is None else pnl + total["income"],
+        }
+    return wallets
+
+
+def _redeemed_cash(warehouse: Warehouse, selected: str, symbols: SymbolTable) -> dict[str, int]:
+    found = warehouse.query(
+        "SELECT l.wallet, hex(t.condition) AS name, sum(l.du) FROM ledger AS l FINAL"
+        " INNER JOIN (SELECT token, condition FROM token_map FINAL) AS t ON t.token = l.token"
+        f" WHERE l.kind = 'REDEEM' AND {selected.replace('wallet', 'l.wallet')} GROUP BY l.wallet, name"
+        " ORDER BY l.wallet, name"
+    )
+    return {
+        f"{symbols.name(bytes(wallet))}/{symbols.name(bytes.fromhex(condition))}": cash
+        for wallet, condition, cash in found.rows
+    }
+
+
+def _closed_form(warehouse: Warehouse, selected: str, symbols: SymbolTable) -> dict[str, int]:
+    found = warehouse.query(
+        f"SELECT wallet, hex(unit), total FROM ({model_sql('order_free', selected)}) ORDER BY wallet, unit"
+    )
+    return {
+        f"{symbols.name(bytes(wallet))}/{symbols.name(bytes.fromhex(unit))}": int(total)
+        for wallet, unit, total in found.rows
+    }
