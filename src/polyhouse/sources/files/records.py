@@ -105,7 +105,7 @@ def _is_json_lines(path: Path, start: str) -> bool:
         return True
     first, _, rest = start.partition("\n")
     try:
-        json.loads(first)
+        decode_line(first)
     except ValueError:
         return False
     return rest.lstrip()[:1] in {"{", "["}
