@@ -64,7 +64,8 @@ decoder = RowsDecoder(TradeRow)
 def taker_key(row: TradeRow) -> tuple[Any, ...]:
     """What a row of the full feed and the same row of the taker-only feed have in common."""
     return (
-        row.transaction_hash, row.proxy_wallet, row.token_id, row.side, str(row.size), str(row.price), row.timestamp,
+        row.transaction_hash, row.proxy_wallet, row.condition_id, row.token_id, row.side, str(row.size),
+        str(row.price), row.timestamp,
     )  # fmt: skip
 
 
