@@ -204,6 +204,13 @@ def test_rows_stand_in_log_order_whatever_their_kind(chain):
     assert [r["kind"] for r in got.rows] == ["SPLIT", "SELL", "MERGE"]
 
 
+def test_flags_stand_in_log_order(chain):
+    got = chain.derive(
+        split(chain, 1, "W1", condition="ZZ"), chain.buy(2, "W1", "AY", 0, 0), split(chain, 3, "W1", condition="ZZ")
+    )
+    assert got.flags == ["foreign_condition m1:1", "zero_fill m1:2", "foreign_condition m1:3"]
+
+
 def test_yes_of_a_question_beyond_the_market_is_a_transfer(chain):
     """A question that the registry does not count yet is not credited by the conversion (§2.3)."""
     got = chain.derive(

@@ -63,7 +63,14 @@ class Resolution(NamedTuple):
 
 
 class Flag(NamedTuple):
-    """Something about one log that a reader must know; printed as ``word tx:log_index``."""
+    """Something about one log that a reader must know; printed as ``word tx:log_index``.
+
+    Dropped logs: ``zero_fill`` (no shares, no cash), ``fill_rejected`` (undecodable), ``infra_wallet`` (owned by
+    machinery), ``foreign_condition`` (not a market of ours), ``unattributed`` (an adapter's event of unknown owner).
+    Kept rows: ``self_trade``, ``match_not_balanced`` (on the taker row), ``redemption_pooled`` (more than one wallet
+    stood behind it), ``unknown_market`` (a conversion whose market is not registered), ``resolution_repeated``.
+    Others: ``taker_row_missing`` (on the ``OrdersMatched``), ``fee_refund_unpaired``.
+    """
 
     word: str
     tx: bytes
