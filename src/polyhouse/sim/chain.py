@@ -212,13 +212,14 @@ class Chain:
             return True
         if roll < 9 and taker in self._people.movers and self._transfer(ts, board, taker):
             return True
-        if rng.getrandbits(16) % 100 >= kind.splits:
+        pairs = min(board.held(taker, 0), board.held(taker, 1))
+        chance = kind.splits + 15 if pairs >= MIN_SHARES else kind.splits
+        if rng.getrandbits(16) % 100 >= chance:
             return False
         adapted = self._adapted(ts)
         draft = self._draft(ts, complete=adapted)
         address = self._people.addresses[taker]
-        pairs = min(board.held(taker, 0), board.held(taker, 1))
-        if pairs >= MIN_SHARES and rng.getrandbits(1):
+        if pairs >= MIN_SHARES and rng.getrandbits(3):
             amount = pairs if rng.getrandbits(1) else pairs // 2
             moves.merge(draft, board, taker, address, amount, adapted=adapted)
         else:

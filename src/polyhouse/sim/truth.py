@@ -229,6 +229,7 @@ class _Folding:
         holding.fees += event.fee
         holding.volume += event.volume
         holding.trades += 1
+        holding.first_fill_ts = holding.first_fill_ts or ts
         holding.last_fill_ts = ts
         self.fill_number += 1
         if event.price_e6 is not None:

@@ -52,6 +52,7 @@ class Holding:
     redeemed_cash: int = 0
     volume: int = 0
     trades: int = 0
+    first_fill_ts: int = 0
     last_fill_ts: int = 0
     payout: tuple[int, int] | None = None
 

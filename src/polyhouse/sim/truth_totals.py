@@ -52,6 +52,7 @@ class PositionTruth:
     redeemed_cash: int
     status: Literal["OPEN", "SETTLED", "CLOSED"]
     realized_ts: int
+    first_fill_ts: int
     last_fill_ts: int
     counters: Counters
 
@@ -87,6 +88,7 @@ class PositionTruth:
             redeemed_cash=holding.redeemed_cash,
             status=status,
             realized_ts=holding.realized_ts,
+            first_fill_ts=holding.first_fill_ts,
             last_fill_ts=holding.last_fill_ts,
             counters=holding.counters(),
         )
@@ -115,7 +117,7 @@ class Totals:
     """Sums of a wallet, or of one of its categories, over its life or a window (accounting §3.5).
 
     ``unrealized`` is None if an open position has no mark; ``unrealized_marked`` sums the others and ``unmarked``
-    counts the missing ones. Income belongs to the whole wallet only.
+    counts the missing ones. Income belongs to the whole wallet only. First and last trade are those of the whole life.
     """
 
     realized: int = 0
@@ -135,6 +137,8 @@ class Totals:
     gains: int = 0
     losses_abs: int = 0
     bought_cost: int = 0
+    first_trade_ts: int = 0
+    last_trade_ts: int = 0
 
     @property
     def markets(self) -> int:
@@ -226,6 +230,9 @@ def _add_position(totals: Totals, position: PositionTruth, before: Counters, unr
     totals.volume += now.volume - before.volume
     totals.trades += now.trades - before.trades
     totals.untracked_cash += position.untracked_cash
+    if now.trades:
+        totals.first_trade_ts = min(totals.first_trade_ts or position.first_fill_ts, position.first_fill_ts)
+        totals.last_trade_ts = max(totals.last_trade_ts, position.last_fill_ts)
     if position.unrealized is None or unrealized_before is None:
         totals.unmarked += 1
     else:
