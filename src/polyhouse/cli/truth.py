@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +18,17 @@ _TOTALS = (
     "trades", "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs", "bought_cost",
 )  # fmt: skip
 _UNIT = ("realized", "unrealized", "cost", "bought_cost", "fees", "redeemed_cash", "untracked_cash", "category")
+# Without redeemed_cash: a REST redemption names its condition, not its outcomes, so only the unit's sum is a fact.
 _POSITION = (
     "shares", "external_shares", "cost", "realized", "unrealized", "fees", "bought", "bought_cost", "untracked_shares",
-    "untracked_cash", "basis_out", "settled_shares", "settled_value", "redeemed_cash", "status", "category",
+    "untracked_cash", "basis_out", "settled_shares", "settled_value",
 )  # fmt: skip
+_POSITION_WORDS = ("status", "category")
 _SHOWN = 5
 
 Key = tuple[str, ...]
 Facts = dict[Key, Any]
+Fact = tuple[str, Key, Any]
 
 
 @dataclass(slots=True)
@@ -78,14 +81,14 @@ def _value(facts: Mapping[Key, Any], key: Key) -> Any:
     return facts.get(key, 0 if key[-1] not in {"status", "category", "result"} else None)
 
 
-def _by_wallet(facts: Iterable[tuple[str, Key, Any]]) -> dict[str, Facts]:
+def _by_wallet(facts: Iterable[Fact]) -> dict[str, Facts]:
     sorted_facts: dict[str, Facts] = {}
     for wallet, key, value in facts:
         sorted_facts.setdefault(wallet, {})[key] = value
     return sorted_facts
 
 
-def _model_facts(warehouse: Warehouse) -> Iterator[tuple[str, Key, Any]]:
+def _model_facts(warehouse: Warehouse) -> Iterator[Fact]:
     names = ", ".join(_TOTALS)
     for row in _rows(warehouse, f"SELECT wallet, category, `window`, {names}, income FROM wallet_totals FINAL"):
         wallet, category, window, *values, income = row
@@ -102,13 +105,22 @@ def _model_facts(warehouse: Warehouse) -> Iterator[tuple[str, Key, Any]]:
         yield _hex(wallet), ("unit", _hex(unit), "closed_ts"), 0 if is_open else int(closed)
         for name, value in zip(_UNIT, values, strict=True):
             yield _hex(wallet), ("unit", _hex(unit), name), value
-    for row in _rows(warehouse, f"SELECT wallet, token, {', '.join(_POSITION)} FROM positions FINAL"):
-        wallet, token, *values = row
-        for name, value in zip(_POSITION, values, strict=True):
-            yield _hex(wallet), ("position", str(int.from_bytes(bytes(token), "big")), name), value
+    numbers = ", ".join(_POSITION)
+    for row in _rows(
+        warehouse, f"SELECT wallet, token, toString(status), category, {numbers} FROM positions FINAL"
+    ):  # fmt: skip
+        wallet, token, status, category, *values = row
+        yield from _position_facts(_hex(wallet), str(int.from_bytes(bytes(token), "big")), (status, category), values)
 
 
-def _truth_facts(truth: Truth) -> Iterator[tuple[str, Key, Any]]:
+def _position_facts(wallet: str, token: str, words: Sequence[str], values: Sequence[Any]) -> Iterator[Fact]:
+    if not any(values) and None not in values:
+        return  # never held anything, e.g. the other outcome of a redemption: some list it, some do not
+    for name, value in zip((*_POSITION_WORDS, *_POSITION), (*words, *values), strict=True):
+        yield wallet, ("position", token, name), value
+
+
+def _truth_facts(truth: Truth) -> Iterator[Fact]:
     for wallet, known in truth.wallets.items():
         yield from _totals_facts(wallet, OVERALL, "lifetime", known.totals)
     for (wallet, category), totals in truth.categories.items():
@@ -121,11 +133,11 @@ def _truth_facts(truth: Truth) -> Iterator[tuple[str, Key, Any]]:
         for name in _UNIT:
             yield wallet, ("unit", unit, name), getattr(facts, name)
     for (wallet, token), position in truth.positions.items():
-        for name in _POSITION:
-            yield wallet, ("position", token, name), getattr(position, name)
+        values = [getattr(position, name) for name in _POSITION]
+        yield from _position_facts(wallet, token, (position.status, position.category), values)
 
 
-def _totals_facts(wallet: str, category: str, window: str, totals: Any) -> Iterator[tuple[str, Key, Any]]:
+def _totals_facts(wallet: str, category: str, window: str, totals: Any) -> Iterator[Fact]:
     for name in _TOTALS:
         yield wallet, ("totals", category, window, name), getattr(totals, name)
     if category == OVERALL:
