@@ -236,16 +236,23 @@ class _Folding:
             self.last_price[event.token] = (self.fill_number, event.price_e6)
 
     def redemption(self, event: Redemption) -> None:
-        holdings = [self.holding(event.wallet, token) for token in self.markets[event.condition].token_ids]
+        tokens = self.markets[event.condition].token_ids
+        touched = [
+            (self.holding(event.wallet, token), shares)
+            for token, shares in zip(tokens, event.shares, strict=True)
+            if (event.wallet, token) in self.holdings or shares > 0
+        ]
         rest = event.payout
-        for holding, shares in zip(holdings, event.shares, strict=True):
+        for holding, shares in touched:
             burned = holding.shares + holding.external if shares == WHOLE else shares
             part = min(rest, holding.worth(burned))
             holding.redeemed_cash += part
             rest -= part
             holding.redeem(None if shares == WHOLE else shares)
-        winner = holdings[0] if holdings[0].payout and holdings[0].payout[0] else holdings[1]
-        winner.redeemed_cash += rest
+        if rest:
+            # Paid for shares that we never saw arrive.
+            paying = tokens[0] if self.resolutions[event.condition][0] else tokens[1]
+            self.holding(event.wallet, paying).redeemed_cash += rest
 
     def conversion(self, event: Conversion, ts: int) -> None:
         pairs, bips = self.questions[event.market]
