@@ -99,11 +99,16 @@ def printed_micros(value: Any, what: str = "amount") -> int:
         BadInputError: as ``micros``.
     """
     plain = plain_digits(value)
-    if plain is not None and plain[1] > 6:
+    if plain is not None:
         digits, decimals = plain
-        scale = 10 ** (decimals - 6)
-        nearest = ratio_half_up(digits, scale)
-        if abs(digits - nearest * scale) << 50 <= digits and nearest < MAX_MICROS:
+        if decimals <= 6:
+            nearest: int = digits * 10 ** (6 - decimals)
+            noise = 0
+        else:
+            scale = 10 ** (decimals - 6)
+            nearest = ratio_half_up(digits, scale)
+            noise = abs(digits - nearest * scale)
+        if noise << 50 <= digits and nearest < MAX_MICROS:
             return nearest
     return micros(value, what)
 

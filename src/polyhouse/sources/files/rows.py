@@ -21,6 +21,7 @@ from polyhouse.sources.files.formats import REQUIRED, Format
 
 UNKNOWN_OUTCOME = 999
 FUTURE_SLACK_SECONDS = 3_600
+_SCALARS = frozenset({str, int, bool})
 _NO_TOKEN = bytes(32)
 _NO_ADDRESS = bytes(20)
 _V2_CONDITION_LENGTH = 64
@@ -100,7 +101,7 @@ def observation(format_: Format, row: Fields, now: int) -> Observation | None:
     missing = sorted(REQUIRED[format_] - row.keys() - _MAY_BE_EMPTY[format_])
     if missing:
         raise RowRejectedError("shape", f"the row has no {', '.join(missing)}")
-    if any(isinstance(value, list | dict) for value in row.values()):
+    if not _SCALARS.issuperset(map(type, row.values())):
         raise RowRejectedError("shape", "a field holds a list or an object")
     ts = parse_time(row["ts"], "timestamp")
     if ts > now + FUTURE_SLACK_SECONDS:
