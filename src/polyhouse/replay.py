@@ -14,6 +14,7 @@ from polyhouse.ledger.amm import lp_token
 from polyhouse.ledger.chain import ChainRows, observations
 from polyhouse.ledger.symbols import SymbolTable
 from polyhouse.ledger.vector_logs import VectorCase, parse_case
+from polyhouse.ledger.vector_view import fill_view, flag_view, volume_view, wallet_view
 from polyhouse.metrics.vectors import evaluate
 from polyhouse.models.runner import build, model_sql
 from polyhouse.ports import Warehouse
@@ -103,7 +104,7 @@ def _load(warehouse: Warehouse, cases: Iterable[tuple[VectorCase, ChainRows]]) -
 def _answer(warehouse: Warehouse, case: VectorCase, rows: ChainRows) -> dict[str, Any]:
     symbols = case.symbols
     wallets = sorted({row.wallet for row in rows.observations})
-    fills = _fills(rows, symbols)
+    fills = fill_view(rows.observations, symbols)
     if not wallets:
         selected = "0"
     else:
@@ -112,53 +113,16 @@ def _answer(warehouse: Warehouse, case: VectorCase, rows: ChainRows) -> dict[str
     return {
         "fills": fills,
         "fill_count": len(fills),
-        "gross_volume": _gross_volume(rows),
-        "flags": [f"{flag.word} {symbols.name(flag.tx)}:{flag.log_index}" for flag in rows.flags],
+        "gross_volume": volume_view(rows.observations),
+        "flags": flag_view(rows.flags, symbols),
         "events": _events(rows, symbols),
-        "wallet_list": sorted(symbols.name(wallet) for wallet in wallets),
+        "wallet_list": wallet_view(rows.observations, symbols),
         "positions": _positions(warehouse, selected, symbols),
         "units": _units(warehouse, selected, symbols),
         "wallets": _wallets(warehouse, selected, symbols),
         "redeemed_cash": _redeemed_cash(warehouse, selected, symbols),
         "closed_form": _closed_form(warehouse, selected, symbols),
     }
-
-
-def _trades(rows: ChainRows) -> list[Any]:
-    return [row for row in rows.observations if row.kind in ("BUY", "SELL") and not row.label]
-
-
-def _fills(rows: ChainRows, symbols: SymbolTable) -> dict[str, dict[str, Any]]:
-    fills = {}
-    for row in _trades(rows):
-        tx, bought = symbols.name(row.tx), row.kind == "BUY"
-        fills[f"{tx}:{row.pos}"] = {
-            "wallet": symbols.name(row.wallet),
-            "role": row.role,
-            "side": row.kind,
-            "token": symbols.name(row.token),
-            "match_type": row.match_type or None,
-            "match_id": f"{tx}:{row.match_pos}" if row.match_pos else None,
-            "counterparty": symbols.name(row.counterparty) if any(row.counterparty) else None,
-            "shares_gross": row.shares_gross,
-            "usdc_gross": row.usdc_gross,
-            "fee_net": row.fee_net,
-            "fee_asset": row.fee_asset.upper() or None,
-            "fee_usdc": row.fee_usdc,
-            "refund_usdc": row.refund_usdc,
-            "refund_shares": row.refund_shares,
-            "shares_delta": row.shares if bought else -row.shares,
-            "usdc_delta": -row.cash if bought else row.cash,
-        }
-    return fills
-
-
-def _gross_volume(rows: ChainRows) -> dict[str, int]:
-    volume = {"MAKER": 0, "TAKER": 0, "DIRECT": 0}
-    for row in _trades(rows):
-        if row.role in volume:
-            volume[row.role] += row.usdc_gross - row.refund_usdc
-    return volume
 
 
 def _events(rows: ChainRows, symbols: SymbolTable) -> list[dict[str, Any]]:

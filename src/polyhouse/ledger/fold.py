@@ -28,6 +28,8 @@ class Kind(IntEnum):
     MIGRATE = 9
 
 
+_NEVER = 1 << 62
+
 WHOLE_BALANCE = -1
 """``LedgerRow.amount`` of a redemption that burns whatever the wallet holds."""
 
@@ -99,6 +101,7 @@ class Holding:
 
     __slots__ = (
         "_boundaries",
+        "_next_boundary",
         "basis_out",
         "bought",
         "bought_cost",
@@ -123,6 +126,7 @@ class Holding:
         self.settlement = settlement
         self.settled = False
         self._boundaries = boundaries
+        self._next_boundary = boundaries[0] if boundaries else _NEVER
         self.snapshots: list[Snapshot] = []
         self.held = self.cost = self.external = self.burned = 0
         self.realized = self.fees = self.bought = self.bought_cost = 0
@@ -150,8 +154,10 @@ class Holding:
 
     def advance(self, ts: int) -> None:
         """Take the snapshots of all boundaries that lie before ``ts``."""
-        while len(self.snapshots) < len(self._boundaries) and self._boundaries[len(self.snapshots)] < ts:
+        while self._next_boundary < ts:
             self.snapshots.append(Snapshot(self.held, self.cost, self.realized, self.bought_cost))
+            taken = len(self.snapshots)
+            self._next_boundary = self._boundaries[taken] if taken < len(self._boundaries) else _NEVER
 
     def settle(self) -> None:
         """Realise the resolution: every tracked share becomes its payout value (accounting §2.4)."""
@@ -167,7 +173,8 @@ class Holding:
         """Bring the state to the moment just before ``row``."""
         if not self.settled and self.settlement is not None and self.settlement.precedes(row):
             self.settle()
-        self.advance(row.ts)
+        if row.ts > self._next_boundary:
+            self.advance(row.ts)
         self.first_ts = self.first_ts or row.ts
         self.last_ts = row.ts
         self.fees += row.fee
