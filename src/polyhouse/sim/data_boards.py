@@ -11,7 +11,7 @@ from polyhouse.sim.book import Folder
 from polyhouse.sim.data_api import amount, envelope, page_limit, profile, selected_markets, time_bounds
 from polyhouse.sim.markets import MarketState
 from polyhouse.sim.positions import Held, four, position_row, wallet_book, wallet_positions
-from polyhouse.sim.wire import ApiError, Query, Reply, address, boolean, choice, conditions, number, one
+from polyhouse.sim.wire import ApiError, Query, Reply, address, boolean, choice, conditions, event_ids, number, one
 from polyhouse.sim.world import World
 
 _DUST = 100_000  # 0.1 shares
@@ -167,14 +167,38 @@ def open_interest(world: World, query: Query) -> Reply:
     wanted = conditions(query, 20)
     catalog = world.catalog
     if not wanted:
-        total = sum(world.views.open_interest(market.number) for market in catalog.markets)
+        total = world.remember("oi", lambda: sum(_interest(world, market) for market in catalog.markets))
         return Reply({"data": [{"condition_id": "GLOBAL", "value": number(total)}]}, max_age=300)
     rows = [
-        {"condition_id": text, "value": number(world.views.open_interest(catalog.by_condition[text]))}
+        {"condition_id": text, "value": number(_interest(world, catalog.markets[catalog.by_condition[text]]))}
         for text in wanted
         if text in catalog.by_condition
     ]
     return Reply({"data": rows}, rows="data", max_age=300)
+
+
+def _interest(world: World, market: MarketState) -> int:
+    """Collateral behind a market: one dollar a pair while it is open, what is still owed once it is resolved."""
+    first, second = world.views.outstanding(market.number)
+    if market.resolution is not None:
+        return market.resolution.payout(first, 0) + market.resolution.payout(second, 1)
+    return max(first, second)
+
+
+def live_volume(world: World, query: Query) -> Reply:
+    """``/v2/live-volume``: taker volume of events in shares, with their markets."""
+    if not event_ids(query, 20):
+        raise ApiError(400, "event_id is required", parameter="event_id")
+    chosen = [world.catalog.markets[index] for index in selected_markets(world, query) or ()]
+    rows = [{"condition_id": m.meta.condition_id, "taker_volume": number(m.taker_shares)} for m in chosen]
+    total = sum(market.taker_shares for market in chosen)
+    return Reply({"data": {"taker_volume_total": number(total), "conditions": rows}})
+
+
+def no_combos(world: World, query: Query) -> Reply:
+    """``/v2/activity/combos`` and ``/v2/positions/combos``: the simulated wallets hold none."""
+    address(query, world.is_contract, required=True)
+    return envelope([], page_limit(query), None)
 
 
 Standing = tuple[int, int, int]

@@ -1,4 +1,4 @@
-"""The simulated Data API's wallet statistics: user-stats, user-pnl, user-volume (data-api-v2; identities accounting §3.1)."""
+"""The simulated Data API's wallet statistics: user-stats, user-pnl, user-volume (data-api-v2, accounting §3.1)."""
 
 from __future__ import annotations
 

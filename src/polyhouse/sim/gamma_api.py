@@ -1,4 +1,4 @@
-"""The simulated Gamma API: events, markets, tags, series (upstream §1, gamma), wire quirks included."""
+"""The simulated Gamma API's lists of events and markets (upstream §1, gamma), wire quirks included."""
 
 from __future__ import annotations
 
@@ -11,25 +11,15 @@ from typing import Any
 
 import msgspec
 
-from polyhouse.sim.gamma_rows import event_row, market_row, series_rows, tag_row
+from polyhouse.sim.gamma_rows import event_row, market_row
 from polyhouse.sim.markets import MarketState
 from polyhouse.sim.model import SimEvent
-from polyhouse.sim.wire import ApiError, Query, Reply, boolean, one
+from polyhouse.sim.wire import ApiError, Query, Reply, boolean, one, text_number
 from polyhouse.sim.world import World
 
 PAGE = 100
 LEGACY_MAX_OFFSET = 10_000
 _ID_FILTERS = ("id", "condition_ids", "clob_token_ids", "question_ids")
-_ORDERS: dict[str, Callable[[World, Any], Any]] = {
-    "id": lambda world, item: _ident(item),
-    "startDate": lambda world, item: _meta(item).start_ts,
-    "endDate": lambda world, item: _meta(item).end_ts,
-    "createdAt": lambda world, item: _meta(item).created_ts,
-    "slug": lambda world, item: _meta(item).slug,
-    "volume": lambda world, item: _volume(world, item),
-    "volumeNum": lambda world, item: _volume(world, item),
-    "liquidityNum": lambda world, item: _volume(world, item) // 50,
-}
 
 
 def _meta(item: SimEvent | MarketState) -> Any:
@@ -46,12 +36,25 @@ def _volume(world: World, item: SimEvent | MarketState) -> int:
     return sum(market.volume for market in world.catalog.event_markets(item, world.now))
 
 
+_ORDERS: dict[str, Callable[[World, SimEvent | MarketState], Any]] = {
+    "id": lambda _, item: _ident(item),
+    "startDate": lambda _, item: _meta(item).start_ts,
+    "endDate": lambda _, item: _meta(item).end_ts,
+    "createdAt": lambda _, item: _meta(item).created_ts,
+    "slug": lambda _, item: _meta(item).slug,
+    # A text column upstream: it sorts as text (upstream §1).
+    "volume": lambda world, item: text_number(_volume(world, item)),
+    "volumeNum": _volume,
+    "liquidityNum": lambda world, item: _volume(world, item) // 50,
+}
+
+
 def invalid(message: str, status: int = 422) -> ApiError:
     """A validation error in Gamma's shape."""
     return ApiError(status, message, code="validation error")
 
 
-def _limit(query: Query, default: int = 20) -> int:
+def page_limit(query: Query, default: int = 20) -> int:
     """``limit`` is clamped to 1..100, never refused; unreadable text is a 422."""
     text = one(query, "limit")
     if text is None:
@@ -61,7 +64,8 @@ def _limit(query: Query, default: int = 20) -> int:
     return min(max(int(text), 1), PAGE)
 
 
-def _flag(query: Query, name: str, default: bool | None = None) -> bool | None:
+def flag(query: Query, name: str, default: bool | None = None) -> bool | None:
+    """A boolean parameter; unreadable text is a 422 in Gamma's shape."""
     try:
         return boolean(query, name, default)
     except ApiError as error:
@@ -102,7 +106,7 @@ def _in_range(query: Query, item: SimEvent | MarketState) -> bool:
 def _closed_filter(query: Query) -> bool | None:
     """``closed``; a look-up by ids that does not say it gets open ones only (upstream §1)."""
     by_ids = any(query.get(name) for name in _ID_FILTERS)
-    return _flag(query, "closed", default=False if by_ids else None)
+    return flag(query, "closed", default=False if by_ids else None)
 
 
 def _tags_match(query: Query, event: SimEvent) -> bool:
@@ -154,7 +158,7 @@ def _ordered(world: World, kind: str, query: Query, choose: Callable[[World, Que
     order = (one(query, "order") or "id").split(",")[0].strip()
     if order not in _ORDERS:
         raise invalid(f"order by {order} is not supported")
-    descending = _flag(query, "ascending", default=True) is False
+    descending = flag(query, "ascending", default=True) is False
     paging = ("after_cursor", "limit", "offset", "cursor", "include_markets", "include_tag")
     named = tuple(sorted((name, tuple(values)) for name, values in query.items() if name not in paging))
 
@@ -188,8 +192,8 @@ def _keyset(
     if one(query, "offset") is not None:
         raise invalid("offset is not supported on keyset routes")
     entries = _ordered(world, kind, query, choose)
-    descending = _flag(query, "ascending", default=True) is False
-    start, limit = _after(entries, one(query, "after_cursor"), descending=descending), _limit(query)
+    descending = flag(query, "ascending", default=True) is False
+    start, limit = _after(entries, one(query, "after_cursor"), descending=descending), page_limit(query)
     page = entries[start : start + limit]
     doc: dict[str, Any] = {kind: [row(item) for _, _, item in page]}
     if start + limit < len(entries):
@@ -206,18 +210,18 @@ def _legacy(
     if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) > LEGACY_MAX_OFFSET:
         raise invalid(f"offset exceeds the maximum of {LEGACY_MAX_OFFSET}")
     entries = _ordered(world, kind, query, choose)
-    return Reply([row(item) for _, _, item in entries[int(text) : int(text) + _limit(query)]])
+    return Reply([row(item) for _, _, item in entries[int(text) : int(text) + page_limit(query)]])
 
 
 def events_keyset(world: World, query: Query) -> Reply:
     """``/events/keyset``: events with their markets and tags."""
-    nested = _flag(query, "include_markets", default=True) is True
+    nested = flag(query, "include_markets", default=True) is True
     return _keyset(world, "events", query, _event_filter, lambda event: event_row(world, event, nested=nested))
 
 
 def markets_keyset(world: World, query: Query) -> Reply:
     """``/markets/keyset``; tags only with ``include_tag=true``."""
-    tags = _flag(query, "include_tag", default=False) is True
+    tags = flag(query, "include_tag", default=False) is True
     return _keyset(world, "markets", query, _market_filter, lambda m: market_row(world, m, event=True, tags=tags))
 
 
@@ -228,94 +232,5 @@ def events_legacy(world: World, query: Query) -> Reply:
 
 def markets_legacy(world: World, query: Query) -> Reply:
     """``/markets`` by offset; beyond 10,000 a 422."""
-    tags = _flag(query, "include_tag", default=False) is True
+    tags = flag(query, "include_tag", default=False) is True
     return _legacy(world, "markets", query, _market_filter, lambda m: market_row(world, m, event=True, tags=tags))
-
-
-def _found(item: Any | None, what: str) -> Any:
-    if item is None:
-        raise ApiError(404, f"{what} not found", code="not found error")
-    return item
-
-
-def _by_id(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise invalid("id is invalid")
-    return int(text)
-
-
-def event_by_id(world: World, query: Query, ident: str) -> Reply:  # noqa: ARG001
-    """``/events/{id}``; a slug here is a 422."""
-    return Reply(event_row(world, _event(world, ident), nested=True))
-
-
-def event_by_slug(world: World, query: Query, slug: str) -> Reply:  # noqa: ARG001
-    """``/events/slug/{slug}``."""
-    found = next((event for event in world.visible_events() if event.slug == slug), None)
-    return Reply(event_row(world, _found(found, "event"), nested=True))
-
-
-def event_tags(world: World, query: Query, ident: str) -> Reply:  # noqa: ARG001
-    """``/events/{id}/tags``."""
-    return Reply([tag_row(tag) for tag in _event(world, ident).tags])
-
-
-def market_by_id(world: World, query: Query, ident: str) -> Reply:
-    """``/markets/{id}``."""
-    tags = _flag(query, "include_tag", default=False) is True
-    return Reply(market_row(world, _market(world, ident), event=True, tags=tags))
-
-
-def market_by_slug(world: World, query: Query, slug: str) -> Reply:
-    """``/markets/slug/{slug}``."""
-    tags = _flag(query, "include_tag", default=False) is True
-    found = next((market for market in world.visible_markets() if market.meta.slug == slug), None)
-    return Reply(market_row(world, _found(found, "market"), event=True, tags=tags))
-
-
-def market_tags(world: World, query: Query, ident: str) -> Reply:  # noqa: ARG001
-    """``/markets/{id}/tags``."""
-    return Reply([tag_row(tag) for tag in _market(world, ident).event.tags])
-
-
-def _event(world: World, ident: str) -> SimEvent:
-    event = world.catalog.events.get(_by_id(ident))
-    found: SimEvent = _found(event if event is not None and event.created_ts <= world.now else None, "event")
-    return found
-
-
-def _market(world: World, ident: str) -> MarketState:
-    index = world.catalog.by_market_id.get(_by_id(ident))
-    market = None if index is None else world.catalog.markets[index]
-    found: MarketState = _found(
-        market if market is not None and market.meta.created_ts <= world.now else None, "market"
-    )
-    return found
-
-
-def _all_tags(world: World) -> list[tuple[int, str, str]]:
-    return sorted({tag for event in world.visible_events() for tag in event.tags})
-
-
-def tags(world: World, query: Query) -> Reply:
-    """``/tags`` by offset."""
-    offset = int(one(query, "offset") or 0)
-    return Reply([tag_row(tag) for tag in _all_tags(world)[offset : offset + _limit(query)]])
-
-
-def tag_by_id(world: World, query: Query, ident: str) -> Reply:  # noqa: ARG001
-    """``/tags/{id}``."""
-    number = _by_id(ident)
-    return Reply(tag_row(_found(next((tag for tag in _all_tags(world) if tag[0] == number), None), "tag")))
-
-
-def tag_by_slug(world: World, query: Query, slug: str) -> Reply:  # noqa: ARG001
-    """``/tags/slug/{slug}``."""
-    return Reply(tag_row(_found(next((tag for tag in _all_tags(world) if tag[2] == slug), None), "tag")))
-
-
-def series(world: World, query: Query) -> Reply:
-    """``/series`` by offset, at most 50 rows."""
-    offset, limit = int(one(query, "offset") or 0), min(_limit(query), 50)
-    rows = sorted({event.series for event in world.visible_events() if event.series is not None})
-    return Reply(series_rows(rows[offset : offset + limit]))

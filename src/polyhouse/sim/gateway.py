@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from polyhouse.sim import clob_api, data_api, data_boards, data_users, gamma_api
+from polyhouse.sim import clob_api, data_api, data_boards, data_users, gamma_api, gamma_items
 from polyhouse.sim.faults import ROW_FAULTS, Fault, FaultPlan
 from polyhouse.sim.limits import Limiter
 from polyhouse.sim.wire import ApiError, Query, Reply
@@ -32,8 +32,8 @@ EXACT: Mapping[str, Handler] = {
     "gamma/markets/keyset": gamma_api.markets_keyset,
     "gamma/events": gamma_api.events_legacy,
     "gamma/markets": gamma_api.markets_legacy,
-    "gamma/tags": gamma_api.tags,
-    "gamma/series": gamma_api.series,
+    "gamma/tags": gamma_items.tags,
+    "gamma/series": gamma_items.series,
     "clob/markets": clob_api.markets,
     "data/v2/trades": data_api.trades,
     "data/v2/activity": data_api.activity,
@@ -43,23 +43,28 @@ EXACT: Mapping[str, Handler] = {
     "data/v2/positions": data_boards.positions,
     "data/v2/holders": data_boards.holders,
     "data/v2/value": data_boards.value,
+    "data/v2/live-volume": data_boards.live_volume,
+    "data/v2/activity/combos": data_boards.no_combos,
+    "data/v2/positions/combos": data_boards.no_combos,
     "data/v2/oi": data_boards.open_interest,
     "data/v2/user-stats": data_users.user_stats,
     "data/v2/user-pnl": data_users.user_pnl,
     "data/v2/user-volume": data_users.user_volume,
     "data/v2/leaderboard": data_boards.leaderboard,
 }
+HEAVY = frozenset({"data/v2/leaderboard", "data/v2/oi"})
+"""Routes that read every row the first time they are asked; a thread answers them."""
 PATTERNS: tuple[tuple[re.Pattern[str], Handler], ...] = tuple(
     (re.compile(pattern), handler)
     for pattern, handler in (
-        (r"gamma/events/slug/([^/]+)", gamma_api.event_by_slug),
-        (r"gamma/markets/slug/([^/]+)", gamma_api.market_by_slug),
-        (r"gamma/tags/slug/([^/]+)", gamma_api.tag_by_slug),
-        (r"gamma/events/([^/]+)/tags", gamma_api.event_tags),
-        (r"gamma/markets/([^/]+)/tags", gamma_api.market_tags),
-        (r"gamma/events/([^/]+)", gamma_api.event_by_id),
-        (r"gamma/markets/([^/]+)", gamma_api.market_by_id),
-        (r"gamma/tags/([^/]+)", gamma_api.tag_by_id),
+        (r"gamma/events/slug/([^/]+)", gamma_items.event_by_slug),
+        (r"gamma/markets/slug/([^/]+)", gamma_items.market_by_slug),
+        (r"gamma/tags/slug/([^/]+)", gamma_items.tag_by_slug),
+        (r"gamma/events/([^/]+)/tags", gamma_items.event_tags),
+        (r"gamma/markets/([^/]+)/tags", gamma_items.market_tags),
+        (r"gamma/events/([^/]+)", gamma_items.event_by_id),
+        (r"gamma/markets/([^/]+)", gamma_items.market_by_id),
+        (r"gamma/tags/([^/]+)", gamma_items.tag_by_id),
         (r"clob/markets/(0x[0-9a-fA-F]+)", clob_api.market),
     )
 )
@@ -129,13 +134,15 @@ class Gateway:
         self._traces = 0
         self._open = asyncio.Event()
         self._open.set()
+        self._heavy = asyncio.Lock()
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
         """Let requests wait while the world changes."""
         self._open.clear()
         try:
-            yield
+            async with self._heavy:
+                yield
         finally:
             self._open.set()
 
@@ -155,7 +162,11 @@ class Gateway:
         if fault is not None and fault.kind in ("status", "html", "empty"):
             return self._plain_fault(request, path, fault)
         await self._open.wait()
-        reply, body = self._answer(request, path, fault)
+        if path in HEAVY:
+            async with self._heavy:
+                reply, body = await asyncio.to_thread(self._answer, request, path, fault)
+        else:
+            reply, body = self._answer(request, path, fault)
         if fault is not None and fault.kind == "truncated":
             return self._respond(request, body[: len(body) * 2 // 3], reply, compress=False)
         if fault is not None and fault.kind == "reset":

@@ -166,9 +166,7 @@ def main(argv: list[str] | None = None) -> None:
     from polyhouse.sim.runner import serve_until_signal
     from polyhouse.sim.universe import Universe
 
-    @click.command(
-        help="Serve a simulated Polymarket on loopback; prints one JSON line with its URLs when ready."
-    )
+    @click.command(help="Serve a simulated Polymarket on loopback; prints one JSON line with its URLs when ready.")
     @click.option("--seed", default=1, show_default=True, help="Seed of the universe.")
     @click.option("--wallets", default=200, show_default=True, help="How many wallets.")
     @click.option("--fills", default=None, type=int, help="About how many fills; by default 60 per wallet.")

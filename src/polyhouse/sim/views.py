@@ -194,10 +194,11 @@ class Views:
         """Wallets that ever moved shares of a market."""
         return [row[0] for row in self._db.execute("SELECT wallet FROM balances WHERE market = ?", (market,))]
 
-    def open_interest(self, market: int) -> int:
-        """Micro-USDC behind a market's outstanding shares: the larger side (each pair is backed by one dollar)."""
-        row = self._db.execute("SELECT MAX(SUM(b0), SUM(b1)) FROM balances WHERE market = ?", (market,)).fetchone()
-        return int(row[0] or 0)
+    def outstanding(self, market: int) -> tuple[int, int]:
+        """Micro-shares of both outcomes that wallets hold."""
+        sql = "SELECT COALESCE(SUM(b0), 0), COALESCE(SUM(b1), 0) FROM balances WHERE market = ?"
+        first, second = self._db.execute(sql, (market,)).fetchone()
+        return int(first), int(second)
 
     def seq_at(self, ts: int) -> int:
         """The first ``seq`` at or after a time; 2**62 when nothing is that new."""
