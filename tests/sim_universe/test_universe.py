@@ -294,3 +294,12 @@ def test_a_large_universe_streams() -> None:
     walked = list(itertools.islice(universe.transactions(until=universe.end), 2_000))
     assert len({tx.tx for tx in walked}) == 2_000
     assert "_kept" not in universe.__dict__, "a large history is not kept in memory"
+
+
+def test_income_goes_to_wallets_that_have_traded(history: list[Transaction]) -> None:
+    traded: set[str] = set()
+    for tx in history:
+        for log in tx.logs:
+            if log.t == "OrderFilled":
+                traded.add(log.fields["maker"])
+            assert log.t != "Income" or log.fields["wallet"] in traded

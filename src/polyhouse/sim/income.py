@@ -27,9 +27,15 @@ class IncomeDesk:
         self._people = people
         self._makers: dict[int, int] = {}
         self._takers: dict[int, int] = {}
+        self._traded: set[int] = set()
+        self._traders: list[int] = []
 
     def earn(self, board: Board, match: Match, ts: int) -> None:
         """A fifth of the taker's fee goes to its first maker; takers get a twentieth back since 2026-05-28."""
+        for wallet in (match.taker, *(leg.wallet for leg in match.legs)):
+            if wallet not in self._traded:
+                self._traded.add(wallet)
+                self._traders.append(wallet)
         if not match.fee:
             return
         fee = match.fee
@@ -51,14 +57,17 @@ class IncomeDesk:
             yield payments[first : first + _PER_TRANSACTION]
 
     def _gifts(self, ts: int) -> list[Payment]:
-        rng = self._rng
+        """Rewards and yield, for wallets that have traded: no market feed would tell about the others."""
+        rng, traders = self._rng, self._traders
+        if not traders:
+            return []
         count = len(self._people.addresses)
-        pool = self._people.makers["other"]
         rewarded = count // 500 + (1 if rng.getrandbits(2) == 0 else 0)
+        pool = self._people.makers["other"]
         gifts: list[Payment] = [
             (pool.pick(rng.random()), "REWARD", _SMALLEST + rng.getrandbits(24)) for _ in range(rewarded)
         ]
         if datetime.fromtimestamp(ts, UTC).day == 1:
-            chosen = [rng.randrange(count) for _ in range(1 + count // 200)]
+            chosen = [traders[rng.randrange(len(traders))] for _ in range(1 + count // 200)]
             gifts += [(w, "YIELD", _SMALLEST + rng.getrandbits(22)) for w in dict.fromkeys(chosen)]
-        return gifts
+        return [gift for gift in gifts if gift[0] in self._traded]
