@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from polyhouse.domain.amounts import (
     MAX_MICROS,
     format_micros,
-    half_split,
     micros,
-    mul_floor,
     parse_price,
     price_e6,
     price_e12,
@@ -111,15 +109,3 @@ def test_the_price_of_a_fill_is_rounded_half_up(usdc, shares):
 def test_no_shares_no_price():
     assert price_e6(5, 0) is None
     assert price_e6(2_000_000, 3_000_000) == 666_667
-
-
-@given(st.integers(0, 10**15))
-def test_a_split_allocates_everything_and_the_odd_micro_to_index_0(amount):
-    first, second = half_split(amount)
-    assert first + second == amount
-    assert 0 <= first - second <= 1
-
-
-def test_a_holding_at_a_mark_is_floored():
-    assert mul_floor(3, 333_333, 10**6) == 0
-    assert mul_floor(10**18, 999_999, 10**6) == 999_999 * 10**12

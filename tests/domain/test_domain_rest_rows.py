@@ -10,7 +10,6 @@ from polyhouse.domain.amounts import format_micros
 from polyhouse.domain.contracts import CLOB_V2_CUTOVER_TS
 from polyhouse.domain.rest import (
     ActivityAmounts,
-    Ordinals,
     activity_amounts,
     fee_tolerance,
     merge_fetches,
@@ -83,11 +82,6 @@ def test_a_trade_row_is_rounded_half_up_from_the_exact_product(shares, price_e16
 def test_a_trade_has_a_side(side):
     with pytest.raises(BadInputError, match="side"):
         activity_amounts(side, "1", "0.5", "0.5", V2)
-
-
-def test_equal_rows_of_one_fetch_are_numbered():
-    ordinals = Ordinals()
-    assert [ordinals.next(row) for row in "abaab"] == [0, 0, 1, 2, 1]
 
 
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), max_size=4))

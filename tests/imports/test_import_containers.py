@@ -78,6 +78,17 @@ def test_the_container_does_not_change_the_rows(write, rows, container, spelling
     assert _observations(path) == expected
 
 
+def test_a_row_may_leave_out_what_its_kind_does_not_need(write, activity_row):
+    split = activity_row | {"type": "SPLIT", "side": "", "asset": "", "outcomeIndex": 999, "usdcSize": None}
+    deposit = split | {"type": "DEPOSIT", "conditionId": "", "size": None, "usdcSize": 12.5}
+    tip = deposit | {"type": "TIP", "side": "IN", "size": 3, "usdcSize": None}
+    observations = _observations(write([activity_row, split, deposit, tip]))
+    assert observations["kind"][1:] == ["SPLIT", "DEPOSIT", "TIP"]
+    assert observations["shares"][1:] == [100_000_000, 0, 0]
+    assert observations["cash"][1:] == [0, 12_500_000, 3_000_000]
+    assert observations["flags"][1:] == ["", "", "in"]
+
+
 def test_trades_and_dome_orders_are_told_apart(write, trade_row, dome_row):
     assert detect(write([trade_row])) is Format.TRADES
     assert detect(write([{"orders": [dome_row]}])) is Format.DOME

@@ -202,7 +202,7 @@ def test_an_empty_payout_pays_nothing():
 def test_published_sums_follow_their_parts():
     point = upstream_rows.user_pnl_point({
         "realized_market_pnl": 1_499_790_531_679, "realized_combo_pnl": -2_413_666_714,
-        "unrealized_pnl": -4_296_673_533, "fees_refunded": 23_304_304_408, "fees_charged": 32_669_709_131,
+        "unrealized_pnl": -4_296_673_533, "fees_refunded": 23_304_304_408, "fees": -32_669_709_131,
         "maker_rebate": 2_423_769_700, "taker_rebate": 415_236_400, "reward_income": 82_057_219_325,
         "yield_income": 5_818_380_400, "referral_income": 4_203_277_500,
     })  # fmt: skip

@@ -161,13 +161,3 @@ def price_e6(usdc: int, shares: int) -> int | None:
     if shares == 0:
         return None
     return ratio_half_up(usdc * MICRO, shares)
-
-
-def mul_floor(amount: int, numerator: int, denominator: int) -> int:
-    """floor(amount · numerator / denominator), exact for any size; for shares at a mark or at a payout."""
-    return amount * numerator // denominator
-
-
-def half_split(amount: int) -> tuple[int, int]:
-    """alloc(a, 2): an amount over both outcomes of a condition; index 0 gets the odd micro (accounting §2.2)."""
-    return amount - amount // 2, amount // 2

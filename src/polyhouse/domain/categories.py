@@ -38,7 +38,7 @@ _SYNONYM_LISTS: dict[str, str] = {
     "crypto": """
         cryptocurrency crypto-prices bitcoin btc ethereum eth solana sol xrp ripple dogecoin doge bnb cardano
         altcoins memecoins meme-coins stablecoins stablecoin defi nft nfts airdrop airdrops token-launches
-        crypto-policy binance coinbase microstrategy hyperliquid up-or-down
+        crypto-policy binance coinbase microstrategy hyperliquid
     """,
     "economics": """
         economy economic finance financials business fed fed-rates federal-reserve fomc interest-rates inflation cpi

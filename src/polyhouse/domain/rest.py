@@ -78,23 +78,6 @@ def activity_amounts(side: str, size: Any, price: Any, usdc_size: Any, ts: int) 
     return ActivityAmounts(shares, cash, fee, cash - fee if ts >= CLOB_V2_CUTOVER_TS else cash)
 
 
-class Ordinals:
-    """Numbers equal rows of one complete fetch: 0 for the first, 1 for the next one equal to it, … (K36).
-
-    Rows that agree in every field are different fills; the ordinal is what tells them apart, and what makes a second
-    fetch of the same rows the same rows.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[Hashable, int] = {}
-
-    def next(self, row: Hashable) -> int:
-        """The ordinal of this row."""
-        ordinal = self._seen.get(row, 0)
-        self._seen[row] = ordinal + 1
-        return ordinal
-
-
 def merge_fetches(fetches: Iterable[Iterable[Hashable]]) -> Counter[Hashable]:
     """How often each row happened, from several fetches: the maximum count per row, never the sum (K36)."""
     merged: Counter[Hashable] = Counter()

@@ -130,12 +130,14 @@ def _activity(row: Fields, ts: int, wallet: bytes) -> Observation | None:
         return _activity_trade(row, ts, wallet, tx)
     if kind in _SHARE_TYPES:
         condition, token, outcome = _identified(row)
-        shares, cash = printed_micros(row["size"], "size"), printed_micros(row["usdc_size"], "usdc_size")
+        shares = printed_micros(_given(row, "size"), "size")
+        # What a split or merge moves is its size; what a redemption paid is known only if the row says it.
+        cash = printed_micros(_given(row, "usdc_size") if kind == "REDEEM" else row.get("usdc_size", 0), "usdc_size")
         flags = "leg" if kind == "CONVERSION" else ""
         word = _SHARE_TYPES[kind]
         return Observation(wallet, token, condition, tx, word, ts, shares, cash, 0, 0, 0, outcome, flags=flags)
     if kind in _INCOME_TYPES or kind in _CASH_TYPES:
-        cash = printed_micros(row["usdc_size"], "usdc_size")
+        cash = printed_micros(row["usdc_size"] if "usdc_size" in row else _given(row, "size"), "usdc_size")
         condition = _condition_of(row["condition"], "condition id") if "condition" in row else b""
         word, label = ("INCOME", kind) if kind in _INCOME_TYPES else (kind, "")
         flags = str(row.get("side", "")).lower() if kind == "TIP" else ""
@@ -148,7 +150,7 @@ def _activity(row: Fields, ts: int, wallet: bytes) -> Observation | None:
 def _activity_trade(row: Fields, ts: int, wallet: bytes, tx: bytes) -> Observation | None:
     side = _side(row)
     price = row.get("price", 0)
-    amounts = activity_amounts(side, row["size"], price, row["usdc_size"], ts)
+    amounts = activity_amounts(side, _given(row, "size"), price, _given(row, "usdc_size"), ts)
     if amounts.shares == 0 and amounts.cash == 0:
         return None
     condition, token, outcome = _traded(row)
@@ -198,11 +200,17 @@ _READERS: dict[Format, Callable[[Fields, int, bytes], Observation | None]] = {
     Format.DOME: _dome,
 }
 _MAY_BE_EMPTY: dict[Format, frozenset[str]] = {
-    Format.ACTIVITY: frozenset({"condition"}),
+    Format.ACTIVITY: frozenset({"condition", "size", "usdc_size"}),
     Format.TRADES: frozenset(),
     Format.COMBOS: frozenset(),
     Format.DOME: frozenset(),
 }
+
+
+def _given(row: Fields, name: str) -> Any:
+    if name not in row:
+        raise RowRejectedError("shape", f"the row has no {name}")
+    return row[name]
 
 
 def _side(row: Fields) -> str:
