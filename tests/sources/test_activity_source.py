@@ -175,7 +175,9 @@ def history(rng):
         ts += rng.choice((0, 0, 0, 1, 7))
         kind = rng.choice(("TRADE", "TRADE", "TRADE", "SPLIT", "REWARD"))
         if kind == "TRADE":
-            rows.append(row(timestamp=ts, size=rng.choice((1, 2)), usdc_size=0.5, price=0.5, side=rng.choice(("BUY", "SELL"))))
+            rows.append(
+                row(timestamp=ts, size=rng.choice((1, 2)), usdc_size=0.5, price=0.5, side=rng.choice(("BUY", "SELL")))
+            )
         elif kind == "SPLIT":
             rows.append(row(type="SPLIT", timestamp=ts, size=1, usdc_size=1, token_id="", side="", price=0))
         else:
@@ -196,7 +198,9 @@ async def test_cutting_the_walk_anywhere_changes_no_row(data_client, fake_data_a
         pieces = await walks.pieces(lambda limit=limit: Activity(data_client, page_limit=limit), partition)
         assert walks.rows(pieces) == walks.rows(whole)
         assert pieces[-1].position == whole[-1].position
-        keys = [(r["ts"], r["tx"], r["token"], r["kind"], r["shares"], r["cash"], r["ordinal"]) for r in walks.rows(whole)]
+        keys = [
+            (r["ts"], r["tx"], r["token"], r["kind"], r["shares"], r["cash"], r["ordinal"]) for r in walks.rows(whole)
+        ]
         assert len(set(keys)) == len(keys)
 
 
@@ -233,7 +237,9 @@ async def test_the_next_walk_reads_ten_minutes_again(data_client, fake_data_api,
     assert (page.fetched, page.position, page.tables) == (0, {"from": T0}, {})
 
 
-async def test_older_than_the_window_of_the_feed_means_the_whole_wallet(data_client, fake_data_api, walks, instant_clock):
+async def test_older_than_the_window_of_the_feed_means_the_whole_wallet(
+    data_client, fake_data_api, walks, instant_clock
+):
     stream = Activity(data_client)
     await walks.whole(stream, stream.partition(WALLET), {"from": int(instant_clock.now) - 1_100 * 86_400})
     assert fake_data_api.queries[-1]["start"] == "1"
@@ -286,6 +292,14 @@ async def test_a_page_that_comes_twice_is_noticed(data_client, fake_data_api, wa
     fake_data_api.change = stale
     stream = Activity(data_client, page_limit=2)
     with pytest.raises(UpstreamContractError, match="ascending"):
+        await walks.whole(stream, stream.partition(WALLET))
+
+
+async def test_a_page_within_one_second_that_comes_twice_is_noticed(data_client, fake_data_api, walks):
+    fake_data_api.rows = [row(size=n + 1, usdc_size=1) for n in range(300)]
+    fake_data_api.change = lambda document, query: document | {"data": fake_data_api.rows[:100]}
+    stream = Activity(data_client, page_limit=100)
+    with pytest.raises(UpstreamContractError, match="same page twice"):
         await walks.whole(stream, stream.partition(WALLET))
 
 

@@ -42,7 +42,13 @@ async def test_resolutions(data_client, fake_data_api, walks):
     ]
     assert {(r["source"], r["provisional"]) for r in rows} == {("resolutions", False)}
     assert page.notes == {"unresolved": 1, "without_payouts": 1}
-    assert [reject.reason for reject in page.rejected] == ["shape", "bad_payouts", "bad_payouts", "bad_value", "bad_value"]
+    assert [reject.reason for reject in page.rejected] == [
+        "shape",
+        "bad_payouts",
+        "bad_payouts",
+        "bad_value",
+        "bad_value",
+    ]
     assert page.fetched == 10
     assert fake_data_api.queries == [{"condition": CONDITION}]
 

@@ -21,9 +21,11 @@ def market(number, *, neg_risk=False, **changes):
     tokens = [format_token(token) for token in token_ids(condition, WCOL if neg_risk else USDC_E)]
     row = {
         "id": str(1000 + number), "conditionId": "0x" + condition.hex(), "question": f"Question {number}?",
-        "slug": f"question-{number}", "outcomes": json.dumps(["Yes", "No"]), "outcomePrices": json.dumps(["0.584", "0.416"]),
+        "slug": f"question-{number}", "outcomes": json.dumps(["Yes", "No"]),
+        "outcomePrices": json.dumps(["0.584", "0.416"]),
         "clobTokenIds": json.dumps(tokens), "closed": True, "closedTime": "2026-07-24 00:00:16+00",
-        "startDate": "2026-07-22T00:01:27.770446Z", "endDate": "2026-07-23T18:30:00Z", "umaResolutionStatus": "resolved",
+        "startDate": "2026-07-22T00:01:27.770446Z", "endDate": "2026-07-23T18:30:00Z",
+        "umaResolutionStatus": "resolved",
         "questionID": "0x" + bytes([number]).hex() * 32, "feesEnabled": False, "negRisk": neg_risk,
     }  # fmt: skip
     if neg_risk:
@@ -112,7 +114,12 @@ async def test_an_event_with_its_markets(gamma_client, gamma_api, walks):
         "prices_e6": [584_000, 416_000], "tokens": list(token_ids(b"\x01" * 32, USDC_E)), "source": "gamma",
     }  # fmt: skip
     tokens = walks.rows([page], "tokens")
-    assert [(t["condition"][0], t["outcome"], t["verified"]) for t in tokens] == [(1, 0, True), (1, 1, True), (2, 0, True), (2, 1, True)]
+    assert [(t["condition"][0], t["outcome"], t["verified"]) for t in tokens] == [
+        (1, 0, True),
+        (1, 1, True),
+        (2, 0, True),
+        (2, 1, True),
+    ]
     assert (page.fetched, page.rejected) == (7, [])
     for name, columns in page.tables.items():
         assert set(columns) <= set(tables.BY_NAME[name].columns)
@@ -143,7 +150,10 @@ async def test_tokens_that_do_not_belong_are_rejected_and_the_market_stays(gamma
         market(4, negRisk=True),  # a wrong flag: the ids themselves prove what they are
     ]
     page = await read_event(gamma_client, walks, gamma_api, event(7, rows))
-    assert [r.reason for r in page.rejected] == ["token_mismatch"] * 2 + ["not_binary"] * 3 + ["bad_value", "token_mismatch"]
+    assert [r.reason for r in page.rejected] == ["token_mismatch"] * 2 + ["not_binary"] * 3 + [
+        "bad_value",
+        "token_mismatch",
+    ]
     assert len(walks.rows([page], "markets")) == 4
     assert [m["tokens"] for m in walks.rows([page], "markets")][:3] == [[], [], []]
     assert {t["condition"][0] for t in walks.rows([page], "tokens")} == {4}
@@ -168,7 +178,14 @@ async def test_lists_come_in_every_spelling_or_not_at_all(gamma_client, gamma_ap
 
 
 async def test_bad_rows_cost_only_themselves(gamma_client, gamma_api, walks):
-    rows = [market(1), market(2, conditionId="0x12"), market(3, conditionId=""), market(4, outcomes={"a": 1}), "text", market(5)]
+    rows = [
+        market(1),
+        market(2, conditionId="0x12"),
+        market(3, conditionId=""),
+        market(4, outcomes={"a": 1}),
+        "text",
+        market(5),
+    ]
     page = await read_event(gamma_client, walks, gamma_api, event(7, rows))
     assert [r.reason for r in page.rejected] == ["bad_value", "shape", "shape"]
     assert page.ignored == 1
@@ -213,6 +230,17 @@ async def test_a_walk_ends_only_at_a_null_cursor(gamma_client, gamma_api, walks)
         await walks.whole(stream, partition)
 
 
+async def test_a_page_that_comes_twice_is_noticed(serve, instant_clock, walks):
+    async def handler(request):
+        cursor = int(request.query.get("after_cursor", "0"))
+        return web.json_response({"events": [event(1), event(2)], "next_cursor": str(cursor + 2)})
+
+    async with HttpClient(await serve(handler), GAMMA, clock=instant_clock) as client:
+        stream = GammaEvents(client)
+        with pytest.raises(UpstreamContractError, match="same page twice"):
+            await walks.whole(stream, stream.partitions(NOW)[0])
+
+
 async def test_an_answer_without_the_list_is_no_empty_page(serve, instant_clock, walks):
     async def handler(request):
         return web.json_response({"data": []})
@@ -225,7 +253,9 @@ async def test_an_answer_without_the_list_is_no_empty_page(serve, instant_clock,
 
 async def test_look_up_by_conditions_asks_open_and_closed_in_chunks(gamma_client, gamma_api, walks):
     gamma_api.page = 100
-    gamma_api.markets = [market(n, closed=bool(n % 2), events=[{"id": "77"}], tags=[{"label": "Crypto"}]) for n in range(1, 46)]
+    gamma_api.markets = [
+        market(n, closed=bool(n % 2), events=[{"id": "77"}], tags=[{"label": "Crypto"}]) for n in range(1, 46)
+    ]
     stream = GammaMarkets(gamma_client)
     partition = stream.by_conditions([row["conditionId"] for row in gamma_api.markets])
     pages = await walks.pieces(lambda: GammaMarkets(gamma_client), partition)

@@ -23,12 +23,14 @@ def feed(rng, count):
     rows, ts = [], T0
     for _ in range(count):
         ts -= rng.choice((0, 0, 0, 1, 5))
+        market = rng.randrange(2)
         rows.append(
             row(
                 timestamp=ts,
                 size=rng.choice((1, 2)),
                 proxy_wallet="0x" + rng.choice(("11", "22")) * 20,
-                condition_id=rng.choice(CONDITIONS),
+                condition_id=CONDITIONS[market],
+                token_id=str(12 + market),
                 _taker=rng.random() < 0.4,
             )
         )
@@ -78,7 +80,9 @@ async def test_cutting_the_walk_anywhere_changes_no_row_and_no_role(data_client,
         pieces = await walks.pieces(lambda limit=limit: MarketTrades(data_client, page_limit=limit), partition)
         assert walks.rows(pieces) == whole
         # Which of several equal rows is the taker's cannot be known, how many are can.
-        expected = Counter((r["proxy_wallet"], r["timestamp"], r["size"], r["condition_id"]) for r in trades_api.rows if r["_taker"])
+        expected = Counter(
+            (r["proxy_wallet"], r["timestamp"], r["size"], r["condition_id"]) for r in trades_api.rows if r["_taker"]
+        )
         found = Counter(
             ("0x" + r["wallet"].hex(), r["ts"], r["shares"] // 10**6, "0x" + r["condition"].hex())
             for r in whole
@@ -87,6 +91,13 @@ async def test_cutting_the_walk_anywhere_changes_no_row_and_no_role(data_client,
         assert found == expected
         keys = [(r["ts"], r["wallet"], r["condition"], r["shares"], r["ordinal"]) for r in whole]
         assert len(set(keys)) == len(keys)
+
+
+async def test_prices_that_differ_only_beyond_our_digits_stay_two_rows(data_client, trades_api, walks):
+    trades_api.rows = [row(price=0.1234567890121, size=1), row(price=0.1234567890122, size=1)]
+    stream = MarketTrades(data_client)
+    rows = walks.rows(await walks.whole(stream, stream.partition(CONDITIONS)))
+    assert len({(r["shares"], r["cash"], r["price_e12"], r["ordinal"]) for r in rows}) == 2
 
 
 async def test_places_do_not_depend_on_the_company_of_a_condition(data_client, trades_api, walks):
@@ -155,7 +166,8 @@ async def test_rows_in_ascending_order_are_refused(data_client, trades_api, walk
 
 
 @pytest.mark.parametrize(
-    ("conditions", "error"), [([], ConfigError), (["0x" + f"{n:064x}" for n in range(21)], ConfigError), (["0x12"], BadInputError)]
+    ("conditions", "error"),
+    [([], ConfigError), (["0x" + f"{n:064x}" for n in range(21)], ConfigError), (["0x12"], BadInputError)],
 )
 async def test_partitions_that_cannot_be_asked_for(data_client, walks, conditions, error):
     stream = MarketTrades(data_client)
@@ -165,4 +177,6 @@ async def test_partitions_that_cannot_be_asked_for(data_client, walks, condition
 
 async def test_the_key_of_a_batch_does_not_depend_on_order(data_client):
     stream = MarketTrades(data_client)
-    assert stream.partition(CONDITIONS) == stream.partition([text.upper().replace("0X", "0x") for text in CONDITIONS[::-1]])
+    assert stream.partition(CONDITIONS) == stream.partition(
+        [text.upper().replace("0X", "0x") for text in CONDITIONS[::-1]]
+    )

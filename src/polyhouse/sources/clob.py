@@ -22,6 +22,7 @@ from polyhouse.sources.data_api.rows import Number
 from polyhouse.sources.gamma_rows import NO_INDEX
 from polyhouse.sources.http import HttpClient
 from polyhouse.sources.tokens import proven_tokens
+from polyhouse.sources.walk import PageGuard
 
 PATH = "/markets"
 END = "LTE="
@@ -113,6 +114,7 @@ class ClobMarkets:
         where = f"{self.name} {partition.key}"
         end = int(partition.params["to"])
         offset = int(position.get("offset", partition.params["from"]))
+        same = PageGuard(where)
         while True:
             answer = await self._client.get(PATH, {"next_cursor": cursor_of(offset)}, _page.decode)
             rows = answer.data or []
@@ -120,6 +122,7 @@ class ClobMarkets:
             if following is not None and following <= offset:
                 raise UpstreamContractError(f"{where}: the cursor after offset {offset} leads back to {following}")
             batch = await asyncio.to_thread(_read, rows, where)
+            same.check(batch.markets)  # placeholders are all alike, markets are not
             at_end = following is None
             is_last = following is None or following >= end
             after = {"done_at": int(self._client.clock.time())} if is_last else {"offset": following}

@@ -21,7 +21,7 @@ from polyhouse.ports import Page, Partition, Position
 from polyhouse.sources.columns import checked, condition_of, time_or_zero, token_of
 from polyhouse.sources.gamma_rows import Batch, EventsPage, MarketsPage
 from polyhouse.sources.http import HttpClient
-from polyhouse.sources.walk import CursorGuard, digest
+from polyhouse.sources.walk import CursorGuard, PageGuard, digest
 
 EVENTS_PATH = "/events/keyset"
 MARKETS_PATH = "/markets/keyset"
@@ -91,9 +91,11 @@ class GammaEvents:
             return
         guard = CursorGuard(where, position.get("seen"))
         cursor: str | None = position.get("cursor")
+        same = PageGuard(where)
         params = self._params(partition)
         while True:
             answer = await self._client.get(EVENTS_PATH, {**params, "after_cursor": cursor}, _events_page.decode)
+            same.check([bytes(raw) for raw in answer.events])
             cursor = guard.pass_on(answer.next_cursor) if answer.next_cursor else None
             batch = Batch(where)
             if partition.params.get("census"):

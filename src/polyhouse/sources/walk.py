@@ -7,7 +7,7 @@ the same however the walk was cut.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -46,6 +46,30 @@ class CursorGuard:
     def tail(self) -> list[str]:
         """Digests of the last few cursors, for the position."""
         return list(self._tail)
+
+
+class PageGuard:
+    """Refuses a page that repeats the one before it: the cursor moved, but rows were withheld.
+
+    Args:
+        where: for the error.
+        smallest: pages of fewer rows may be equal by chance.
+    """
+
+    def __init__(self, where: str, *, smallest: int = 1) -> None:
+        self._where = where
+        self._smallest = smallest
+        self._last: Sequence[Any] = ()
+
+    def check(self, rows: Sequence[Any]) -> None:
+        """Compare with the page before.
+
+        Raises:
+            UpstreamContractError: the same rows came twice in a row.
+        """
+        if len(rows) >= self._smallest and rows == self._last:
+            raise UpstreamContractError(f"{self._where}: the upstream sent the same page twice")
+        self._last = rows
 
 
 class SecondCounter:

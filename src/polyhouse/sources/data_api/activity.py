@@ -25,6 +25,7 @@ from polyhouse.sources.data_api.envelope import RowsDecoder, RowsPage
 from polyhouse.sources.data_api.rows import (
     OVERLAP_SECONDS,
     PROTOCOL_V2_DIGITS,
+    SMALLEST_REPEAT,
     Number,
     observation_columns,
     outcome_of,
@@ -33,7 +34,7 @@ from polyhouse.sources.data_api.rows import (
     require_time,
 )
 from polyhouse.sources.http import HttpClient
-from polyhouse.sources.walk import CursorGuard, SecondCounter
+from polyhouse.sources.walk import CursorGuard, PageGuard, SecondCounter
 
 PATH = "/v2/activity"
 INCOME_TYPES = frozenset({"REWARD", "YIELD", "MAKER_REBATE", "TAKER_REBATE", "REFERRAL_REWARD"})
@@ -194,11 +195,13 @@ class Activity:
         where = f"{self.name} {partition.key}"
         reader = PageReader(parse_address(partition.key, "wallet"), SecondCounter(position.get("second")))
         guard = CursorGuard(where, position.get("seen"))
+        same = PageGuard(where, smallest=SMALLEST_REPEAT)
         cursor: str | None = position.get("cursor")
         start = int(position["start"]) if cursor else self._start(position)
         newest = int(position.get("from", 0))
         while True:
             page = await self._client.get(PATH, self._params(partition.key, start, cursor), _decoder.decoder(where))
+            same.check(page.rows)
             rows, ignored = reader.read(page)
             newest = max(newest, reader.counter.ts)
             cursor = guard.pass_on(page.cursor) if page.cursor else None

@@ -18,7 +18,7 @@ from polyhouse.sources.data_api.envelope import Envelope, RowsDecoder, check_dat
 from polyhouse.sources.data_api.rows import SMALLEST_AMOUNT, Number, outcome_of
 from polyhouse.sources.data_api.trades import checked_conditions
 from polyhouse.sources.http import HttpClient
-from polyhouse.sources.walk import CursorGuard, digest
+from polyhouse.sources.walk import CursorGuard, PageGuard, digest
 
 
 class PositionRow(msgspec.Struct):
@@ -120,6 +120,7 @@ class Positions(_CursorStream):
         """See ``ports.Stream``."""
         where = f"{self.name} {partition.key}"
         guard = CursorGuard(where, position.get("seen"))
+        same = PageGuard(where)
         cursor: str | None = position.get("cursor")
         params = {
             "user": partition.key,
@@ -132,6 +133,7 @@ class Positions(_CursorStream):
         }
         while True:
             page = await self._client.get("/v2/positions", {**params, "cursor": cursor}, _positions.decoder(where))
+            same.check(page.rows)
             rows = []
             for index, row in enumerate(page.rows):
                 if row is None:
@@ -174,10 +176,12 @@ class Holders(_CursorStream):
         """See ``ports.Stream``."""
         where = f"{self.name} {partition.key}"
         guard = CursorGuard(where, position.get("seen"))
+        same = PageGuard(where)
         cursor: str | None = position.get("cursor")
         params = {"condition": checked_conditions(partition), "limit": self._page_limit}
         while True:
             page = await self._client.get("/v2/holders", {**params, "cursor": cursor}, _holders.decoder(where))
+            same.check(page.rows)
             rows: list[tuple[Any, ...]] = []
             fetched = len(page.rejects)
             for index, group in enumerate(page.rows):

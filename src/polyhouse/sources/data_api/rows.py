@@ -21,6 +21,8 @@ price_of = lru_cache(maxsize=50_000)(price_e12)
 PROTOCOL_V2_DIGITS = 64
 """Length of ``0x`` and the 62 hex digits of a Protocol V2 condition (accounting §5.3)."""
 UNKNOWN_OUTCOME = 999
+SMALLEST_REPEAT = 100
+"""Equal fills are different fills, so that two small pages may be equal; pages of a hundred rows are not."""
 OVERLAP_SECONDS = 600
 """How far a finished walk is read again: caches are up to 5 minutes old, and labels come late (upstream.md §2)."""
 SMALLEST_AMOUNT = "0.000001"

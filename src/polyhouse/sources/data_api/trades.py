@@ -28,6 +28,7 @@ from polyhouse.sources.data_api.rows import (
     OVERLAP_SECONDS,
     PROTOCOL_V2_DIGITS,
     SMALLEST_AMOUNT,
+    SMALLEST_REPEAT,
     Number,
     observation_columns,
     outcome_of,
@@ -37,7 +38,7 @@ from polyhouse.sources.data_api.rows import (
 )
 from polyhouse.sources.data_api.takers import TakerFeed
 from polyhouse.sources.http import HttpClient
-from polyhouse.sources.walk import CursorGuard, SecondCounter, digest
+from polyhouse.sources.walk import CursorGuard, PageGuard, SecondCounter, digest
 
 PATH = "/v2/trades"
 MAX_CONDITIONS = 20
@@ -61,12 +62,18 @@ class TradeRow(msgspec.Struct):
 decoder = RowsDecoder(TradeRow)
 
 
+def _key(row: TradeRow, shares: int, usdc: int, price: int) -> tuple[Any, ...]:
+    """What rows that are one row to us agree in (the natural key of an observation, as far as it is not constant)."""
+    return row.transaction_hash, row.proxy_wallet, row.token_id, row.side, row.timestamp, shares, usdc, price
+
+
 def taker_key(row: TradeRow) -> tuple[Any, ...]:
-    """What a row of the full feed and the same row of the taker-only feed have in common."""
-    return (
-        row.transaction_hash, row.proxy_wallet, row.condition_id, row.token_id, row.side, str(row.size),
-        str(row.price), row.timestamp,
-    )  # fmt: skip
+    """The key of a row of the taker-only view; () for a row that cannot be read, which no fill is equal to."""
+    price = printed(row.price)
+    try:
+        return _key(row, *trade_amounts(printed(row.size), price), price_of(price))
+    except BadInputError:
+        return ()
 
 
 class PageReader:
@@ -111,13 +118,14 @@ class PageReader:
         shares, usdc = trade_amounts(printed(row.size), price)
         if shares == 0 and usdc == 0:
             return None
-        key = taker_key(row)
+        price_e12 = price_of(price)
+        key = _key(row, shares, usdc, price_e12)
         ordinal = self.counter.ordinal(key)
         role = "" if self._takers is None else "TAKER" if ordinal < self._takers.count(key) else "MAKER"
         return (
             parse_address(row.proxy_wallet, "wallet"), token_of(row.token_id), condition_of(row.condition_id),
             parse_hash(row.transaction_hash, "transaction hash"), row.side, ts, _LAST_PLACE - place, ordinal, shares,
-            usdc, usdc, 0, price_of(price), role, outcome_of(row.outcome_index), "", "",
+            usdc, usdc, 0, price_e12, role, outcome_of(row.outcome_index), "", "",
         )  # fmt: skip
 
 
@@ -158,9 +166,11 @@ class MarketTrades:
         takers = self._taker_feed(conditions, where, position) if self._roles else None
         reader = PageReader(SecondCounter(position.get("second")), takers, where)
         guard = CursorGuard(where, position.get("seen"))
+        same = PageGuard(where, smallest=SMALLEST_REPEAT)
         cursor: str | None = position.get("cursor")
         while True:
             page = await self._fetch(conditions, where, cursor)
+            same.check(page.rows)
             times = [row.timestamp for row in page.rows if row is not None and MIN_TIME <= row.timestamp <= MAX_TIME]
             taker_rows = await takers.cover(min(times)) if takers is not None and times else 0
             rows, ignored = reader.read(page)
