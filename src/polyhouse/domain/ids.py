@@ -11,8 +11,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from Crypto.Hash import keccak as _keccak
-
 from polyhouse.domain import contracts
 from polyhouse.errors import BadInputError
 
@@ -165,7 +163,10 @@ def _format_hex(raw: bytes, sizes: tuple[int, ...], what: str) -> str:
 
 def keccak(data: bytes) -> bytes:
     """Keccak-256 as Ethereum uses it (not SHA3-256)."""
-    return _keccak.new(digest_bits=256, data=data).digest()
+    # Imported here: loading the native library takes longer than all the rest of a short command.
+    from Crypto.Hash import keccak as implementation
+
+    return implementation.new(digest_bits=256, data=data).digest()
 
 
 def topic(signature: str) -> bytes:

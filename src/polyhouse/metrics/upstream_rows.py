@@ -60,8 +60,8 @@ _INCOME = ("maker_rebate", "taker_rebate", "reward_income", "yield_income", "ref
 def user_pnl_point(parts: Mapping[str, int]) -> UserPnlPoint:
     """The sums of a v2 point from its parts, all micro-USDC (K35, K53); absent parts are 0.
 
-    ``fees_charged`` is the positive amount charged, ``fees`` the same as the API prints it (≤ 0); fees_paid = refunded − charged ≤ 0; trade PnL is before fees and
-    without liquidity provision.
+    ``fees_charged`` is the positive amount charged, ``fees`` the same as the API prints it (≤ 0).
+    fees_paid = refunded − charged ≤ 0; trade PnL is before fees and without liquidity provision.
     """
     realized = sum(parts.get(name, 0) for name in _REALIZED)
     income = sum(parts.get(name, 0) for name in _INCOME)
