@@ -1,0 +1,1 @@
+"""Benchmarks of the product: every figure is a ratio against a floor measured in the same run."""

@@ -1,0 +1,25 @@
+"""``make bench``: one table of figures and ratios, with the machine and the versions it was measured on."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from importlib.metadata import version
+
+from benchmarks import ingest, rebuild
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks")
+    parser.add_argument("--wallets", type=int, default=2_000, help="wallets of the simulated universe (ingest)")
+    parser.add_argument("--fills", type=int, default=1_000_000, help="fills of the rebuild")
+    options = parser.parse_args()
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("chdb", "clickhouse-connect", "aiohttp", "msgspec"))
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {libraries}; seed 1")
+    for row in [*ingest.run(options.wallets), *rebuild.run(options.fills)]:
+        print("{:<46} {:<52} {}".format(*row))
+
+
+if __name__ == "__main__":
+    main()
