@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, case, delete, func, select
 
 from polyhouse.ports import Checkpoint, PageCommit, PartitionStatus
-from polyhouse.state.database import Database
+from polyhouse.state.database import Database, storable
 from polyhouse.state.schema import checkpoints, quarantine
 
 _BATCH = 5_000
@@ -105,7 +105,7 @@ class CheckpointStore(Database):
         )
         row = {
             "stream": stream, "partition": partition, "position": "{}", "status": "failed", "pages": 0, "rows": 0,
-            "rejected": 0, "updated_at": self._time(), "error": error[:2000], "run": run,
+            "rejected": 0, "updated_at": self._time(), "error": storable(error, 2000), "run": run,
         }  # fmt: skip
         with self._writing() as connection:
             connection.execute(statement, [row])
@@ -203,8 +203,7 @@ def _rejects(run: int, commits: Sequence[PageCommit], now: int) -> list[dict[str
     for commit in commits:
         for reject in commit.rejected:
             parts = (commit.stream, commit.partition, reject.reason, reject.where, reject.raw)
-            # A row is text from outside: NUL and lone surrogates are legal there and in no database.
-            clean = [part.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0") for part in parts]
+            clean = [storable(part) for part in parts]
             fingerprint = hashlib.sha256("\0".join(clean).encode()).digest()
             row = rows.setdefault(
                 fingerprint,

@@ -117,6 +117,11 @@ _RESTORE_HINT = (
 )
 
 
+def storable(text: str, limit: int | None = None) -> str:
+    """Text from outside as every database takes it: without NUL and lone surrogates, cut at ``limit`` characters."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:limit]
+
+
 class Database:
     """Transactions on one state store; thread-safe, one writer at a time in this process.
 

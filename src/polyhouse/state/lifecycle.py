@@ -89,6 +89,8 @@ def _check_file(path: Path) -> None:
             verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
                 raise ConfigError(f"{damaged}: {verdict}.", hint=_DAMAGED_HINT)
+        if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'alembic_version'").fetchone()[0]:
+            raise ConfigError(f"{path} is a database of something else.", hint="Point POLYHOUSE_STATE at another file.")
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
             return  # another process is writing, so the file is fine

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import delete, insert, select, update
 
-from polyhouse.state.database import Database
+from polyhouse.state.database import Database, storable
 from polyhouse.state.schema import notes, runs
 
 RunStatus = Literal["ok", "partial", "failed", "interrupted"]
@@ -44,7 +44,8 @@ class RunStore(Database):
     def finish_run(self, run: int, status: RunStatus, counts: Mapping[str, Any] | None = None, error: str = "") -> None:
         """Record how a run ended."""
         values = {
-            "status": status, "finished_at": self._time(), "counts": _dump(counts or {}), "error": error[:4000],
+            "status": status, "finished_at": self._time(), "counts": _dump(counts or {}),
+            "error": storable(error, 4000),
         }  # fmt: skip
         with self._writing() as connection:
             connection.execute(update(runs).where(runs.c.id == run).values(values))

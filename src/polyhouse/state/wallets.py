@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, String, and_, case, delete, func, literal, or_, select, update
 
 from polyhouse.errors import BadInputError
-from polyhouse.state.database import Database
+from polyhouse.state.database import Database, storable
 from polyhouse.state.schema import WALLET_STATUSES, checkpoints, wallets
 
 FIRST_RETRY_SECONDS = 60
@@ -150,7 +150,9 @@ class WalletStore(Database):
             connection.execute(
                 update(wallets)
                 .where(wallets.c.address == address)
-                .values(status=status, attempts=attempts, next_attempt=self._time() + wait, last_error=error[:2000])
+                .values(
+                    status=status, attempts=attempts, next_attempt=self._time() + wait, last_error=storable(error, 2000)
+                )
             )
         return self.wallet(address)
 

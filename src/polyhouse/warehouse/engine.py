@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from polyhouse.errors import PolyhouseError, WarehouseUnavailableError
+from polyhouse.errors import PolyhouseError, StoreInUseError, WarehouseUnavailableError
 from polyhouse.warehouse.faults import translate
 from polyhouse.warehouse.location import Embedded, Server
 
@@ -52,6 +52,8 @@ SESSION_SETTINGS: Mapping[str, str] = {
 # The engine's allocator keeps freed pages for seconds and one arena per core; with these it returns them at once.
 _ALLOCATOR = "percpu_arena:disabled,narenas:2,dirty_decay_ms:0,muzzy_decay_ms:0"
 _import_lock = threading.Lock()
+_process_lock = threading.Lock()
+_opened: list[Embedded] = []
 
 
 class Engine:
@@ -59,6 +61,9 @@ class Engine:
 
     Args:
         location: where the store is.
+
+    Raises:
+        StoreInUseError: this process has another embedded store open; the engine allows one.
     """
 
     def __init__(self, location: Embedded | Server) -> None:
@@ -67,6 +72,7 @@ class Engine:
         self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._closed = False
         if isinstance(location, Embedded):
+            _register(location)
             _import_chdb()
 
     def connect(self, settings: Mapping[str, str] = SESSION_SETTINGS) -> Client:
@@ -135,7 +141,10 @@ class Engine:
             try:
                 self._idle.get_nowait().close()
             except queue.Empty:
-                return
+                break
+        with _process_lock:
+            if self.location in _opened:
+                _opened.remove(self.location)
 
     def _take(self) -> Client:
         if self._closed:
@@ -158,6 +167,16 @@ def embedded_connection_string(location: Embedded) -> str:
 
     text: str = build_connection_string(str(location.path), dict(EMBEDDED_OPTIONS))
     return text
+
+
+def _register(location: Embedded) -> None:
+    with _process_lock:
+        if _opened and _opened[0] != location:
+            raise StoreInUseError(
+                f"This process already has the store {_opened[0].path} open, so it cannot open {location.path}.",
+                hint="Close the first one; the embedded engine holds one store per process.",
+            )
+        _opened.append(location)
 
 
 def _is_clickhouse_error(error: Exception) -> bool:

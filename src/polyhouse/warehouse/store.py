@@ -136,7 +136,7 @@ class ClickHouseWarehouse:
             client.command(sql, parameters=dict(params) if params else None)
 
     def query_columns(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[pa.RecordBatch]:
-        """Stream a large SELECT as pyarrow RecordBatches in bounded memory, about 65,000 rows each.
+        """Stream a large SELECT as pyarrow RecordBatches in bounded memory, at most 65,536 rows each.
 
         Arrow types are the engine's: FixedString → fixed_size_binary, String → binary, DateTime → uint32 Unix seconds,
         Enum8 → int8 (cast to String in the query for words), Decimal(38, s) → decimal128.

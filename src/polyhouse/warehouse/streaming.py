@@ -4,7 +4,7 @@ Arrow result of the embedded engine in memory, so its own streaming interface is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from polyhouse.warehouse.engine import SESSION_SETTINGS, Engine, embedded_connection_string
@@ -40,7 +40,7 @@ def _embedded(
             handle.query("SET " + ", ".join(f"{name} = '{value}'" for name, value in SESSION_SETTINGS.items()))
             result = handle.send_query(text, "Arrow", params=values)
             try:
-                yield from (batch for batch in result.record_batch(_BATCH_ROWS) if batch.num_rows)
+                yield from _bounded(result.record_batch(_BATCH_ROWS))
             finally:
                 result.close()
         except RuntimeError as error:
@@ -55,7 +55,14 @@ def _server(engine: Engine, sql: str, params: Mapping[str, Any] | None) -> Itera
         engine.borrow() as client,
         client.query_arrow_stream(sql, parameters=dict(params) if params else None, use_strings=False) as stream,
     ):
-        yield from (batch for batch in stream if batch.num_rows)
+        yield from _bounded(stream)
+
+
+def _bounded(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The engine's blocks, cut to at most ``_BATCH_ROWS`` rows (views, not copies), without empty ones."""
+    for batch in batches:
+        for start in range(0, batch.num_rows, _BATCH_ROWS):
+            yield batch.slice(start, _BATCH_ROWS)
 
 
 def _coded(error: RuntimeError) -> Exception:

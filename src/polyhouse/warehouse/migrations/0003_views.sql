@@ -7,6 +7,7 @@ CREATE OR REPLACE VIEW markets_current AS SELECT * FROM markets FINAL;
 CREATE OR REPLACE VIEW tokens_current AS SELECT * FROM tokens FINAL;
 CREATE OR REPLACE VIEW resolutions_current AS SELECT * FROM resolutions FINAL;
 CREATE OR REPLACE VIEW neg_risk_markets_current AS SELECT * FROM neg_risk_markets FINAL;
+CREATE OR REPLACE VIEW given_marks_current AS SELECT * FROM given_marks FINAL;
 CREATE OR REPLACE VIEW reported_positions_current AS SELECT * FROM reported_positions FINAL;
 CREATE OR REPLACE VIEW reported_holders_current AS SELECT * FROM reported_holders FINAL;
 CREATE OR REPLACE VIEW reported_values_current AS SELECT * FROM reported_values FINAL;
