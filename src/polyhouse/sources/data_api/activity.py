@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from polyhouse.domain.amounts import micros
+from polyhouse.domain.amounts import printed_micros
 from polyhouse.domain.ids import parse_address, parse_hash
 from polyhouse.domain.rest import activity_amounts
 from polyhouse.errors import BadInputError, RowRejectedError, UpstreamContractError
@@ -77,8 +77,8 @@ def _trade(row: ActivityRow) -> _Amounts | None:
 
 def _moves_shares(kind: str) -> Callable[[ActivityRow], _Amounts]:
     def read(row: ActivityRow) -> _Amounts:
-        shares = micros(row.size, "size")
-        cash = micros(row.usdc_size if row.usdc_size is not None else 0, "usdc_size")
+        shares = printed_micros(row.size, "size")
+        cash = printed_micros(row.usdc_size if row.usdc_size is not None else 0, "usdc_size")
         # The feed names the condition of each burned NO leg, not the neg-risk market that the chain names.
         flags = "leg" if kind == "CONVERT" else ""
         return kind, condition_of(row.condition_id), shares, cash, 0, 0, 0, "", flags
@@ -88,7 +88,7 @@ def _moves_shares(kind: str) -> Callable[[ActivityRow], _Amounts]:
 
 def _moves_cash(kind: str) -> Callable[[ActivityRow], _Amounts]:
     def read(row: ActivityRow) -> _Amounts:
-        cash = micros(row.usdc_size if row.usdc_size is not None else row.size, "usdc_size")
+        cash = printed_micros(row.usdc_size if row.usdc_size is not None else row.size, "usdc_size")
         condition = condition_of(row.condition_id) if row.condition_id else b""
         label = row.type if kind == "INCOME" else ""
         flags = (row.side or "").lower() if kind == "TIP" else ""
