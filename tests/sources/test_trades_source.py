@@ -165,6 +165,19 @@ async def test_rows_in_ascending_order_are_refused(data_client, trades_api, walk
         await walks.whole(stream, stream.partition(CONDITIONS))
 
 
+async def test_a_repeated_page_of_takers_is_refused(data_client, trades_api, walks):
+    trades_api.rows = [row(timestamp=T0 - n, _taker=True) for n in range(6)]
+
+    def stale(document, query):
+        again = query["taker_only"] == "true" and query.get("cursor") == "c2"
+        return document | {"data": trades_api.rows[:2]} if again else document
+
+    trades_api.change = stale
+    stream = MarketTrades(data_client, page_limit=2)
+    with pytest.raises(UpstreamContractError, match="takers: rows are not in descending order"):
+        await walks.whole(stream, stream.partition(CONDITIONS))
+
+
 @pytest.mark.parametrize(
     ("conditions", "error"),
     [([], ConfigError), (["0x" + f"{n:064x}" for n in range(21)], ConfigError), (["0x12"], BadInputError)],

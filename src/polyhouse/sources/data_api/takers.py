@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Generic, Protocol, TypeVar
 
+from polyhouse.errors import UpstreamContractError
 from polyhouse.sources.data_api.envelope import RowsPage
 from polyhouse.sources.walk import CursorGuard
 
@@ -47,6 +49,7 @@ class TakerFeed(Generic[R]):
         self._next: str | None = mark
         self._done = False
         self._pages: deque[_Seen] = deque()
+        self._where = where
         self._guard = CursorGuard(where)
 
     @property
@@ -60,6 +63,7 @@ class TakerFeed(Generic[R]):
         while not self._done and not (self._pages and self._reached(ts)):
             page = await self._fetch(self._next)
             rows = [row for row in page.rows if row is not None]
+            self._check_order(rows)
             counts = Counter(self._key(row) for row in rows)
             self._pages.append(_Seen(self._next, rows[-1].timestamp if rows else None, counts))
             read += page.fetched
@@ -68,6 +72,14 @@ class TakerFeed(Generic[R]):
             else:
                 self._next = self._guard.pass_on(page.cursor)
         return read
+
+    def _check_order(self, rows: list[R]) -> None:
+        """A page that repeats or jumps back would count takers twice."""
+        times = [row.timestamp for row in rows]
+        if self._pages and self._pages[-1].oldest is not None:
+            times.insert(0, self._pages[-1].oldest)
+        if any(later > earlier for earlier, later in pairwise(times)):
+            raise UpstreamContractError(f"{self._where}: rows are not in descending order of time")
 
     def _reached(self, ts: int) -> bool:
         oldest = self._pages[-1].oldest
