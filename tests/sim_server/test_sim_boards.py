@@ -61,9 +61,8 @@ async def test_sorted_walks_return_every_position_once(browser, url, wallet, sor
     params = {"user": wallet, "filter_amount": 0, "sort_by": sort}
     whole = await browser.walk(f"{url}/positions", limit=1000, **params)
     assert await browser.walk(f"{url}/positions", limit=2, **params) == whole
-    column = {"TOKENS": "current_size", "TIMESTAMP": "last_event_at", "TOTAL_PNL": "total_pnl"}.get(
-        sort, "current_value"
-    )
+    columns = {"TOKENS": "current_size", "TIMESTAMP": "last_event_at", "TOTAL_PNL": "total_pnl"}
+    column = columns.get(sort, "current_value")
     values = [row[column] for row in whole]
     assert values == sorted(values, reverse=True)
     upward = await browser.walk(f"{url}/positions", limit=3, sort_direction="ASC", **params)
@@ -203,10 +202,8 @@ async def test_tokens_status_and_interest(browser, url, server):
     assert [row["condition_id"] for row in total] == ["GLOBAL"]
     apart = 0.0
     for start in range(0, len(ids), 20):
-        apart += sum(
-            row["value"]
-            for row in (await browser.get(f"{url}/oi", condition=",".join(ids[start : start + 20]))).doc["data"]
-        )
+        some = await browser.get(f"{url}/oi", condition=",".join(ids[start : start + 20]))
+        apart += sum(row["value"] for row in some.doc["data"])
     assert apart == pytest.approx(total[0]["value"])
     volume = (await browser.get(f"{url}/live-volume", event_id=market.event.event_id)).doc["data"]
     assert volume["taker_volume_total"] > 0
