@@ -78,7 +78,7 @@ class Matcher:
         rng = self._rng
         big = size >= BIG_SHARES
         tick = 0 if big else board.listing.tick
-        ask = board.ask(outcome)
+        ask = board.ask(outcome) + board.listing.tick  # half the spread: what makers live on
         legs: list[Leg] = []
         need = total = 0
         parts = self._parts(size)
@@ -118,7 +118,7 @@ class Matcher:
         if size < MIN_SHARES:
             return None
         tick = 0 if big else board.listing.tick
-        bid = board.ask(outcome)
+        bid = board.ask(outcome) - board.listing.tick
         legs: list[Leg] = []
         got = total = 0
         for place, part in enumerate(self._parts(size)):
@@ -173,7 +173,7 @@ class Matcher:
     ) -> Leg | None:
         """A holder that sells the same token to the taker, now and then the taker itself."""
         rng = self._rng
-        if rng.getrandbits(1):
+        if rng.getrandbits(2) == 0:
             return None
         holder = board.holder(rng, outcome)
         if holder < 0 or not self._people.kinds[holder].sells or (holder == taker and alone):
