@@ -146,6 +146,7 @@ async def test_bad_rows_are_quarantined_and_counted(data_client, trades_api, wal
         row(condition_id="0x" + "ab" * 31),
         row(size="NaN"),
         row(price=-0.5),
+        row(timestamp=T0 * 1000, _taker=True),
         row(token_id=None),
         row(size=0, price=0),
         row(timestamp=T0 - 1),
@@ -153,8 +154,8 @@ async def test_bad_rows_are_quarantined_and_counted(data_client, trades_api, wal
     stream = MarketTrades(data_client)
     (page,) = await walks.whole(stream, stream.partition(CONDITIONS))
     assert [reject.reason for reject in page.rejected].count("bad_value") == 2
-    assert {reject.reason for reject in page.rejected} == {"bad_side", "protocol_v2", "bad_value", "shape"}
-    assert (page.fetched, len(page.rejected), page.ignored) == (8, 5, 1)
+    assert {reject.reason for reject in page.rejected} == {"bad_side", "protocol_v2", "bad_value", "bad_time", "shape"}
+    assert (page.fetched, len(page.rejected), page.ignored) == (9, 6, 1)
     assert len(walks.rows([page])) == 2
 
 

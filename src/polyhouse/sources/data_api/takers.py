@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Generic, Protocol, TypeVar
 
+from polyhouse.domain.times import MAX_TIME, MIN_TIME
 from polyhouse.errors import UpstreamContractError
 from polyhouse.sources.data_api.envelope import RowsPage
 from polyhouse.sources.walk import CursorGuard
@@ -62,7 +63,8 @@ class TakerFeed(Generic[R]):
         read = 0
         while not self._done and not (self._pages and self._reached(ts)):
             page = await self._fetch(self._next)
-            rows = [row for row in page.rows if row is not None]
+            # Rows with impossible times are in quarantine by the full view; here they must not steer the walk.
+            rows = [row for row in page.rows if row is not None and MIN_TIME <= row.timestamp <= MAX_TIME]
             self._check_order(rows)
             counts = Counter(self._key(row) for row in rows)
             self._pages.append(_Seen(self._next, rows[-1].timestamp if rows else None, counts))
