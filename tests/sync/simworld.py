@@ -37,9 +37,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future = self.create_future()
         try:
             future.set_result(func(*args))
-        except Crash as error:
-            future.set_exception(error)
-        except Exception as error:
+        except (Crash, Exception) as error:  # noqa: BLE001  (as a real executor does)
             future.set_exception(error)
         return future
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from polyhouse.errors import UpstreamContractError
+from polyhouse.errors import RetryableError, UpstreamContractError
 from polyhouse.ports import Clock, Partition, Stream, Warehouse
 from polyhouse.sync.progress import Reporter
 from polyhouse.sync.report import Tally
@@ -100,24 +100,23 @@ class RunContext:
         if result.status == "failed":
             counts["failed"] += 1
             self.tally.error(f"{name}: {result.error}")
-            self.note_failure(result)
         else:
             self.tally.done += 1
-            self._failures_in_a_row = 0
             if result.status == "partial":
                 self.tally.limit(f"{name}: stopped after {result.pages} pages, the bound of one run")
             elif result.status == "interrupted":
                 self.tally.interrupted = True
         self._check_quarantine(result)
 
-    def note_failure(self, result: WalkResult) -> None:
-        """Count a failure towards giving up; too many in a row mean that the upstream is down."""
-        if not result.retryable:
+    def fetched(self, walk: Walk) -> None:
+        """A walk used the network: too many in a row that failed for outside reasons mean that the upstream is down."""
+        if not isinstance(walk.error, RetryableError):
+            self._failures_in_a_row = 0
             return
         self._failures_in_a_row += 1
         if self._failures_in_a_row >= (self.limits.give_up_after or self.limits.concurrency) and not self.gave_up:
             self._give_up(
-                f"{self._failures_in_a_row} partitions in a row failed, the last with: {result.error} "
+                f"{self._failures_in_a_row} partitions in a row failed, the last with: {walk.error} "
                 "The rest is left to the next run."
             )
 

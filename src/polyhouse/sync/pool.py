@@ -45,6 +45,7 @@ class WalkJob:
     async def fetch(self) -> None:
         """Read the partition."""
         await self._walk.fetch()
+        self._ctx.fetched(self._walk)
 
     async def settle(self) -> None:
         """Wait for the last commit."""

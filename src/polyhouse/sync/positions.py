@@ -69,9 +69,11 @@ class PositionsJob:
     async def fetch(self) -> None:
         """Ask for both."""
         await self._positions.fetch()
+        self._ctx.fetched(self._positions)
         if self._positions.error is None and not self._ctx.stop.is_set():
             self._asked_value = True
             await self._value.fetch()
+            self._ctx.fetched(self._value)
 
     async def settle(self) -> None:
         """Wait for the last commit of both."""

@@ -163,6 +163,7 @@ class WalletJob:
     async def fetch(self) -> None:
         """Read the ledger."""
         await self._walk.fetch()
+        self._ctx.fetched(self._walk)
 
     async def settle(self) -> None:
         """Wait for the last commit and tell the queue."""
@@ -189,7 +190,6 @@ class Outcomes:
             await asyncio.to_thread(self._ctx.state.mark_failed, wallet, result.error)
             if result.retryable and not self.is_final and len(self._failed) < _RETRIES_REMEMBERED:
                 self._failed[wallet] = result
-                self._ctx.note_failure(result)
                 return
         self._ctx.record(result)
         self._ctx.reporter.advance(1, rows=result.rows, failed=int(result.status == "failed"))

@@ -44,6 +44,10 @@ class Committer(Protocol):
 class BatchLimits:
     """When a batch is written and how much may wait.
 
+    The defaults hold a loader under 500 MB: measured on 1,000,000 rows of a wallet ledger with 25 walks at once, the
+    process peaked at 481 MB with 10,000 rows a batch, 503 MB with 20,000 and 558 MB with 50,000 (the engine alone
+    takes 324 MB); a row costs 20, 14 and 11 µs of CPU. At the upstream's ceiling the first is fast enough.
+
     Attributes:
         rows: a batch is written as soon as so many table rows wait.
         seconds: or when its oldest page has waited so long.
@@ -52,9 +56,9 @@ class BatchLimits:
         retry_seconds: cap of the full-jitter pause between tries.
     """
 
-    rows: int = 50_000
+    rows: int = 10_000
     seconds: float = 2.0
-    waiting_rows: int = 75_000
+    waiting_rows: int = 15_000
     attempts: int = 4
     retry_seconds: float = 5.0
 
