@@ -102,7 +102,9 @@ async def engine_session(
         try:
             yield engine
         finally:
-            stores.state.set_note(UPSTREAM_NOTE, upstream_counters(clients))
+            counters = upstream_counters(clients)
+            if counters:  # a dry run asks nobody and changes nothing
+                stores.state.set_note(UPSTREAM_NOTE, counters)
 
 
 def build_sources(clients: dict[str, HttpClient]) -> Sources:

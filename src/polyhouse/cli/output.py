@@ -42,7 +42,8 @@ def emit_table(run: Run, columns: Sequence[Column], rows: Sequence[Sequence[Any]
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(no_color=True if not use_color(run) else None, width=min(WIDTH, click_width()), highlight=False)
+    # Without a colour system not even bold text leaves an escape byte.
+    console = Console(color_system="auto" if use_color(run) else None, width=min(WIDTH, click_width()), highlight=False)
     table = Table(title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True)
