@@ -68,7 +68,11 @@ def positions(world: World, query: Query) -> Reply:
     def place(held: Held) -> tuple[int, str, str]:
         return sign * value(held), held.token, held.wallet
 
-    chosen = sorted(_chosen_positions(world, query, user, markets, _STATUSES[status], status == "CLOSED"), key=place)
+    def choose() -> list[Held]:
+        found = _chosen_positions(world, query, user, markets, _STATUSES[status], status == "CLOSED")
+        return sorted(found, key=place)
+
+    chosen: list[Held] = world.remember(("positions", _fingerprint(query)), choose)
     if cursor is not None:
         after = (int(cursor["v"]), str(cursor["k"]), str(cursor["w"]))
         chosen = [held for held in chosen if place(held) > after]

@@ -94,13 +94,15 @@ def _moment(query: Query, name: str) -> int | None:
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
-def _in_range(query: Query, item: SimEvent | MarketState) -> bool:
-    meta = _meta(item)
-    for name, value in (("start_date", meta.start_ts), ("end_date", meta.end_ts)):
-        low, high = _moment(query, f"{name}_min"), _moment(query, f"{name}_max")
-        if (low is not None and value < low) or (high is not None and value > high):
-            return False
-    return True
+def _range_filter(query: Query) -> Callable[[SimEvent | MarketState], bool]:
+    """``start_date_min/max`` and ``end_date_min/max``, both inclusive."""
+    start = _moment(query, "start_date_min"), _moment(query, "start_date_max")
+    end = _moment(query, "end_date_min"), _moment(query, "end_date_max")
+
+    def inside(value: int, bounds: tuple[int | None, int | None]) -> bool:
+        return (bounds[0] is None or value >= bounds[0]) and (bounds[1] is None or value <= bounds[1])
+
+    return lambda item: inside(_meta(item).start_ts, start) and inside(_meta(item).end_ts, end)
 
 
 def _closed_filter(query: Query) -> bool | None:
@@ -109,20 +111,23 @@ def _closed_filter(query: Query) -> bool | None:
     return flag(query, "closed", default=False if by_ids else None)
 
 
-def _tags_match(query: Query, event: SimEvent) -> bool:
+def _tag_filter(query: Query) -> Callable[[SimEvent], bool]:
+    """``tag_id`` (with ``tag_match``), ``exclude_tag_id`` and ``tag_slug``."""
     wanted, excluded = _numbers(query, "tag_id"), _numbers(query, "exclude_tag_id")
-    present = {tag for tag, _, _ in event.tags}
-    slug = one(query, "tag_slug")
-    if excluded & present or (slug is not None and slug not in {tag[2] for tag in event.tags}):
-        return False
-    if not wanted:
-        return True
-    return wanted <= present if one(query, "tag_match") == "all" else bool(wanted & present)
+    slug, match_all = one(query, "tag_slug"), one(query, "tag_match") == "all"
+
+    def fits(event: SimEvent) -> bool:
+        present = {tag for tag, _, _ in event.tags}
+        if excluded & present or (slug is not None and slug not in {tag[2] for tag in event.tags}):
+            return False
+        return not wanted or (wanted <= present if match_all else bool(wanted & present))
+
+    return fits
 
 
 def _event_filter(world: World, query: Query) -> list[SimEvent]:
     closed, ids, slugs = _closed_filter(query), _numbers(query, "id"), _values(query, "slug")
-    series = _numbers(query, "series_id")
+    series, tags_fit, in_range = _numbers(query, "series_id"), _tag_filter(query), _range_filter(query)
     return [
         event
         for event in world.visible_events()
@@ -130,15 +135,15 @@ def _event_filter(world: World, query: Query) -> list[SimEvent]:
         and (not slugs or event.slug in slugs)
         and (not series or (event.series is not None and event.series[0] in series))
         and (closed is None or world.catalog.closed(event, world.now) is closed)
-        and _tags_match(query, event)
-        and _in_range(query, event)
+        and tags_fit(event)
+        and in_range(event)
     ]
 
 
 def _market_filter(world: World, query: Query) -> list[MarketState]:
     closed, ids, slugs = _closed_filter(query), _numbers(query, "id"), _values(query, "slug")
     wanted, asked = _values(query, "condition_ids"), _values(query, "question_ids")
-    tokens = _values(query, "clob_token_ids")
+    tokens, tags_fit, in_range = _values(query, "clob_token_ids"), _tag_filter(query), _range_filter(query)
     return [
         market
         for market in world.visible_markets()
@@ -148,8 +153,8 @@ def _market_filter(world: World, query: Query) -> list[MarketState]:
         and (not asked or market.meta.question_id in asked)
         and (not tokens or bool(tokens & set(market.meta.token_ids)))
         and (closed is None or (market.resolution is not None) is closed)
-        and _tags_match(query, market.event)
-        and _in_range(query, market)
+        and tags_fit(market.event)
+        and in_range(market)
     ]
 
 
