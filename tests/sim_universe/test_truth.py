@@ -34,7 +34,6 @@ def test_no_shortfall_and_no_open_position_without_a_mark(world: tuple[Universe,
     _, _, truth = world
     assert len(truth.positions) > 2_000
     for position in truth.positions.values():
-        assert position.untracked_shares == 0 or position.external_shares >= 0
         assert position.unrealized is not None
         assert position.shares >= 0
         assert position.external_shares >= 0

@@ -8,6 +8,8 @@ through the collateral adapters, always with transfers, by which §2.6 tells tha
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from polyhouse.domain import contracts, ids
 from polyhouse.sim.board import Board, Draft
 from polyhouse.sim.matches import COMPLEMENTARY, MERGE, MINT, Leg, Match, v1_order_fee
@@ -66,9 +68,8 @@ def write_match(draft: Draft, board: Board, match: Match, addresses: list[str], 
         _V2Writer(draft, board, match, addresses).write()
 
 
-class _Writer:
+class _Writer(ABC):
     exchange = ""
-    adapter = ""
 
     def __init__(self, draft: Draft, board: Board, match: Match, addresses: list[str]) -> None:
         self.draft = draft
@@ -79,8 +80,9 @@ class _Writer:
         self.token = board.market.token_ids[match.outcome]
         self.other = board.market.token_ids[1 - match.outcome]
 
+    @abstractmethod
     def write(self) -> None:
-        raise AssertionError("each exchange generation writes its own logs")
+        """Append the logs as this generation of exchanges emits them."""
 
     def matched(self) -> None:
         self.draft.add("OrdersMatched", {"ex": self.exchange, "order": self.match.order})
