@@ -10,11 +10,9 @@ from typing import Any
 from polyhouse.ledger.fold import Holding, LedgerRow, Settlement, fold_pair, fold_wallet
 from polyhouse.ports import Warehouse
 
-_ROW_COLUMNS = (
-    "wallet, token, toUnixTimestamp(ts) AS at, block, tx_index, pos, toInt8(kind) AS number, ds, du, fee, amount,"
-    " convert_cash, concat(tx, toString(if(block > 0, pos, row_key))) AS event"
-)
+_NUMBERS = "toUnixTimestamp(ts) AS at, block, tx_index, pos, toInt8(kind) AS number, ds, du, fee, amount, convert_cash"
 _BATCH_PAIRS = 100_000
+_NO_EVENT = b""
 
 
 def fold_slice(warehouse: Warehouse, ledger: str, condition: str, boundaries: Sequence[int]) -> int:
@@ -28,25 +26,68 @@ def fold_slice(warehouse: Warehouse, ledger: str, condition: str, boundaries: Se
     """
     settlements = _settlements(warehouse)
     ascending = sorted(boundaries)
-    sink = _Sink(warehouse, len(boundaries))
-    pairs = (
-        f"SELECT {_ROW_COLUMNS} FROM {ledger} FINAL WHERE {condition} AND (wallet, token) IN"
+    sink = _Sink(warehouse)
+    for (wallet, token), rows in _pairs(warehouse, ledger, condition):
+        sink.add(wallet, token, fold_pair(rows, settlements.get(token), ascending))
+    for wallet, rows in _joined_wallets(warehouse, ledger, condition):
+        for token, state in fold_wallet(rows, settlements, ascending).items():
+            sink.add(wallet, token, state)
+    return sink.finish()
+
+
+def _pairs(
+    warehouse: Warehouse, ledger: str, condition: str
+) -> Iterator[tuple[tuple[bytes, bytes], Iterator[LedgerRow]]]:
+    """Rows of each order-dependent pair that moves no basis to other tokens."""
+    sql = (
+        f"SELECT wallet, token, {_NUMBERS} FROM {ledger} FINAL WHERE {condition} AND (wallet, token) IN"
         " (SELECT wallet, token FROM pair_sums WHERE ordered) AND wallet NOT IN (SELECT wallet FROM joined_wallets)"
         " ORDER BY wallet, token, ts, block, tx_index, pos, cls, sub, tx, row_key"
     )
-    for (wallet, token), rows in groupby(_rows(warehouse, pairs), key=itemgetter(0, 1)):
-        state = fold_pair((LedgerRow(*row[1:]) for row in rows), settlements.get(token), ascending)
-        sink.add(wallet, token, state)
-    joined = (
-        f"SELECT {_ROW_COLUMNS} FROM {ledger} FINAL WHERE {condition} AND token != toFixedString('', 32)"
+
+    def rows() -> Iterator[tuple[tuple[bytes, bytes], LedgerRow]]:
+        for batch in warehouse.query_columns(sql):
+            numbers = zip(
+                *(column.to_numpy(zero_copy_only=False).tolist() for column in batch.columns[2:]), strict=True
+            )
+            keys = _keys(batch.column(0), batch.column(1))
+            for key, values in zip(keys, numbers, strict=True):
+                yield key, LedgerRow._make((key[1], *values, _NO_EVENT))
+
+    for key, members in groupby(rows(), key=itemgetter(0)):
+        yield key, map(itemgetter(1), members)
+
+
+def _joined_wallets(warehouse: Warehouse, ledger: str, condition: str) -> Iterator[tuple[bytes, Iterator[LedgerRow]]]:
+    """All rows of each wallet that ever converted or migrated, the legs of one event side by side."""
+    sql = (
+        f"SELECT wallet, token, {_NUMBERS}, concat(tx, toString(if(block > 0, pos, row_key))) AS event"
+        f" FROM {ledger} FINAL WHERE {condition} AND token != toFixedString('', 32)"
         " AND wallet IN (SELECT wallet FROM joined_wallets)"
         " ORDER BY wallet, ts, block, tx_index, pos, cls, tx, if(block > 0, 0, row_key), sub"
     )
-    for wallet, rows in groupby(_rows(warehouse, joined), key=itemgetter(0)):
-        states = fold_wallet((LedgerRow(*row[1:]) for row in rows), settlements, ascending)
-        for token, state in states.items():
-            sink.add(wallet, token, state)
-    return sink.finish()
+    for wallet, rows in groupby(_rows(warehouse, sql), key=itemgetter(0)):
+        yield wallet, (LedgerRow(*row[1:]) for row in rows)
+
+
+def _keys(wallets: Any, tokens: Any) -> Iterator[tuple[bytes, bytes]]:
+    """(wallet, token) of every row; rows of one pair share one tuple, because making it per row is what costs."""
+    import numpy as np
+
+    count = len(wallets)
+    starts = np.zeros(count, dtype=bool)
+    for column in (wallets, tokens):
+        width = column.type.byte_width
+        raw = np.frombuffer(column.buffers()[1], dtype=np.uint8)[
+            column.offset * width : (column.offset + count) * width
+        ]
+        cells = raw.reshape(count, width)
+        starts[1:] |= (cells[1:] != cells[:-1]).any(axis=1)
+    key = (b"", b"")
+    for place, is_new in enumerate(starts.tolist()):
+        if is_new or not place:
+            key = (wallets[place].as_py(), tokens[place].as_py())
+        yield key
 
 
 def _rows(warehouse: Warehouse, sql: str) -> Iterator[tuple[Any, ...]]:
@@ -67,9 +108,8 @@ def _settlements(warehouse: Warehouse) -> dict[bytes, Settlement]:
 class _Sink:
     """Collects folded states and writes them in batches."""
 
-    def __init__(self, warehouse: Warehouse, windows: int) -> None:
+    def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
-        self._windows = windows
         self._rows: list[tuple[Any, ...]] = []
         self._count = 0
 
