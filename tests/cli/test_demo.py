@@ -42,7 +42,7 @@ def test_the_demo_equals_the_truth_and_notices_when_it_does_not(tmp_path):
     )
     result = subprocess.run(
         [sys.executable, "-c", tamper],
-        env=process_environment(),
+        env=environment(),
         capture_output=True,
         text=True,
         timeout=60,
