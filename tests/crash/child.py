@@ -2,7 +2,7 @@
 
 Arguments: home folder, upstream base URL. Environment: ``POLYHOUSE_FAILPOINT`` (see ``sync.failpoints``),
 ``KILL_AT_COMMIT`` (n: die inside the n-th state transaction), ``KILL_AFTER_MS`` (die after so many milliseconds).
-Before it works it looks at what the life before left: exit code 99 if a checkpoint claims more than the warehouse holds.
+First it looks at what the life before left: exit code 99 if a checkpoint claims more than the warehouse holds.
 """
 
 from __future__ import annotations

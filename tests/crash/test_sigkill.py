@@ -70,7 +70,6 @@ def look(home: Path) -> dict[str, tuple[int, ...]]:
 
 
 KILLS = [
-    {"POLYHOUSE_FAILPOINT": "K2:3"},
     {"POLYHOUSE_FAILPOINT": "K5:2"},
     {"POLYHOUSE_FAILPOINT": "K6:2"},
     {"POLYHOUSE_FAILPOINT": "K8:3"},
