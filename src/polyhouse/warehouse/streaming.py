@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from polyhouse.warehouse.engine import SESSION_SETTINGS, Engine, embedded_connection_string
+from polyhouse.warehouse.engine import Engine, embedded_connection_string, session_settings
 from polyhouse.warehouse.faults import translate
 from polyhouse.warehouse.location import Embedded
 
@@ -37,7 +37,9 @@ def _embedded(
         handle = None
         try:
             handle = connect(embedded_connection_string(location))
-            handle.query("SET " + ", ".join(f"{name} = '{value}'" for name, value in SESSION_SETTINGS.items()))
+            handle.query(
+                "SET " + ", ".join(f"{name} = '{value}'" for name, value in session_settings(location).items())
+            )
             result = handle.send_query(text, "Arrow", params=values)
             try:
                 yield from _bounded(result.record_batch(_BATCH_ROWS))
