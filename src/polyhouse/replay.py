@@ -6,12 +6,17 @@ file's own names (``W1``, ``AY``), keys (``tx:li``, ``W/token``, ``W/unit``) and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from polyhouse.errors import BadInputError
 from polyhouse.ledger.amm import lp_token
 from polyhouse.ledger.chain import ChainRows, observations
+from polyhouse.ledger.fifo import fold_fifo
+from polyhouse.ledger.fold import Holding, LedgerRow, Settlement
+from polyhouse.ledger.parity import subgraph_positions
 from polyhouse.ledger.symbols import SymbolTable
 from polyhouse.ledger.vector_logs import VectorCase, parse_case
 from polyhouse.ledger.vector_view import fill_view, flag_view, volume_view, wallet_view
@@ -59,10 +64,15 @@ def replay(document: Mapping[str, Any], warehouse: Warehouse) -> list[dict[str, 
     if parsed:
         _load(warehouse, parsed.values())
         build(warehouse)
+    by_fifo = _fifo(warehouse) if parsed else {}
     answers = []
     for place, case in enumerate(cases):
         if place in parsed:
-            answers.append({"id": case.get("id"), **_answer(warehouse, *parsed[place])})
+            vector, rows = parsed[place]
+            answer = _answer(warehouse, vector, rows)
+            answer["fifo_positions"] = _named(by_fifo, rows, vector.symbols)
+            answer["subgraph"] = _subgraph(vector)
+            answers.append({"id": case.get("id"), **answer})
         elif "metric" in case or "fn" in case:
             answers.append({"id": case.get("id"), "result": evaluate(case)})
     return answers
@@ -122,6 +132,68 @@ def _answer(warehouse: Warehouse, case: VectorCase, rows: ChainRows) -> dict[str
         "wallets": _wallets(warehouse, selected, symbols),
         "redeemed_cash": _redeemed_cash(warehouse, selected, symbols),
         "closed_form": _closed_form(warehouse, selected, symbols),
+    }
+
+
+def _subgraph(case: VectorCase) -> dict[str, dict[str, int]]:
+    """What the pnl-subgraph says of every wallet; machinery, which it cannot tell from wallets, is left out."""
+    found = subgraph_positions((log for logs in case.transactions for log in logs), case.registry)
+    return {
+        f"{case.symbols.name(user)}/{case.symbols.name(token)}": {
+            "amount": position.amount,
+            "avgPrice": position.avg_price,
+            "realizedPnl": position.realized_pnl,
+            "totalBought": position.total_bought,
+        }
+        for (user, token), position in found.items()
+        if not case.registry.is_infra(user)
+    }
+
+
+def _fifo(warehouse: Warehouse) -> dict[bytes, dict[bytes, dict[str, int | None]]]:
+    """Wallet → token → position by first in, first out, from the ledger rows of the store."""
+    found = warehouse.query(
+        "SELECT token, mark_e6, resolved, numerator, denominator, toUnixTimestamp(resolved_ts), resolved_block,"
+        " resolved_tx_index, resolved_pos FROM token_map FINAL WHERE token IN (SELECT token FROM ledger)"
+    )
+    marks = {bytes(token): mark for token, mark, *_ in found.rows}
+    settlements = {bytes(token): Settlement(*place) for token, _, resolved, *place in found.rows if resolved}
+    ledger = warehouse.query(
+        "SELECT wallet, token, toUnixTimestamp(ts), block, tx_index, pos, toInt8(kind), ds, du, fee, amount,"
+        " convert_cash, concat(hex(tx), ':', toString(pos)) FROM ledger FINAL WHERE token != toFixedString('', 32)"
+        " ORDER BY wallet, ts, block, tx_index, pos, cls, tx, sub"
+    )
+    return {
+        bytes(wallet): {
+            token: _fifo_position(holding, marks.get(token))
+            for token, holding in fold_fifo((_ledger_row(row) for row in rows), settlements).items()
+        }
+        for wallet, rows in groupby(ledger.rows, key=itemgetter(0))
+    }
+
+
+def _ledger_row(row: Sequence[Any]) -> LedgerRow:
+    _, token, *numbers, event = row
+    return LedgerRow._make((bytes(token), *numbers, event.encode()))
+
+
+def _fifo_position(holding: Holding, mark: int | None) -> dict[str, int | None]:
+    unrealized: int | None = 0
+    if holding.held and not holding.settled:
+        unrealized = None if mark is None else holding.held * mark // 1_000_000 - holding.cost
+    return {
+        "shares": holding.available, "cost": holding.cost, "realized": holding.realized, "unrealized": unrealized,
+    }  # fmt: skip
+
+
+def _named(
+    found: Mapping[bytes, Mapping[bytes, dict[str, int | None]]], rows: ChainRows, symbols: SymbolTable
+) -> dict[str, dict[str, int | None]]:
+    """The positions of one case in its own names."""
+    return {
+        f"{symbols.name(wallet)}/{symbols.name(token)}": position
+        for wallet in sorted({row.wallet for row in rows.observations})
+        for token, position in sorted(found.get(wallet, {}).items())
     }
 
 

@@ -200,6 +200,20 @@ class Holding:
         else:
             self._book(-cost, ts)
 
+    def carry_in(self, shares: int, basis: int, ts: int) -> None:
+        """Receive shares with the basis they had as another token: no purchase (accounting §2.5)."""
+        if self.settled:
+            self.inflow(shares, basis, ts)
+            self.bought -= shares
+            self.bought_cost -= basis
+        else:
+            self.held += shares
+            self.cost += basis
+
+    def _basis_of(self, shares: int) -> int:
+        """Basis that leaves with tracked, unsettled shares: average cost, and all of it with the last share."""
+        return self.cost if shares == self.held else self.cost * shares // self.held
+
     def take(self, shares: int) -> tuple[int, int, int]:
         """Remove shares, tracked ones first, then external ones; return (tracked, basis leaving, missing).
 
@@ -210,7 +224,7 @@ class Holding:
         if self.settled:
             basis = self._value(self.held) - self._value(self.held - tracked)
         elif tracked:
-            basis = self.cost if tracked == self.held else self.cost * tracked // self.held
+            basis = self._basis_of(tracked)
             self.cost -= basis
         self.held -= tracked
         from_external = min(shares - tracked, self.external)
@@ -280,15 +294,21 @@ def fold_pair(rows: Iterable[LedgerRow], settlement: Settlement | None, boundari
 
 
 def fold_wallet(
-    rows: Iterable[LedgerRow], settlements: Mapping[bytes, Settlement], boundaries: Sequence[int] = ()
+    rows: Iterable[LedgerRow],
+    settlements: Mapping[bytes, Settlement],
+    boundaries: Sequence[int] = (),
+    method: type[Holding] = Holding,
 ) -> dict[bytes, Holding]:
-    """Fold all rows of one wallet together: needed where basis moves between tokens (conversions, migrations)."""
+    """Fold all rows of one wallet together: needed where basis moves between tokens (conversions, migrations).
+
+    ``method`` is how basis leaves with shares: average cost unless a subclass of ``Holding`` says otherwise.
+    """
     holdings: dict[bytes, Holding] = {}
 
     def holding(token: bytes) -> Holding:
         found = holdings.get(token)
         if found is None:
-            found = holdings[token] = Holding(settlements.get(token), boundaries)
+            found = holdings[token] = method(settlements.get(token), boundaries)
         return found
 
     for event in _events(rows):
@@ -356,11 +376,5 @@ def _migrate(legs: list[tuple[Holding, LedgerRow]]) -> None:
     target = next(state for state, row in legs if row.ds >= 0)
     shares = next(row.ds for _, row in legs if row.ds >= 0)
     tracked, basis, _ = source.take(shares)
-    if target.settled:
-        target.inflow(tracked, basis, legs[0][1].ts)
-        target.bought -= tracked
-        target.bought_cost -= basis
-    else:
-        target.held += tracked
-        target.cost += basis
+    target.carry_in(tracked, basis, legs[0][1].ts)
     target.external += shares - tracked
