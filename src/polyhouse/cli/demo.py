@@ -119,7 +119,9 @@ def _show(run: Run, stores: Stores, comparison: Comparison) -> None:
 def _provisional_line(comparison: Comparison) -> str:
     reasons = ", ".join(f"{name} {count}" for name, count in sorted(comparison.inexact.items()))
     detail = f" ({reasons})" if reasons else ""
-    return f"provisional: {comparison.inexact_wallets} wallets whose history REST cannot express{detail}"
+    missed = len(comparison.unflagged)
+    marked = f"; {missed} of them not marked" if missed else "; all marked" if comparison.inexact_wallets else ""
+    return f"provisional: {comparison.inexact_wallets} wallets whose history REST cannot express{detail}{marked}"
 
 
 def _truth_document(comparison: Comparison) -> dict[str, Any]:
