@@ -88,7 +88,7 @@ async def main(home: str, base: str) -> int:
             return 99
         arm()
         # Small batches: many places to die.
-        limits = EngineLimits(concurrency=8, batch=BatchLimits(rows=300, seconds=0.05, waiting_rows=600))
+        limits = EngineLimits(concurrency=30, batch=BatchLimits(rows=300, seconds=0.2, waiting_rows=600))
         engine = SyncEngine(warehouse, state, build_sources(clients), None, clock, limits=limits)
         report = await engine.run(metrics=False, positions=False)
         print(report.status, report.errors[:3])
