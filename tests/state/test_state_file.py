@@ -132,7 +132,7 @@ def test_a_busy_file_is_a_retryable_error(state_url, filled, monkeypatch):
         "state.db",
         "sqlite://",
         "sqlite:///:memory:",
-        "sqlite:////tmp/state.db?mode=ro",
+        "sqlite:////srv/state.db?mode=ro",
         "mysql://me:secret@host/db",
         "postgresql+nonsense://me:secret@host/db",
     ],
