@@ -86,7 +86,7 @@ OBSERVATIONS = _table(
         "ts": "time",
         # Order. Chain rows: block, tx_index, pos = log index, sub = n-th row derived from that log.
         # REST rows: block 0; pos = place inside the second in log order (1-based; trades feed: 2**32-1 minus the place
-        # counted from the newest row, since that feed runs backwards); 0 = unknown, then kind order of accounting §1.10.
+        # counted from the newest row, since that feed runs backwards); 0 = unknown, then the kind decides (§1.10).
         "block": "u32",
         "tx_index": "u16",
         "pos": "u32",
