@@ -364,7 +364,9 @@ def _convert(legs: list[tuple[Holding, LedgerRow]]) -> None:
     costs = dict(zip(map(id, live), allocate(max(basis - matched, 0), len(live)), strict=True))
     for state, row in credited:
         arrived = row.ds if tracked == full else row.ds * tracked // full
-        state.inflow(arrived, costs.get(id(state), 0), ts)
+        cost = costs.get(id(state), 0)
+        if arrived or cost:
+            state.inflow(arrived, cost, ts)
         state.external += row.ds - arrived
 
 
