@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from polyhouse.errors import PolyhouseError
 from polyhouse.sync.context import RunContext
@@ -13,6 +13,8 @@ from polyhouse.sync.walk import Walk, WalkResult
 T = TypeVar("T")
 
 _TAILS_PER_SLOT = 20
+_GRACE_SECONDS = 5.0
+"""How long a page may still take after a stop: longer waits (a paused host, a long Retry-After) are cut short."""
 
 
 class Job(Protocol):
@@ -65,10 +67,12 @@ async def run_jobs(ctx: RunContext, jobs: AsyncIterator[Job] | Iterable[Job], co
     slots = asyncio.Semaphore(concurrency or ctx.limits.concurrency)
     tails = asyncio.Semaphore((concurrency or ctx.limits.concurrency) * _TAILS_PER_SLOT)
 
+    stopped = asyncio.create_task(ctx.stop.wait())
+
     async def run(job: Job) -> None:
         try:
             try:
-                await job.fetch()
+                await _fetch_until(stopped, job)
             finally:
                 slots.release()
             await job.settle()
@@ -85,6 +89,28 @@ async def run_jobs(ctx: RunContext, jobs: AsyncIterator[Job] | Iterable[Job], co
                 group.create_task(run(job))
     except BaseExceptionGroup as errors:
         raise first_error(errors) from errors
+    finally:
+        stopped.cancel()
+
+
+async def _fetch_until(stopped: asyncio.Task[Literal[True]], job: Job) -> None:
+    """Fetch; after a stop the job gets the time of a page and is then cut off where it waits.
+
+    Cutting is safe: what was handed to the writer is settled as usual, what was not is read again by the next run.
+    """
+    fetching = asyncio.create_task(job.fetch())
+    try:
+        await asyncio.wait({fetching, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not fetching.done():
+            await asyncio.wait({fetching}, timeout=_GRACE_SECONDS)
+        if not fetching.done():
+            fetching.cancel()
+            await asyncio.wait({fetching})
+        if not fetching.cancelled():
+            fetching.result()
+    except asyncio.CancelledError:
+        fetching.cancel()
+        raise
 
 
 async def each(items: AsyncIterator[T] | Iterable[T]) -> AsyncIterator[T]:

@@ -139,6 +139,9 @@ class Walk:
                 self._end = await self._read_restarting(lane)
         except PolyhouseError as error:
             self.error = error
+        except asyncio.CancelledError:
+            self._end = "interrupted"
+            raise
         finally:
             lane.close()
 

@@ -22,6 +22,7 @@ class CircuitBreaker:
         self._failures = 0
         self._open_until: float | None = None
         self._probing = False
+        self._probe_failed = False
 
     @property
     def state(self) -> str:
@@ -33,7 +34,8 @@ class CircuitBreaker:
     async def enter(self) -> bool:
         """Wait until a request may be sent; True = it is the probe, and its outcome must be reported.
 
-        A task waits out one pause. If the host is still down after it, the task gives up.
+        A task waits out one pause. If the host is still down after it, the task gives up; and while it stays down,
+        tasks that come during a pause are told at once instead of waiting out another one.
 
         Raises:
             CircuitOpenError: the host did not come back within one pause and a half.
@@ -44,7 +46,7 @@ class CircuitBreaker:
             if wait <= 0:
                 self._probing = self._open_until is not None
                 return self._probing
-            if waited + wait > self._pause * 1.5:
+            if waited + wait > self._pause * 1.5 or (self._probe_failed and not self._probing):
                 raise CircuitOpenError(
                     f"{self.name}: {self._failures} failures in a row, the host is left alone for {self._pause:.0f} s",
                     hint="Nothing is lost: the same command goes on from where it stopped.",
@@ -57,11 +59,13 @@ class CircuitBreaker:
         self._failures = 0
         self._open_until = None
         self._probing = False
+        self._probe_failed = False
 
     def failed(self, *, probe: bool) -> None:
         """The host failed to answer. Late failures of requests sent before the pause do not prolong it."""
         if probe:
             self._probing = False
+            self._probe_failed = True
         elif self._open_until is not None:
             return
         self._failures += 1
