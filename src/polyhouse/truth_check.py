@@ -1,161 +1,172 @@
-"""Holds a store that was filled from the simulated Polymarket against the simulator's own truth.
-
-Used by ``polyhouse demo`` and by the tests: every number of every wallet, unit, position, category and window.
-"""
+"""Holds a store that was filled from the simulated Polymarket against the simulator's truth, number by number."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from polyhouse.domain.ids import format_address, format_condition, format_token
 from polyhouse.ports import Warehouse
-from polyhouse.sim.truth import Truth
-from polyhouse.sim.truth_totals import Totals
+from polyhouse.reads.totals import OVERALL
+
+if TYPE_CHECKING:
+    from polyhouse.sim.truth import Truth
 
 _TOTALS = (
-    "realized", "unrealized", "unrealized_marked", "unmarked", "income", "untracked_cash", "redeemed_cash", "trades",
-    "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs", "bought_cost",
+    "realized", "unrealized", "unrealized_marked", "unmarked", "fees", "untracked_cash", "redeemed_cash", "volume",
+    "trades", "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs", "bought_cost",
 )  # fmt: skip
-_FEE_DEPENDENT = ("fees", "volume")
+_UNIT = ("realized", "unrealized", "cost", "bought_cost", "fees", "redeemed_cash", "untracked_cash", "category")
+# Without redeemed_cash: a REST redemption names its condition, not its outcomes, so only the unit's sum is a fact.
 _POSITION = (
-    "shares", "external_shares", "cost", "realized", "unrealized", "bought", "bought_cost", "untracked_shares",
-    "untracked_cash", "basis_out", "settled_value", "status",
+    "shares", "external_shares", "cost", "realized", "unrealized", "fees", "bought", "bought_cost", "untracked_shares",
+    "untracked_cash", "basis_out", "settled_shares", "settled_value",
 )  # fmt: skip
-_UNIT = ("realized", "unrealized", "is_open", "result", "closed_ts", "category")
+_POSITION_WORDS = ("status", "category")
+_SHOWN = 5
+
+Key = tuple[str, ...]
+Facts = dict[Key, Any]
+Fact = tuple[str, Key, Any]
 
 
 @dataclass(slots=True)
 class Comparison:
-    """Outcome of a comparison.
-
-    Attributes:
-        compared: wallets that were held against the truth.
-        equal: those without any difference.
-        differences: ``wallet what: ours … truth …``, all of them.
-        provisional: reason → wallets that were left out because they are marked with it.
-    """
+    """Outcome over all wallets. ``inexact`` counts wallets by the reason why REST cannot express their history."""
 
     compared: int = 0
     equal: int = 0
+    numbers: int = 0
+    inexact: Counter[str] = field(default_factory=Counter)
+    inexact_wallets: int = 0
+    unflagged: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
-    provisional: Counter[str] = field(default_factory=Counter)
-    left_out: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Every compared wallet is equal, the others are marked, and there is no wallet too many."""
+        return self.compared == self.equal and not self.differences and not self.unflagged
 
 
-def compare(warehouse: Warehouse, truth: Truth, *, fee_tolerance: int = 0) -> Comparison:
-    """Compare every wallet that is not provisional; a wallet that one side lacks differs.
+def compare(warehouse: Warehouse, truth: Truth, *, everyone: bool = False, income: bool = True) -> Comparison:
+    """Compare every position, unit, category, window and total of the wallets that the store's sources can express.
 
     Args:
         warehouse: with built models.
         truth: of the same universe at the same moment.
-        fee_tolerance: micro-USDC per fill by which fees and volumes may differ. REST prints prices with ten decimals,
-            so the fee inside a large fill is known to about ``shares / 2·10¹⁰`` (accounting §1.10); PnL stays exact.
+        everyone: all wallets; by default those whose history REST can express. The others must be marked provisional.
+        income: also rebates and rewards, which no chain log of these contracts shows.
     """
+    ours, theirs = _by_wallet(_model_facts(warehouse)), _by_wallet(_truth_facts(truth))
+    flagged = _flagged(warehouse)
     result = Comparison()
-    provisional = {
-        format_address(bytes(wallet)): reasons
-        for wallet, reasons in warehouse.query("SELECT wallet, provisional FROM wallet_coverage FINAL").rows
-        if reasons
-    }
-    for reasons in provisional.values():
-        result.provisional.update(reasons)
-    found: dict[str, list[str]] = {wallet: [] for wallet in truth.wallets if wallet not in provisional}
-    result.left_out = len(provisional)
-    for wallet, text in _differences(warehouse, truth, fee_tolerance):
-        if wallet not in provisional:
-            found.setdefault(wallet, []).append(text)
-    result.compared = len(found)
-    result.equal = sum(not texts for texts in found.values())
-    result.differences = [f"{wallet} {text}" for wallet, texts in found.items() for text in texts]
+    for wallet, known in sorted(truth.wallets.items()):
+        if not (everyone or known.rest_exact):
+            result.inexact_wallets += 1
+            result.inexact.update(known.rest_reasons)
+            if wallet in ours and wallet not in flagged:
+                result.unflagged.append(wallet)
+            continue
+        mine, right = ours.get(wallet, {}), theirs.get(wallet, {})
+        if not income:
+            mine, right = _without_income(mine), _without_income(right)
+        result.compared += 1
+        result.numbers += len(right)
+        different = sorted(key for key in mine.keys() | right.keys() if _value(mine, key) != _value(right, key))
+        if not different:
+            result.equal += 1
+        elif len(result.differences) < _SHOWN:
+            key = different[0]
+            result.differences.append(
+                f"{wallet}: {len(different)} of {len(right)} numbers differ, first {' '.join(key)}: "
+                f"{_value(mine, key)} instead of {_value(right, key)}"
+            )
+    strangers = sorted(ours.keys() - truth.wallets.keys())
+    result.differences.extend(f"{wallet}: not in the truth at all" for wallet in strangers)
     return result
 
 
-def _differences(warehouse: Warehouse, truth: Truth, fee_tolerance: int) -> Iterator[tuple[str, str]]:
-    yield from _totals(warehouse, truth, fee_tolerance)
-    yield from _against(
-        "position",
-        _rows(
-            warehouse,
-            "SELECT wallet, token, toString(status) AS status, " + ", ".join(_POSITION[:-1]) + " FROM positions FINAL",
-            lambda token: format_token(bytes(token)),
-        ),
-        truth.positions,
-        _POSITION,
-    )
-    yield from _against(
-        "unit",
-        _rows(
-            warehouse,
-            "SELECT wallet, unhex(hex(unit)), realized, unrealized, is_open, nullIf(toString(result), '') AS result,"
-            " toUnixTimestamp(closed_ts) AS closed_ts, toString(category) AS category FROM units FINAL",
-            lambda unit: format_condition(_raw(unit)),
-        ),
-        truth.units,
-        _UNIT,
-    )
+def _without_income(facts: Facts) -> Facts:
+    return {key: value for key, value in facts.items() if key[-1] != "income"}
 
 
-def _raw(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode("latin-1")
+def _value(facts: Mapping[Key, Any], key: Key) -> Any:
+    """A row that is missing on one side says the same as a row of zeros."""
+    return facts.get(key, 0 if key[-1] not in {"status", "category", "result"} else None)
 
 
-def _rows(warehouse: Warehouse, sql: str, name: Callable[[Any], str]) -> dict[tuple[str, str], dict[str, Any]]:
-    found = warehouse.query(sql)
-    return {
-        (format_address(bytes(row[0])), name(row[1])): dict(zip(found.columns[2:], row[2:], strict=True))
-        for row in found.rows
-    }
+def _by_wallet(facts: Iterable[Fact]) -> dict[str, Facts]:
+    sorted_facts: dict[str, Facts] = {}
+    for wallet, key, value in facts:
+        sorted_facts.setdefault(wallet, {})[key] = value
+    return sorted_facts
 
 
-def _against(
-    what: str, ours: dict[tuple[str, str], dict[str, Any]], theirs: dict[tuple[str, str], Any], fields: Iterable[str]
-) -> Iterator[tuple[str, str]]:
-    for key in ours.keys() | theirs.keys():
-        wallet, name = key
-        if key not in ours or key not in theirs:
-            if what == "position" and _never_held(ours.get(key) or asdict(theirs[key])):
-                continue
-            yield wallet, f"{what} {name}: only in {'the store' if key in ours else 'the truth'}"
-            continue
-        for column in fields:
-            got, want = ours[key][column], getattr(theirs[key], column)
-            if got != want:
-                yield wallet, f"{what} {name} {column}: ours {got} truth {want}"
+def _model_facts(warehouse: Warehouse) -> Iterator[Fact]:
+    names = ", ".join(_TOTALS)
+    for row in _rows(warehouse, f"SELECT wallet, category, `window`, {names}, income FROM wallet_totals FINAL"):
+        wallet, category, window, *values, income = row
+        for name, value in zip(_TOTALS, values, strict=True):
+            yield _hex(wallet), ("totals", category, window, name), value
+        if category == OVERALL:
+            yield _hex(wallet), ("totals", category, window, "income"), income
+    for row in _rows(
+        warehouse, f"SELECT wallet, unit, is_open, toString(result), toUnixTimestamp(closed_ts), {', '.join(_UNIT)}"
+        " FROM units FINAL",
+    ):  # fmt: skip
+        wallet, unit, is_open, result, closed, *values = row
+        yield _hex(wallet), ("unit", _hex(unit), "result"), None if is_open else result
+        yield _hex(wallet), ("unit", _hex(unit), "closed_ts"), 0 if is_open else int(closed)
+        for name, value in zip(_UNIT, values, strict=True):
+            yield _hex(wallet), ("unit", _hex(unit), name), value
+    numbers = ", ".join(_POSITION)
+    for row in _rows(
+        warehouse, f"SELECT wallet, token, toString(status), category, {numbers} FROM positions FINAL"
+    ):  # fmt: skip
+        wallet, token, status, category, *values = row
+        yield from _position_facts(_hex(wallet), str(int.from_bytes(bytes(token), "big")), (status, category), values)
 
 
-def _never_held(position: dict[str, Any]) -> bool:
-    """A redemption names both outcomes of a condition; the one that never arrived is no position."""
-    return not (position["bought"] or position["external_shares"] or position["untracked_shares"])
+def _position_facts(wallet: str, token: str, words: Sequence[str], values: Sequence[Any]) -> Iterator[Fact]:
+    if not any(values) and None not in values:
+        return  # never held anything, e.g. the other outcome of a redemption: some list it, some do not
+    for name, value in zip((*_POSITION_WORDS, *_POSITION), (*words, *values), strict=True):
+        yield wallet, ("position", token, name), value
 
 
-def _totals(warehouse: Warehouse, truth: Truth, fee_tolerance: int) -> Iterator[tuple[str, str]]:
-    expected: dict[tuple[str, str, str], Totals] = dict(truth.windows)
-    expected |= {(w, "overall", "lifetime"): wallet.totals for w, wallet in truth.wallets.items()}
-    expected |= {(w, category, "lifetime"): totals for (w, category), totals in truth.categories.items()}
-    found = warehouse.query(
-        "SELECT wallet, category, window, * EXCEPT (wallet, category, window) FROM wallet_totals FINAL"
-    )
-    ours = {
-        (format_address(bytes(row[0])), row[1], row[2]): dict(zip(found.columns[3:], row[3:], strict=True))
-        for row in found.rows
-    }
-    empty = Totals()
-    for key in ours.keys() | expected.keys():
-        if not truth.windows and key[2] != "lifetime":
-            continue
-        got, want = ours.get(key), expected.get(key, empty)
-        label = f"{key[1]} {key[2]}"
-        if got is None:
-            if want != empty:
-                yield key[0], f"{label}: only in the truth"
-            continue
-        for column in _TOTALS:
-            if got[column] != getattr(want, column):
-                yield key[0], f"{label} {column}: ours {got[column]} truth {getattr(want, column)}"
-        slack = fee_tolerance * max(want.trades, 1)
-        for column in _FEE_DEPENDENT:
-            if abs(got[column] - getattr(want, column)) > slack:
-                yield key[0], f"{label} {column}: ours {got[column]} truth {getattr(want, column)}"
+def _truth_facts(truth: Truth) -> Iterator[Fact]:
+    for wallet, known in truth.wallets.items():
+        yield from _totals_facts(wallet, OVERALL, "lifetime", known.totals)
+    for (wallet, category), totals in truth.categories.items():
+        yield from _totals_facts(wallet, category, "lifetime", totals)
+    for (wallet, category, window), totals in truth.windows.items():
+        yield from _totals_facts(wallet, category, window, totals)
+    for (wallet, unit), facts in truth.units.items():
+        yield wallet, ("unit", unit, "result"), facts.result
+        yield wallet, ("unit", unit, "closed_ts"), facts.closed_ts
+        for name in _UNIT:
+            yield wallet, ("unit", unit, name), getattr(facts, name)
+    for (wallet, token), position in truth.positions.items():
+        values = [getattr(position, name) for name in _POSITION]
+        yield from _position_facts(wallet, token, (position.status, position.category), values)
+
+
+def _totals_facts(wallet: str, category: str, window: str, totals: Any) -> Iterator[Fact]:
+    for name in _TOTALS:
+        yield wallet, ("totals", category, window, name), getattr(totals, name)
+    if category == OVERALL:
+        yield wallet, ("totals", category, window, "income"), totals.income
+
+
+def _flagged(warehouse: Warehouse) -> set[str]:
+    rows = _rows(warehouse, "SELECT wallet FROM wallet_coverage FINAL WHERE notEmpty(provisional)")
+    return {_hex(row[0]) for row in rows}
+
+
+def _rows(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:
+    return warehouse.query(sql).rows
+
+
+def _hex(value: Any) -> str:
+    return f"0x{bytes(value).hex()}"

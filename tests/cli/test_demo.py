@@ -32,7 +32,7 @@ def test_the_demo_equals_the_truth_and_notices_when_it_does_not(tmp_path):
     assert truth["numbers"] > 1_000
     assert truth["differences"] == []
     tamper = (
-        "from polyhouse.cli.truth import compare; from polyhouse.sim.truth import compute_truth;"
+        "from polyhouse.truth_check import compare; from polyhouse.sim.truth import compute_truth;"
         "from polyhouse.sim.universe import Universe; from polyhouse.warehouse import open_warehouse;"
         f"w = open_warehouse('chdb://{tmp_path}/warehouse'); u = Universe(seed=5, wallets=12);"
         "t = compute_truth(u.transactions(), u.events, u.neg_risk_markets); a = compare(w, t);"

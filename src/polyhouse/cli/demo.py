@@ -15,8 +15,8 @@ from polyhouse.cli.output import emit_json
 from polyhouse.errors import ConfigError
 
 if TYPE_CHECKING:
-    from polyhouse.cli.truth import Comparison
     from polyhouse.settings import Settings
+    from polyhouse.truth_check import Comparison
     from polyhouse.wiring import Stores
 
 # The simulator's limits and the client's are raised together: the demo shows the product, not the waiting.
@@ -91,9 +91,9 @@ def _load(run: Run, settings: Settings, stores: Stores) -> int:
 
 
 def _compare(stores: Stores, seed: int, wallets: int) -> Comparison:
-    from polyhouse.cli.truth import compare
     from polyhouse.sim.truth import compute_truth
     from polyhouse.sim.universe import Universe
+    from polyhouse.truth_check import compare
 
     universe = Universe(seed=seed, wallets=wallets)
     truth = compute_truth(universe.transactions(), universe.events, universe.neg_risk_markets)
