@@ -197,6 +197,14 @@ REPORTED_VALUES = _table(
 GIVEN_MARKS = _table("given_marks", ("token",), {"token": "id32", "mark_e6": "i64"})
 """Marks given by hand (micro-USDC per share): they win over prices of fills."""
 
+PRICE_POINTS = _table(
+    "price_points",
+    ("token", "resolution_seconds", "ts", "source"),
+    {"token": "id32", "resolution_seconds": "u32", "ts": "time", "source": "word", "price_e6": "i64"},
+)
+"""Prices of a token over time as an upstream publishes them: micro-USDC per share at ``ts``, one point about every
+``resolution_seconds``. For charts and closing lines; never an input to positions."""
+
 SYNC_PAGES = _table(
     "sync_pages",
     ("stream", "partition", "digest"),
@@ -211,6 +219,6 @@ SYNC_PAGES = _table(
 
 ALL = (
     OBSERVATIONS, EVENTS, MARKETS, TOKENS, RESOLUTIONS, NEG_RISK_MARKETS, REPORTED_POSITIONS, REPORTED_HOLDERS,
-    REPORTED_VALUES, GIVEN_MARKS, SYNC_PAGES,
+    REPORTED_VALUES, GIVEN_MARKS, PRICE_POINTS, SYNC_PAGES,
 )  # fmt: skip
 BY_NAME = {table.name: table for table in ALL}

@@ -49,7 +49,7 @@ _USER_AGENT = "polyhouse"
 
 
 class HttpClient:
-    """GET requests to one host, within its limits; use as an async context manager.
+    """Requests to one host, within its limits; use as an async context manager.
 
     Args:
         base_url: scheme, host, optional port and path prefix.
@@ -138,6 +138,18 @@ class HttpClient:
             UpstreamRefusedError: any other 4xx, or a redirect to another host; ``status`` tells.
             UpstreamContractError: the answer is too large or has an unexpected shape.
         """
+        return await self._ask(path, params, decode, route, None)
+
+    async def post(self, path: str, body: bytes, decode: Callable[[bytes], T], *, route: str | None = None) -> T:
+        """One decoded answer to a JSON document, for upstreams whose questions are documents (GraphQL, JSON-RPC).
+
+        The question must change nothing: it is repeated like a GET. Arguments and errors are those of ``get``.
+        """
+        return await self._ask(path, None, decode, route, body)
+
+    async def _ask(
+        self, path: str, params: Params | None, decode: Callable[[bytes], T], route: str | None, body: bytes | None
+    ) -> T:
         lane = self._lanes.lane(path, route)
         self._backoff.budget.earn()
         retrying = AsyncRetrying(
@@ -148,7 +160,7 @@ class HttpClient:
             before_sleep=lambda state: self._count_retry(lane, state),
             reraise=True,
         )
-        return await retrying(self._attempt, lane, path, params, decode)
+        return await retrying(self._attempt, lane, path, params, decode, body)
 
     def snapshot(self) -> list[RouteStats]:
         """The counters of every route class that was used, and its limit as it stands."""
@@ -163,7 +175,9 @@ class HttpClient:
     def _count_retry(lane: Lane, _state: RetryCallState) -> None:
         lane.stats.retries += 1
 
-    async def _attempt(self, lane: Lane, path: str, params: Params | None, decode: Callable[[bytes], T]) -> T:
+    async def _attempt(
+        self, lane: Lane, path: str, params: Params | None, decode: Callable[[bytes], T], body: bytes | None
+    ) -> T:
         while True:
             places = await lane.acquire()
             sent = False
@@ -173,20 +187,27 @@ class HttpClient:
                     # The route may have been paused while this task waited for a connection or for the host.
                     if not lane.is_paused:
                         sent = True
-                        return await self._judged(lane, path, params, decode, probe)
+                        return await self._judged(lane, path, params, decode, body, probe=probe)
                     self._breaker.abandoned(probe=probe)
             finally:
                 lane.give_back(places, sent=sent)
 
     async def _judged(
-        self, lane: Lane, path: str, params: Params | None, decode: Callable[[bytes], T], probe: bool
+        self,
+        lane: Lane,
+        path: str,
+        params: Params | None,
+        decode: Callable[[bytes], T],
+        question: bytes | None,
+        *,
+        probe: bool,
     ) -> T:
         """One exchange, with its outcome told to the metrics, the limiter and the breaker."""
         lane.stats.requests += 1
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self._total):
-                body = await self._exchange(lane, path, params)
+                body = await self._exchange(lane, path, params, question)
             value = self._decoded(path, body, decode)
         except UpstreamUnavailableError as error:
             self._breaker.failed(probe=probe)
@@ -216,12 +237,18 @@ class HttpClient:
         lane.answered()
         return value
 
-    async def _exchange(self, lane: Lane, path: str, params: Params | None) -> bytes:
+    async def _exchange(self, lane: Lane, path: str, params: Params | None, question: bytes | None) -> bytes:
         where = self._where(path)
-        url = self._base.joinpath(path.lstrip("/")).with_query(_query(params))
+        # No path asks the URL of the setting as it is: node providers keep their keys in it.
+        url = self._base.joinpath(path.lstrip("/")) if path else URL(str(self._base).rstrip("/"))
+        url = url.with_query(_query(params))
+        method = "GET" if question is None else "POST"
+        headers = None if question is None else {"Content-Type": "application/json"}
         try:
             for _ in range(_MAX_REDIRECTS + 1):
-                async with self._open_session().get(url, allow_redirects=False) as response:
+                async with self._open_session().request(
+                    method, url, data=question, headers=headers, allow_redirects=False
+                ) as response:
                     if 300 <= response.status < 400:
                         url = self._redirect(url, response, where)
                         continue
@@ -285,7 +312,7 @@ class HttpClient:
         return self._session
 
     def _where(self, path: str) -> str:
-        return f"{self.name}: GET {path}"
+        return f"{self.name}: GET {path}" if path else f"{self.name}: POST"
 
     def _without_secrets(self, error: PolyhouseError) -> PolyhouseError:
         """Upstreams may echo what we sent; keys must not reach logs that way."""
