@@ -1,0 +1,1 @@
+"""Polygon's raw logs: which contracts and events count (``eras``) and how they become columns (``decode``)."""
