@@ -19,8 +19,8 @@ from polyhouse.domain.logs import (
     PayoutRedemption,
     PositionChange,
     PositionsConverted,
-    PositionSplit,
     PositionsMerge,
+    PositionSplit,
     Transfer,
 )
 
