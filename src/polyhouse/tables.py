@@ -217,8 +217,52 @@ SYNC_PAGES = _table(
 )  # fmt: skip
 """The manifest: one row per page that was written, so that lost state can be rebuilt from the warehouse."""
 
+CHAIN_LOGS = _table(
+    "chain_logs",
+    ("block", "log_index"),
+    {
+        "tx": "id32", "block": "u32", "log_index": "u32", "tx_index": "u16", "block_hash": "id32",
+        "address": "address",  # the contract that emitted it
+        "topics": "id32s", "data": "id32s",  # 32-byte words; the last one is padded with zeros to the right
+        "data_bytes": "u32", "ts": "time",
+        "event": "word",  # name of the event, "" = unknown
+        "status": "word",  # what became of it: ledger | registry | ignored | quarantine | unknown
+        "run": "u64",
+    },
+)  # fmt: skip
+"""Logs of the chain as the node gave them: the ledger can be derived from them again."""
+
+CHAIN_BLOCKS = _table(
+    "chain_blocks",
+    ("block",),
+    {"hash": "id32", "block": "u32", "parent": "id32", "ts": "time", "finality": "word"},
+)
+"""Blocks that were read: every one of the soft window, else those with logs and the ends of ranges."""
+
+CHAIN_POOLS = _table(
+    "chain_pools",
+    ("pool",),
+    {"pool": "address", "condition": "condition", "block": "u32"},
+)
+"""Pools of the AMM era and the condition they trade."""
+
+COVERAGE = _table(
+    "coverage",
+    ("source", "contract_group", "from_block", "to_block"),
+    {
+        "source": "word", "contract_group": "word", "from_block": "u32", "to_block": "u32",
+        "rows": "u32",  # logs of the range that were stored
+        "digest": "id32",  # SHA-256 of those logs
+        "to_hash": "id32",  # hash of the last block
+        "finality": "word",  # soft | final
+        "run": "u64", "seen_at": "time",
+    },
+)  # fmt: skip
+"""Which blocks were read: both ends belong to the range. Written after the rows it speaks of."""
+
 ALL = (
     OBSERVATIONS, EVENTS, MARKETS, TOKENS, RESOLUTIONS, NEG_RISK_MARKETS, REPORTED_POSITIONS, REPORTED_HOLDERS,
     REPORTED_VALUES, GIVEN_MARKS, PRICE_POINTS, SYNC_PAGES,
+    CHAIN_LOGS, CHAIN_BLOCKS, CHAIN_POOLS, COVERAGE,
 )  # fmt: skip
 BY_NAME = {table.name: table for table in ALL}
