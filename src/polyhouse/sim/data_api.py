@@ -170,7 +170,7 @@ def activity(world: World, query: Query) -> Reply:
     feed = Feed(-1 if wallet is None else wallet, markets, tuple(where), ascending=ascending)
     bounds = (_floor_ts(world, start, bare=False), min(end or world.now, world.now))
     rows, reply = _feed_page(world, "/v2/activity", query, feed, bounds)
-    reply.doc["data"] = [_activity_row(world, row) for row in rows]
+    reply.doc["data"] = [activity_row(world, row) for row in rows]
     reply.max_age = 15
     return reply
 
@@ -209,7 +209,8 @@ def _trade_row(world: World, row: Row) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _activity_row(world: World, row: Row) -> dict[str, Any]:
+def activity_row(world: World, row: Row) -> dict[str, Any]:
+    """A row of the activity feed."""
     _, ts, wallet, index, outcome, kind, side, size, usdc, price, _, _, tx = row
     market = world.catalog.markets[index] if index != NO_MARKET else None
     name = world.views.wallet_name(wallet)

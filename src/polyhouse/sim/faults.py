@@ -19,6 +19,7 @@ FaultKind = Literal[
     "slow",  # a good answer after `seconds`
     "hang",  # no answer for `seconds`, then the connection is dropped
     "empty",  # 200 and no body
+    "errors",  # 200 with errors instead of data, as GraphQL servers answer
     "repeat_page",  # the rows of the page before, under this page's cursor
     "repeat_cursor",  # the cursor that was sent, handed out again
     "stale_head",  # the first page as it was when it was first asked for

@@ -15,7 +15,17 @@ from typing import Any
 
 from aiohttp import web
 
-from polyhouse.sim import clob_api, data_api, data_boards, data_users, gamma_api, gamma_items
+from polyhouse.sim import (
+    clob_api,
+    data_api,
+    data_boards,
+    data_users,
+    data_v1_api,
+    dome_api,
+    gamma_api,
+    gamma_items,
+    goldsky_api,
+)
 from polyhouse.sim.faults import ROW_FAULTS, Fault, FaultPlan
 from polyhouse.sim.limits import Limiter
 from polyhouse.sim.wire import ApiError, Query, Reply
@@ -35,6 +45,10 @@ EXACT: Mapping[str, Handler] = {
     "gamma/tags": gamma_items.tags,
     "gamma/series": gamma_items.series,
     "clob/markets": clob_api.markets,
+    "clob/prices-history": data_v1_api.prices_history,
+    dome_api.PATH: dome_api.orders,
+    "data/trades": data_v1_api.trades,
+    "data/activity": data_v1_api.activity,
     "data/v2/trades": data_api.trades,
     "data/v2/activity": data_api.activity,
     "data/v2/resolutions": data_api.resolutions,
@@ -52,6 +66,8 @@ EXACT: Mapping[str, Handler] = {
     "data/v2/user-volume": data_users.user_volume,
     "data/v2/leaderboard": data_boards.leaderboard,
 }
+QUESTIONS: Mapping[str, Handler] = {goldsky_api.PATH: goldsky_api.graphql}
+"""Routes that are asked with a document (POST), which their handler finds as the parameter ``body``."""
 HEAVY = frozenset({"data/v2/leaderboard", "data/v2/oi"})
 """Routes that read every row the first time they are asked; a thread answers them."""
 PATTERNS: tuple[tuple[re.Pattern[str], Handler], ...] = tuple(
@@ -91,6 +107,8 @@ def _dispatch(world: World, path: str, query: Query) -> Reply:
     try:
         if path in EXACT:
             return EXACT[path](world, query)
+        if path in QUESTIONS and "body" in query:
+            return QUESTIONS[path](world, query)
         for pattern, handler in PATTERNS:
             found = pattern.fullmatch(path)
             if found:
@@ -159,8 +177,9 @@ class Gateway:
             await asyncio.sleep(fault.seconds)
             if fault.kind == "hang":
                 return await self._reset(request, b"", announced=0)
-        if fault is not None and fault.kind in ("status", "html", "empty"):
+        if fault is not None and fault.kind in ("status", "html", "empty", "errors"):
             return self._plain_fault(request, path, fault)
+        request["body"] = await request.text() if path in QUESTIONS and request.method == "POST" else None
         await self._open.wait()
         if path in HEAVY:
             async with self._heavy:
@@ -179,7 +198,9 @@ class Gateway:
             until, body, trace = self._cached[url]
             if now < until:
                 return Reply(headers={"x-trace-id": trace, "cf-cache-status": "HIT"}), body
-        if request.method != "GET":
+        if request["body"] is not None:
+            reply = _dispatch(self._world, path, {"body": [request["body"]]})
+        elif request.method != "GET":
             reply = error_reply(path, ApiError(405, "method not allowed", code="method_not_allowed"))
         elif len(request.query_string) > _QUERY_TOO_LONG:
             reply = Reply(status=414, body=_HTML, content_type="text/html; charset=UTF-8")
@@ -187,6 +208,8 @@ class Gateway:
             reply = Reply(status=403, body=_HTML, content_type="text/html; charset=UTF-8")
         else:
             query = {name: request.query.getall(name) for name in request.query}
+            if path == dome_api.PATH:
+                query["authorization"] = [request.headers.get("Authorization", "")]
             reply = self._with_row_fault(request, path, _dispatch(self._world, path, query), fault)
         self._traces += 1
         reply.headers["x-trace-id"] = f"sim-{self._traces:08d}"
@@ -226,6 +249,8 @@ class Gateway:
             reply = _status_reply(path, fault)
         elif fault.kind == "html":
             reply = Reply(status=fault.status or 403, body=_HTML, content_type="text/html; charset=UTF-8")
+        elif fault.kind == "errors":
+            reply = Reply({"errors": [{"message": "canceling statement due to statement timeout"}]})
         else:
             reply = Reply(body=b"")
         return self._respond(request, reply.encoded(), reply)

@@ -19,6 +19,7 @@ from polyhouse.errors import BadInputError
 from polyhouse.sim.faults import FaultPlan
 from polyhouse.sim.gateway import Gateway
 from polyhouse.sim.limits import WINDOW_SECONDS, Limiter
+from polyhouse.sim.live_api import LiveFaults, LiveHub
 from polyhouse.sim.world import Quirks, UniverseLike, World
 
 _ON_DISK_FROM = 300_000
@@ -38,6 +39,7 @@ class SimServer:
         host, port: where to listen; port 0 = any free one.
         on_disk: keep the derived rows in a temporary file; by default from 300,000 fills on.
         seed: of the 429 forms.
+        live: how badly the live socket behaves.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class SimServer:
         port: int = 0,
         on_disk: bool | None = None,
         seed: int = 0,
+        live: LiveFaults | None = None,
     ) -> None:
         if on_disk is None:
             on_disk = int(getattr(universe, "fills", 0)) >= _ON_DISK_FROM
@@ -62,6 +65,7 @@ class SimServer:
         self.world = World(universe, quirks, path)
         self.limiter = Limiter(scale=scale, window=limit_window, seed=seed) if enforce_limits else None
         self.faults = faults or FaultPlan()
+        self.live = LiveHub(self.world, live, seed)
         self._gateway = Gateway(self.world, self.limiter, self.faults, cache=cache)
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
@@ -72,6 +76,7 @@ class SimServer:
         app = web.Application(client_max_size=2**20)
         app.router.add_post("/_sim/{action}", self._control)
         app.router.add_get("/_sim/{action}", self._control)
+        app.router.add_get("/live", self.live.handle)
         app.router.add_route("*", "/{host}/{path:.*}", self._gateway.handle)
         self._runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=0.1, max_line_size=65_536, handler_cancellation=True
@@ -113,6 +118,21 @@ class SimServer:
         return f"{self.base_url}/data"
 
     @property
+    def subgraph_url(self) -> str:
+        """Base URL of the simulated subgraphs."""
+        return f"{self.base_url}/subgraph"
+
+    @property
+    def dome_url(self) -> str:
+        """Base URL of the simulated Dome API; ``polyhouse.sim.dome_api.KEY`` opens it."""
+        return f"{self.base_url}/dome"
+
+    @property
+    def live_url(self) -> str:
+        """Address of the simulated live socket."""
+        return f"ws://{self._host}:{self._port}/live"
+
+    @property
     def requests(self) -> Counter[str]:
         """Requests per ``host/path``, refused ones included."""
         return self._gateway.requests
@@ -125,7 +145,9 @@ class SimServer:
     async def advance(self, seconds: int) -> int:
         """Let simulated time pass; returns the number of new transactions."""
         async with self._clock, self._gateway.paused():
-            return await asyncio.to_thread(self.world.advance, seconds)
+            taken = await asyncio.to_thread(self.world.advance, seconds)
+        await self.live.publish()
+        return taken
 
     def stats(self) -> dict[str, Any]:
         """Counters for reports and tests, as ``/_sim/stats`` prints them."""

@@ -48,6 +48,8 @@ class Quirks:
         clob_page: rows of a CLOB page.
         placeholder_every: every n-th CLOB row is a placeholder with empty ids; 0 = none.
         lag_seconds: what ``/v2/status`` reports.
+        repeat_past_offset: past this offset the first version of the Data API repeats a page; 0 = never.
+        prices_span: longest interval that the price history answers.
     """
 
     fresh_seconds: int = 120
@@ -55,6 +57,8 @@ class Quirks:
     clob_page: int = 1000
     placeholder_every: int = 97
     lag_seconds: int = 4
+    repeat_past_offset: int = 0
+    prices_span: int = 31 * 86_400
 
 
 class World:
