@@ -1,24 +1,39 @@
 -- ledger: what happened, one row per change of a (wallet, token).
--- For one (wallet, token, transaction) the best source wins as a whole; splits, merges, redemptions and conversions
--- name a condition, so there the condition stands for the token. Condition-level rows are expanded to their outcomes:
--- splits and merges at alloc(amount, 2) (accounting §2.2), conversions to one row per leg with the collateral on the
--- lowest NO leg (§2.3, §3.6). Rows whose token or condition is unknown stay out and appear in `unmapped`.
+-- For one (wallet, token, transaction) the best source wins as a whole, whichever came first. The place that sources
+-- compete for (`slot`): a fill, transfer or migration its token; a split, merge or redemption its condition; conversions
+-- the transaction (chain names the neg-risk market, REST each burned leg); income and deposits their kind and label.
+-- A chain row comes from a complete transaction, so beside one no other source says anything about that condition: what
+-- REST calls a merge may be a transfer on chain, and must not be added to it. A transaction has one time; feeds may
+-- disagree by a second, then the rows of the earliest time stand. Two dumps of one fill: the one that tells amounts
+-- wins over the one that tells a price.
+-- Condition-level rows are expanded to their outcomes: splits and merges at alloc(amount, 2) (accounting §2.2),
+-- conversions to one row per leg with the collateral on the lowest NO leg (§2.3, §3.6). Rows whose token or condition
+-- is unknown stay out and appear in `unmapped`.
 WITH
-    seen AS
+    placed AS
     (
         SELECT
             *,
             row_key,
-            transform(toString(source), ['chain', 'activity', 'trades', 'subgraph', 'dump'], [1, 2, 3, 4, 5], 9) AS rank,
-            min(rank) OVER
-            (
-                PARTITION BY wallet, tx,
-                multiIf(toString(kind) = 'CONVERT', 'CONVERT',
-                        toString(kind) IN ('SPLIT', 'MERGE', 'REDEEM'), concat(toString(kind), condition),
-                        toString(token))
-            ) AS best_rank
+            toString(kind) IN ('INCOME', 'DEPOSIT', 'WITHDRAWAL', 'TIP') AS is_cash,
+            multiIf(is_cash, concat(toString(kind), toString(label)),
+                    toString(kind) = 'CONVERT', 'CONVERT',
+                    toString(kind) IN ('SPLIT', 'MERGE', 'REDEEM'), concat(toString(kind), condition),
+                    toString(token)) AS slot,
+            bitShiftLeft(toUInt64(transform(toString(source), ['chain', 'activity', 'trades', 'subgraph', 'dump'], [1, 2, 3, 4, 5], 9)), 40)
+                + if(is_cash, 0, bitShiftLeft(toUInt64(toUInt32(ts)), 2))
+                + (source = 'dump' AND price_e12 > 0) AS rank
         FROM observations FINAL
         WHERE /*wallets*/
+    ),
+    seen AS
+    (
+        SELECT
+            *,
+            min(rank) OVER (PARTITION BY wallet, tx, slot) AS best_rank,
+            condition != '' AND NOT is_cash AND source != 'chain'
+                AND max(source = 'chain' AND NOT is_cash) OVER (PARTITION BY wallet, tx, condition) AS is_overruled
+        FROM placed
     ),
     winners AS
     (
@@ -29,7 +44,7 @@ WITH
                transform(word, ['BUY', 'SPLIT', 'TRANSFER_IN', 'CONVERT', 'MIGRATE', 'SELL', 'MERGE', 'TRANSFER_OUT', 'REDEEM'],
                          [0, 0, 0, 1, 1, 2, 2, 2, 3], 4)) AS order_class
         FROM seen
-        WHERE rank = best_rank
+        WHERE rank = best_rank AND NOT is_overruled
     ),
     legs AS
     (
@@ -60,17 +75,20 @@ WITH
             wallet, condition AS market, tx, ts, block, tx_index, pos, order_class, row_key, source, shares AS amount,
             arrayFilter(q -> bitTest(reinterpretAsUInt8(substring(index_set, 32 - intDiv(q, 8), 1)), q % 8), range(256)) AS burned
         FROM winners
-        WHERE word = 'CONVERT' AND token = toFixedString('', 32)
+        WHERE word = 'CONVERT' AND flags != 'leg'
         UNION ALL
-        -- REST: one row per burned NO leg (provisional reading, accounting §1.10)
+        -- REST: one row per burned NO leg, which names its condition (provisional reading, accounting §1.10). Equal rows
+        -- are counted by `ordinal`, so legs of one amount and one ordinal are one conversion.
         SELECT
-            w.wallet, t.neg_risk_market AS market, w.tx, min(w.ts), 0, 0, min(w.pos), any(w.order_class), min(w.row_key),
-            any(w.source), any(w.shares) AS amount, arraySort(groupUniqArray(t.question_index)) AS burned
+            w.wallet, t.neg_risk_market AS market, w.tx, min(w.ts), 0, 0, min(w.pos), min(w.order_class), min(w.row_key),
+            min(w.source), w.shares AS amount, arraySort(groupUniqArray(t.question_index)) AS burned
         FROM winners AS w
-        INNER JOIN (SELECT token, neg_risk_market, question_index FROM token_map FINAL WHERE neg_risk_market != '') AS t
-            ON w.token = t.token
-        WHERE w.word = 'CONVERT' AND w.token != toFixedString('', 32)
-        GROUP BY w.wallet, w.tx, t.neg_risk_market, w.ordinal
+        INNER JOIN
+        (
+            SELECT condition, neg_risk_market, question_index FROM token_map FINAL WHERE neg_risk_market != '' AND outcome = 1
+        ) AS t ON w.condition = t.condition
+        WHERE w.word = 'CONVERT' AND w.flags = 'leg'
+        GROUP BY w.wallet, w.tx, t.neg_risk_market, w.shares, w.ordinal
     )
 SELECT
     wallet, token, ts, block, tx_index, pos, sub, order_class AS cls, tx, row_key, word AS kind, toString(source) AS source,

@@ -3,6 +3,7 @@
 -- self trade, or 1 - price of the complement's last fill, whichever is later, own wins a tie (§3.4); without any fill
 -- the listed price. A mark given by hand wins over all of them. Never an input to realised PnL.
 WITH
+    bitShiftLeft(toUInt128(1), 120) AS on_chain,
     described AS
     (
         SELECT
@@ -33,26 +34,28 @@ WITH
     prices AS
     (
         SELECT
-            token, max(place) AS last_place, argMax(price, place) AS last_price,
-            maxIf(place, at <= {b_1d:UInt32}) AS place_1d, argMaxIf(price, place, at <= {b_1d:UInt32}) AS price_1d,
-            maxIf(place, at <= {b_7d:UInt32}) AS place_7d, argMaxIf(price, place, at <= {b_7d:UInt32}) AS price_7d,
-            maxIf(place, at <= {b_30d:UInt32}) AS place_30d, argMaxIf(price, place, at <= {b_30d:UInt32}) AS price_30d,
-            maxIf(place, at <= {b_90d:UInt32}) AS place_90d, argMaxIf(price, place, at <= {b_90d:UInt32}) AS price_90d,
-            maxIf(place, at <= {b_180d:UInt32}) AS place_180d, argMaxIf(price, place, at <= {b_180d:UInt32}) AS price_180d
+            token, max(place) AS last_place, argMax(price, (place, price)) AS last_price,
+            maxIf(place, at <= {b_1d:UInt32}) AS place_1d, argMaxIf(price, (place, price), at <= {b_1d:UInt32}) AS price_1d,
+            maxIf(place, at <= {b_7d:UInt32}) AS place_7d, argMaxIf(price, (place, price), at <= {b_7d:UInt32}) AS price_7d,
+            maxIf(place, at <= {b_30d:UInt32}) AS place_30d, argMaxIf(price, (place, price), at <= {b_30d:UInt32}) AS price_30d,
+            maxIf(place, at <= {b_90d:UInt32}) AS place_90d, argMaxIf(price, (place, price), at <= {b_90d:UInt32}) AS price_90d,
+            maxIf(place, at <= {b_180d:UInt32}) AS place_180d, argMaxIf(price, (place, price), at <= {b_180d:UInt32}) AS price_180d
         FROM
         (
-            -- one row per transaction: its last fill, unless one wallet stands on both sides (a self trade)
+            -- one row per transaction: its last fill, unless one wallet stands on both sides (a self trade). The chain
+            -- knows the order inside a transaction and overrules what others say about it; equal places are told apart
+            -- by price, so that the mark does not depend on the order of arrival.
             SELECT
                 token,
-                max(order_key) AS place,
+                bitAnd(max(order_key), bitNot(on_chain)) AS place,
                 toUInt32(bitShiftRight(place, 80)) AS at,
-                argMax(level, order_key) AS price
+                argMax(level, (order_key, level)) AS price
             FROM
             (
                 SELECT
                     token, tx, wallet, kind,
                     bitShiftLeft(toUInt128(toUInt32(ts)), 80) + bitShiftLeft(toUInt128(block), 48)
-                        + bitShiftLeft(toUInt128(tx_index), 32) + pos AS order_key,
+                        + bitShiftLeft(toUInt128(tx_index), 32) + pos + if(source = 'chain', on_chain, 0) AS order_key,
                     multiIf(price_e12 > 0 AND price_e12 % 1000000 != 500000, intDiv(price_e12 + 500000, 1000000),
                             shares_gross > refund_shares,
                             toInt64(intDiv(2 * toInt128(usdc_gross - refund_usdc) * 1000000 + (shares_gross - refund_shares),
