@@ -179,27 +179,29 @@ class Gateway:
                 return await self._reset(request, b"", announced=0)
         if fault is not None and fault.kind in ("status", "html", "empty", "errors"):
             return self._plain_fault(request, path, fault)
-        request["body"] = await request.text() if path in QUESTIONS and request.method == "POST" else None
+        question = await request.text() if path in QUESTIONS and request.method == "POST" else None
         await self._open.wait()
         if path in HEAVY:
             async with self._heavy:
-                reply, body = await asyncio.to_thread(self._answer, request, path, fault)
+                reply, body = await asyncio.to_thread(self._answer, request, path, fault, question)
         else:
-            reply, body = self._answer(request, path, fault)
+            reply, body = self._answer(request, path, fault, question)
         if fault is not None and fault.kind == "truncated":
             return self._respond(request, body[: len(body) * 2 // 3], reply, compress=False)
         if fault is not None and fault.kind == "reset":
             return await self._reset(request, body[: len(body) // 2], announced=len(body))
         return self._respond(request, body, reply)
 
-    def _answer(self, request: web.Request, path: str, fault: Fault | None) -> tuple[Reply, bytes]:
+    def _answer(
+        self, request: web.Request, path: str, fault: Fault | None, question: str | None
+    ) -> tuple[Reply, bytes]:
         url, now = request.path_qs, self._world.now
         if self._cache and url in self._cached and fault is None:
             until, body, trace = self._cached[url]
             if now < until:
                 return Reply(headers={"x-trace-id": trace, "cf-cache-status": "HIT"}), body
-        if request["body"] is not None:
-            reply = _dispatch(self._world, path, {"body": [request["body"]]})
+        if question is not None:
+            reply = _dispatch(self._world, path, {"body": [question]})
         elif request.method != "GET":
             reply = error_reply(path, ApiError(405, "method not allowed", code="method_not_allowed"))
         elif len(request.query_string) > _QUERY_TOO_LONG:
