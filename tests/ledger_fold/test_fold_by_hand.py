@@ -257,6 +257,8 @@ def test_without_blocks_the_time_decides_and_a_tie_is_before_the_resolution(ledg
         rows = [ledger.row(0, "AY", BUY, 10, -4, ts=50), ledger.row(0, "AY", SELL, -10, 9, ts=ts)]
         return fold_pair(rows, Settlement(1, 1, 100, 7, 0, 3))
 
+    tie = ledger.row(0, "AY", SELL, -10, 9, ts=100)
+    assert [Settlement(1, 1, ts, 7, 0, 3).precedes(tie) for ts in (99, 100, 101)] == [True, False, False]
     assert (sold_at(100).realized, sold_at(100).realized_ts) == (5, 100)
     # After the resolution the sale gives away a payout of 10 for 9: 6 − 1, the same total.
     assert (sold_at(101).realized, sold_at(101).realized_ts) == (5, 101)

@@ -15,7 +15,8 @@ from polyhouse.ledger.fold import Holding, LedgerRow, Settlement, fold_wallet
 class FifoHolding(Holding):
     """A holding whose basis leaves lot by lot, oldest first.
 
-    A broken lot gives ``floor(lot_cost · k / lot_shares)``; the remainder stays with the lot.
+    A broken lot gives ``floor(lot_cost · k / lot_shares)``; the remainder stays with the lot. After the
+    resolution lots no longer matter: the basis is the payout value, as with average cost.
     """
 
     __slots__ = ("_lots",)
@@ -23,11 +24,6 @@ class FifoHolding(Holding):
     def __init__(self, settlement: Settlement | None = None, boundaries: Sequence[int] = ()) -> None:
         super().__init__(settlement, boundaries)
         self._lots: deque[tuple[int, int]] = deque()
-
-    def settle(self) -> None:
-        """As with average cost; from here on the basis is the payout value and no lot is left."""
-        super().settle()
-        self._lots.clear()
 
     def inflow(self, shares: int, cost: int, ts: int) -> None:
         """As with average cost; before settlement the shares are a new lot."""
