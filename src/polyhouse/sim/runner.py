@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import msgspec
 
+from polyhouse.sim.node import Reorg
 from polyhouse.sim.server import SimServer
 
 
@@ -48,6 +49,11 @@ class ServerThread:
     def advance(self, seconds: int) -> int:
         """Let simulated time pass; returns the number of new transactions."""
         return int(self._call(self.server.advance(seconds)))
+
+    def reorg(self, depth: int, vanish: int = 20) -> Reorg:
+        """Replace the newest blocks of the simulated chain."""
+        result: Reorg = self._call(self.server.reorg(depth, vanish))
+        return result
 
     def _call(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +23,9 @@ from polyhouse.sim.faults import FaultPlan
 from polyhouse.sim.gateway import Gateway
 from polyhouse.sim.limits import WINDOW_SECONDS, Limiter
 from polyhouse.sim.live_api import LiveFaults, LiveHub
+from polyhouse.sim.node import Node, NodeQuirks, Reorg
+from polyhouse.sim.rpc_api import RpcEndpoint, default_endpoints
+from polyhouse.sim.rpc_http import RpcServer
 from polyhouse.sim.world import Quirks, UniverseLike, World
 
 _ON_DISK_FROM = 300_000
@@ -40,6 +46,8 @@ class SimServer:
         on_disk: keep the derived rows in a temporary file; by default from 300,000 fills on.
         seed: of the 429 forms.
         live: how badly the live socket behaves.
+        node: what else is on the simulated chain.
+        endpoints: JSON-RPC providers; three different ones by default.
     """
 
     def __init__(
@@ -57,6 +65,8 @@ class SimServer:
         on_disk: bool | None = None,
         seed: int = 0,
         live: LiveFaults | None = None,
+        node: NodeQuirks | None = None,
+        endpoints: Sequence[RpcEndpoint] | None = None,
     ) -> None:
         if on_disk is None:
             on_disk = int(getattr(universe, "fills", 0)) >= _ON_DISK_FROM
@@ -67,6 +77,10 @@ class SimServer:
         self.faults = faults or FaultPlan()
         self.live = LiveHub(self.world, live, seed)
         self._gateway = Gateway(self.world, self.limiter, self.faults, cache=cache)
+        self._node_quirks, self._seed = node, seed
+        self.rpc = RpcServer(
+            lambda: self.node, default_endpoints() if endpoints is None else endpoints, self.faults, self.requests, seed
+        )
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
         self._clock = asyncio.Lock()
@@ -77,6 +91,7 @@ class SimServer:
         app.router.add_post("/_sim/{action}", self._control)
         app.router.add_get("/_sim/{action}", self._control)
         app.router.add_get("/live", self.live.handle)
+        app.router.add_route("*", "/{name:rpc[^/]*}", self.rpc.handle)
         app.router.add_route("*", "/{host}/{path:.*}", self._gateway.handle)
         self._runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=0.1, max_line_size=65_536, handler_cancellation=True
@@ -133,6 +148,26 @@ class SimServer:
         return f"ws://{self._host}:{self._port}/live"
 
     @property
+    def rpc_url(self) -> str:
+        """The first JSON-RPC provider of the simulated node."""
+        return self.rpc_urls[0]
+
+    @property
+    def rpc_urls(self) -> list[str]:
+        """All JSON-RPC providers."""
+        return [f"{self.base_url}/{name}" for name in self.rpc.endpoints]
+
+    @cached_property
+    def node(self) -> Node:
+        """The simulated chain; built when it is first asked for."""
+        return Node(self.world.universe, self._node_quirks, self._seed)
+
+    async def reorg(self, depth: int, vanish: int = 20) -> Reorg:
+        """Replace the newest blocks of the chain, see ``Node.reorg``."""
+        async with self._clock:
+            return self.node.reorg(depth, vanish)
+
+    @property
     def requests(self) -> Counter[str]:
         """Requests per ``host/path``, refused ones included."""
         return self._gateway.requests
@@ -146,6 +181,8 @@ class SimServer:
         """Let simulated time pass; returns the number of new transactions."""
         async with self._clock, self._gateway.paused():
             taken = await asyncio.to_thread(self.world.advance, seconds)
+            if "node" in self.__dict__:
+                self.node.catch_up()
         await self.live.publish()
         return taken
 
@@ -153,7 +190,8 @@ class SimServer:
         """Counters for reports and tests, as ``/_sim/stats`` prints them."""
         return {
             "now": self.world.now, "gamma_url": self.gamma_url, "clob_url": self.clob_url, "data_url": self.data_url,
-            "universe": self.world.views.stats(), "requests": dict(self.requests), "throttled": dict(self.throttled),
+            "rpc_urls": self.rpc_urls, "universe": self.world.views.stats(),
+            "requests": dict(self.requests), "throttled": dict(self.throttled),
             "faults_fired": dict(self.faults.fired),
         }  # fmt: skip
 
@@ -170,12 +208,22 @@ class SimServer:
             if request.method == "POST" and action == "faults":
                 self.faults.set(body["faults"])
                 return web.json_response({"faults": self.faults.describe()})
+            if request.method == "POST" and action in ("reorg", "rpc", "head"):
+                return web.json_response(await self._control_chain(action, body))
             if request.method == "POST" and action == "rotate-cursors":
                 self.world.cursors.rotate()
                 return web.json_response({})
         except (BadInputError, KeyError, TypeError, ValueError) as error:
             return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)
         return web.json_response({"error": "no such action"}, status=404)
+
+    async def _control_chain(self, action: str, body: dict[str, Any]) -> dict[str, Any]:
+        if action == "reorg":
+            return asdict(await self.reorg(int(body["depth"]), int(body.get("vanish", 20))))
+        if action == "rpc":
+            return asdict(self.rpc.change(str(body["name"]), {key: body[key] for key in body if key != "name"}))
+        self.node.hold_head(None if body["block"] is None else int(body["block"]))
+        return {"head": self.node.head}
 
 
 def main(argv: list[str] | None = None) -> None:
