@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from polyhouse.errors import UpstreamContractError, UpstreamUnavailableError
@@ -123,6 +124,6 @@ def linked(headers: Sequence[Header]) -> None:
     Raises:
         UpstreamUnavailableError: they do not: the chain moved while they were read.
     """
-    for before, header in zip(headers, headers[1:], strict=False):
+    for before, header in pairwise(headers):
         if header.number == before.number + 1 and header.parent != before.hash:
             raise UpstreamUnavailableError(f"block {header.number:,} changed while it was read")

@@ -30,14 +30,17 @@ from polyhouse.sources.http import HostLimits, HttpClient, RetryPolicy, SystemCl
 Call = tuple[str, Sequence[Any]]
 """(method, parameters)."""
 
-_RATE = re.compile(r"\brate\b|too many requests|capacity|compute units|quota|credits|throughput|per second", re.I)
+_RATE = re.compile(
+    r"\brate\b|too many requests|capacity|compute units|quota|credits|throughput|per second", re.IGNORECASE
+)
 _TOO_LARGE = re.compile(
     r"query returned more than|too many (results|logs)|more than [\d,]+ (results|logs|blocks)|max results"
     r"|response size|result set|block range|range (is )?too|range of|blocks? range|exceeds? .*range|range .*exceed"
-    r"|limited to|maximum .*blocks|up to (a )?[\d,]+ blocks?|query time ?out|execution (timeout|aborted)|too (large|wide|big)",
-    re.I,
+    r"|limited to|maximum .*blocks|up to (a )?[\d,]+ blocks?|query time ?out"
+    r"|execution (timeout|aborted)|too (large|wide|big)",
+    re.IGNORECASE,
 )
-_TIMED_OUT = re.compile(r"did not answer within|Timeout|answered (413|504|524)\b", re.I)
+_TIMED_OUT = re.compile(r"did not answer within|Timeout|answered (413|504|524)\b", re.IGNORECASE)
 _PAUSE_SECONDS = 5.0
 _MAX_PAUSE_SECONDS = 120.0
 _BAD_REQUEST = frozenset({-32600, -32601, -32602})

@@ -1,4 +1,4 @@
-"""Reads logs in block ranges from JSON-RPC nodes: adaptive ranges, times from blocks, one view of the chain per range."""
+"""Reads logs in block ranges from JSON-RPC nodes: adaptive sizes, times from blocks, one view of the chain a range."""
 
 from __future__ import annotations
 
