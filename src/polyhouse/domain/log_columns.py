@@ -79,7 +79,7 @@ class LogColumns:
         )
 
 
-def byte_list(ids: Bytes) -> list[bytes]:
+def byte_list(ids: npt.NDArray[Any]) -> list[bytes]:
     """The rows of an id matrix as ``bytes`` objects."""
     if not len(ids):
         return []

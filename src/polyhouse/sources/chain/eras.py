@@ -69,7 +69,8 @@ _FIRST = contracts.FIRST_BLOCK | {
     contracts.EX3: _V2_BLOCK, contracts.AUTO_REDEEMER: _V2_BLOCK, contracts.ROUTER: _V2_BLOCK,
     contracts.POSITION_MANAGER: _V2_BLOCK, contracts.BINARY_MODULE: _V2_BLOCK,
     contracts.NEG_RISK_MODULE: _V2_BLOCK, contracts.COMBINATORIAL_MODULE: _V2_BLOCK,
-    contracts.FEE_MODULE_OLD: contracts.FIRST_BLOCK[contracts.EX1], contracts.NEG_RISK_OPERATOR: _NRA_BLOCK, contracts.WCOL: _NRA_BLOCK, contracts.USDC_E: 5_013_591,
+    contracts.FEE_MODULE_OLD: contracts.FIRST_BLOCK[contracts.EX1],
+    contracts.NEG_RISK_OPERATOR: _NRA_BLOCK, contracts.WCOL: _NRA_BLOCK, contracts.USDC_E: 5_013_591,
     contracts.SAFE_FACTORY: 19_426_226, contracts.UMA_SPORTS_ORACLE: 68_931_384,
 }  # fmt: skip
 """Where no figure is published, the block of CLOB V2: everything of Protocol V2 is younger."""

@@ -127,7 +127,7 @@ EXCHANGE_V2 = (
     _event(
         "OrderFilled(bytes32,address,address,uint8,uint256,uint256,uint256,uint256,bytes32,bytes32)",
         "order_filled_v2",
-        f"*order:id32 *maker:address *taker:address {_SIDED} fee:uint builder:id32 metadata:tail",
+        f"*order:id32 *maker:address *taker:address {_SIDED} fee:uint builder:id32 metadata:skip",
         collateral=contracts.PUSD,
     ),
     _event("OrdersMatched(bytes32,address,uint8,uint256,uint256,uint256)", "orders_matched",
