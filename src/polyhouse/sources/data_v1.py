@@ -4,8 +4,8 @@ The rows are those of ``data.activity`` under other names, and become the same o
 What differs is the way through them. Pages are offsets, and behind a wall (3,000 rows were seen, 10,000 are documented)
 the route refuses. So a walk slides: it starts again, with offset 0, at the second in which it stood, boundary included,
 and that second is counted from its beginning once more. The rows of the boundary must show again: where they do not,
-the route has moved the start by itself, and rows would be missing. Short of the wall the route may hand out an earlier page again
-(accounting §1.10): such a page is recognised, not stored, and taken as a wall.
+the route has moved the start by itself, and rows would be missing. Short of the wall the route may hand out an earlier
+page again (accounting §1.10): such a page is recognised, not stored, and taken as a wall.
 
 Rows are asked for in ascending order, because splits and merges do not show in the other one. Only an empty answer
 proves the end: the number of rows a page may have is not reliable.

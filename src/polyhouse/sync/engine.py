@@ -23,7 +23,7 @@ from polyhouse.sync.progress import NullReporter, Reporter
 from polyhouse.sync.report import Plan, RunReport, Tally, WalletSelection
 from polyhouse.sync.sources import Sources
 from polyhouse.sync.store import RunState
-from polyhouse.sync.trades import Discovery, walk_trades
+from polyhouse.sync.trades import DISCOVERING, Discovery, walk_trades
 from polyhouse.sync.wallets import choose_wallets, plan_wallets, walk_wallets
 from polyhouse.sync.writer import BatchWriter
 
@@ -111,6 +111,10 @@ class SyncEngine:
 
         return await self._run("sync positions", selection_args(selection), work)
 
+    async def perform(self, command: str, args: Mapping[str, Any], work: _WORK) -> RunReport:
+        """Run work that another module brings, with the record, the writer and the checks of every run."""
+        return await self._run(command, args, work)
+
     async def run(
         self,
         selection: WalletSelection | None = None,
@@ -158,7 +162,7 @@ class SyncEngine:
         tally = Tally()
         await self._verify(tally)
         run = await asyncio.to_thread(self._state.start_run, command, args)
-        discovery = Discovery(self._state, [stream.name for stream in self._sources.trades])
+        discovery = Discovery(self._state, [*(stream.name for stream in self._sources.trades), *DISCOVERING])
         ended = False
         try:
             await self._work(run, work, tally, discovery)

@@ -16,6 +16,8 @@ from polyhouse.sync.markets import in_thread
 from polyhouse.sync.pool import Job, WalkJob, run_jobs
 from polyhouse.sync.store import RunState
 
+DISCOVERING = ("goldsky.fills",)
+"""Streams besides the market feeds whose rows may name wallets that nobody knew."""
 _SETTLED_SECONDS = 86_400
 _WINDOW_SECONDS = 3 * 365 * 86_400
 _REMEMBERED_WALLETS = 200_000
