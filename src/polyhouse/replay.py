@@ -25,7 +25,7 @@ from polyhouse.models.runner import build, model_sql
 from polyhouse.ports import Warehouse
 
 _EPOCH = 1_500_000_000
-"""Time of block 0 for logs without a time: only their order matters."""
+"""Time of block 0 where the times of a file cannot be used: only the order of the logs matters."""
 
 _CASE_LISTS = ("vectors", "metric_vectors", "id_vectors", "peer_vectors")
 
@@ -81,8 +81,9 @@ def replay(document: Mapping[str, Any], warehouse: Warehouse) -> list[dict[str, 
 def _load(warehouse: Warehouse, cases: Iterable[tuple[VectorCase, ChainRows]]) -> None:
     for place, (case, rows) in enumerate(cases):
         tables = rows.tables()
-        for columns in tables.values():
-            columns["ts"] = [ts or _EPOCH + block for ts, block in zip(columns["ts"], columns["block"], strict=True)]
+        if not _times_follow_the_logs(rows):
+            for columns in tables.values():
+                columns["ts"] = [_EPOCH + block for block in columns["block"]]
         conditions = case.conditions
         tables["markets"] = {
             "condition": [c.condition for c in conditions],
@@ -109,6 +110,14 @@ def _load(warehouse: Warehouse, cases: Iterable[tuple[VectorCase, ChainRows]]) -
         for table, columns in tables.items():
             if next(iter(columns.values()), []):
                 warehouse.write(table, columns, run=1, token=f"replay:{place}")
+
+
+def _times_follow_the_logs(rows: ChainRows) -> bool:
+    """False if a log has no time or an earlier one than its predecessor: times never decide an order (§1.7)."""
+    placed = [(row.block, row.tx_index, row.pos, row.ts) for row in rows.observations]
+    placed += [(row.block, row.tx_index, row.pos, row.ts) for row in rows.resolutions]
+    times = [ts for *_, ts in sorted(placed)]
+    return all(times) and times == sorted(times)
 
 
 def _answer(warehouse: Warehouse, case: VectorCase, rows: ChainRows) -> dict[str, Any]:

@@ -137,6 +137,22 @@ CASES = [
             "closed_form": {"W1/A": 7},
         },
     ),
+    *(
+        case(
+            f"T07 log order decides, {name}",
+            buy("AY", 3, 10) | first,
+            sell("AY", 10, 7) | second,
+            resolved("A", 1, 0) | third,
+            expected={
+                "positions": {"W1/AY": position(0, 0, 4, untracked_shares=0, settled_value=0)},
+                "closed_form": {"W1/A": 4},
+            },
+        )
+        for name, first, second, third in (
+            ("not a clock that falls back", {"ts": 1_700_000_001}, {"ts": 1_700_000_000}, {"ts": 1_700_000_000}),
+            ("and a missing time is no early one", {}, {"ts": 1_400_000_000}, {"ts": 1_400_000_000}),
+        )
+    ),
     case(
         "T08 a price above one is kept",
         buy("AY", 10_500_000, 10 * M),
