@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from polyhouse.errors import ConfigError
 from polyhouse.reads.queue import UPSTREAM_NOTE
 from polyhouse.settings import Settings
 
 if TYPE_CHECKING:
+    from polyhouse.ports import Stream
     from polyhouse.sources.http import HttpClient
+    from polyhouse.sources.http.limits import HostLimits
     from polyhouse.state import StateStore
     from polyhouse.sync.engine import SyncEngine
     from polyhouse.sync.progress import Reporter
@@ -105,6 +108,37 @@ async def engine_session(
             counters = upstream_counters(clients)
             if counters:  # a dry run asks nobody and changes nothing
                 stores.state.set_note(UPSTREAM_NOTE, counters)
+
+
+@asynccontextmanager
+async def history_stream(settings: Settings, source: str) -> AsyncIterator[Stream]:
+    """The stream of a history source (``goldsky``, ``dome``, ``data-v1`` or ``prices``) on a client of its own.
+
+    Raises:
+        AuthError: the source needs a key and none is set.
+        ConfigError: an unknown source.
+    """
+    from polyhouse.sources.data_v1 import ActivityV1
+    from polyhouse.sources.dome import DOME, DomeOrders, auth_headers
+    from polyhouse.sources.goldsky import SUBGRAPH, GoldskyFills
+    from polyhouse.sources.http import CLOB, DATA, HttpClient
+    from polyhouse.sources.prices import PriceHistory
+
+    roads: dict[str, tuple[str, HostLimits, Callable[[HttpClient], Stream]]] = {
+        "goldsky": (settings.subgraph_url, SUBGRAPH, GoldskyFills),
+        "dome": (settings.dome_url, DOME, DomeOrders),
+        "data-v1": (settings.data_url, DATA, ActivityV1),
+        "prices": (settings.clob_url, CLOB, PriceHistory),
+    }
+    if source not in roads:
+        raise ConfigError(f"unknown history source {source!r}", hint=f"one of {', '.join(roads)}")
+    headers = None
+    if source == "dome":
+        key = settings.dome_api_key
+        headers = auth_headers("" if key is None else key.get_secret_value())
+    url, limits, stream = roads[source]
+    async with HttpClient(url, limits, rate_scale=settings.rate_scale, headers=headers) as client:
+        yield stream(client)
 
 
 def build_sources(clients: dict[str, HttpClient]) -> Sources:

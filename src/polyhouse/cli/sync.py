@@ -19,6 +19,7 @@ sync = PolyGroup(
         "trades": (_M, "trades", "Trades market by market: no wallet list needed."),
         "wallets": (_M, "wallets", "Wallet ledgers: everything a wallet did."),
         "positions": (_M, "positions", "Positions and values as Polymarket reports them."),
+        "history": ("polyhouse.cli.history", "history", "Old history: subgraphs, Dome, the first Data API, prices."),
     },
     help="Bring one kind of data up to date.",
     no_args_is_help=True,
