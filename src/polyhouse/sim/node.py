@@ -12,6 +12,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from random import Random
 from typing import Any
 
@@ -20,12 +21,11 @@ from polyhouse.sim.chain import BLOCK_SECONDS, FIRST_BLOCK
 from polyhouse.sim.model import Log, Transaction
 from polyhouse.sim.rawlogs import Encoder, RawLog
 from polyhouse.sim.rawmeta import foreign, prepared, unknown
+from polyhouse.sim.reorgs import MAX_DEPTH, Redemptions, Reorg, Slot, shuffled
 from polyhouse.sim.world import UniverseLike
 
-MAX_DEPTH = 50
-"""The deepest re-org that is simulated."""
-_LATER_BLOCKS = 20
 _KEPT_BLOCKS = 16_384
+_FOR_EVER = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +44,6 @@ class NodeQuirks:
     unknown_every: int = 0
     chatter: bool = True
     batches: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One transaction's place in a block: a universe's transaction, or given logs (metadata, foreign noise)."""
-
-    tx: str
-    transaction: Transaction | None = None
-    logs: tuple[RawLog, ...] = ()
-    stays: bool = False  # must be in every fork, like the preparation of a condition
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +67,6 @@ class Branch:
     def fork_of(self, number: int) -> int:
         """The fork a block belongs to."""
         return self.forks[bisect_right(self.starts, number) - 1]
-
-
-@dataclass(frozen=True, slots=True)
-class Reorg:
-    """What a re-org did.
-
-    Attributes:
-        fork: number of the new fork.
-        first, last: the replaced blocks.
-        moved: transactions that are in one of the replaced blocks again.
-        later: those that come in a block after them.
-        vanished: hashes of those that are gone for good.
-    """
-
-    fork: int
-    first: int
-    last: int
-    moved: int
-    later: int
-    vanished: tuple[str, ...]
 
 
 class Node:
@@ -283,8 +253,9 @@ class Node:
         """Replace the newest ``depth`` blocks by those of another fork.
 
         The transactions of the abandoned blocks come again in their old order: most in another of the replaced
-        blocks, some within the next 20 blocks, and ``vanish`` percent of them never. Preparations and resolutions of
-        conditions never vanish. REST upstreams do not follow: they show what the universe holds.
+        blocks, some within the next 20 blocks, and up to ``vanish`` percent of them never. What later logs count on
+        never vanishes: preparations and resolutions of conditions, and what a whole balance is redeemed of. REST
+        upstreams do not follow: they show what the universe holds.
 
         Raises:
             BadInputError: a depth outside 1..50 or a percentage outside 0..100.
@@ -297,20 +268,10 @@ class Node:
         first = last - depth + 1
         self._forks += 1
         rng = Random(f"reorg {self._seed} {self._forks}")
-        vanished: list[str] = []
-        staying: list[Slot] = []
-        for number in self.numbers(first, last, old):
-            for slot in self.slots(number, old):
-                if not slot.stays and rng.randrange(100) < vanish:
-                    vanished.append(slot.tx)
-                else:
-                    staying.append(slot)
-        targets = sorted(
-            last + 1 + rng.randrange(_LATER_BLOCKS) if rng.randrange(100) < 30 else first + rng.randrange(depth)
-            for _ in staying
-        )
+        abandoned = [slot for number in self.numbers(first, last, old) for slot in self.slots(number, old)]
+        targets, vanished = shuffled(abandoned, first, last, rng, vanish, self._redemptions)
         placed = {number: slots for number, slots in old.placed.items() if not first <= number <= last}
-        for target, slot in zip(targets, staying, strict=True):
+        for target, slot in targets:
             placed[target] = (*placed.get(target, ()), slot)
         kept = bisect_left(old.starts, first)
         self.abandoned = replace(old, last=last)
@@ -320,5 +281,9 @@ class Node:
             old.replaced | frozenset(range(first, last + 1)),
             placed,
         )
-        later = sum(target > last for target in targets)
-        return Reorg(self._forks, first, last, len(staying) - later, later, tuple(vanished))
+        later = sum(target > last for target, _ in targets)
+        return Reorg(self._forks, first, last, len(targets) - later, later, vanished)
+
+    @cached_property
+    def _redemptions(self) -> Redemptions:
+        return Redemptions(self._universe.transactions(until=_FOR_EVER), self._encoder.markets.values())

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import msgspec
 
-from polyhouse.sim.node import Reorg
+from polyhouse.sim.reorgs import Reorg
 from polyhouse.sim.server import SimServer
 
 

@@ -23,7 +23,8 @@ from polyhouse.sim.faults import FaultPlan
 from polyhouse.sim.gateway import Gateway
 from polyhouse.sim.limits import WINDOW_SECONDS, Limiter
 from polyhouse.sim.live_api import LiveFaults, LiveHub
-from polyhouse.sim.node import Node, NodeQuirks, Reorg
+from polyhouse.sim.node import Node, NodeQuirks
+from polyhouse.sim.reorgs import Reorg
 from polyhouse.sim.rpc_api import RpcEndpoint, default_endpoints
 from polyhouse.sim.rpc_http import RpcServer
 from polyhouse.sim.world import Quirks, UniverseLike, World
