@@ -110,10 +110,11 @@ class _Run:
     slid: bool = False
     pages: list[str] = field(default_factory=list)
 
-    def repeats(self, body: bytes, rows: int) -> bool:
-        """Whether this page came before in this run; remembers it if not."""
-        mark = digest(body)
-        if rows >= _SMALLEST_REPEAT and mark in self.pages:
+    def repeats(self, page: RowsPage[ActivityRow], reached: int) -> bool:
+        """Whether this page came before in this run, or leads back behind second ``reached``; remembers it if not."""
+        mark = digest(page.body)
+        first = next((row.timestamp for row in page.rows if row is not None), reached)
+        if self.offset and (first < reached or (page.fetched >= _SMALLEST_REPEAT and mark in self.pages)):
             return True
         self.pages.append(mark)
         return False
@@ -160,7 +161,7 @@ class ActivityV1:
             page = await self._ask(where, partition.key, run)
             _check_boundary(where, run, page)
             at_wall = page is None
-            repeated = page is not None and run.repeats(page.body, page.fetched)
+            repeated = page is not None and run.repeats(page, reader.counter.ts)
             if page is None or repeated:
                 slid = self._slide(where, run, reader)
                 if page is not None:
