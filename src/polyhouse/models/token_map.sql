@@ -3,7 +3,7 @@
 -- self trade, or 1 - price of the complement's last fill, whichever is later, own wins a tie (§3.4); without any fill
 -- the listed price. A mark given by hand wins over all of them. Never an input to realised PnL.
 WITH
-    bitShiftLeft(toUInt128(1), 120) AS on_chain,
+    bitShiftLeft(toUInt128(1), 120) AS better,
     described AS
     (
         SELECT
@@ -42,12 +42,12 @@ WITH
             maxIf(place, at <= {b_180d:UInt32}) AS place_180d, argMaxIf(price, (place, price), at <= {b_180d:UInt32}) AS price_180d
         FROM
         (
-            -- one row per transaction: its last fill, unless one wallet stands on both sides (a self trade). The chain
-            -- knows the order inside a transaction and overrules what others say about it; equal places are told apart
-            -- by price, so that the mark does not depend on the order of arrival.
+            -- one row per transaction: its last fill, unless one wallet stands on both sides (a self trade). The source
+            -- that knows the order of fills best speaks for a transaction (a market's feed better than a wallet's);
+            -- equal places are told apart by price, so that the mark does not depend on the order of arrival.
             SELECT
                 token,
-                bitAnd(max(order_key), bitNot(on_chain)) AS place,
+                max(order_key) % better AS place,
                 toUInt32(bitShiftRight(place, 80)) AS at,
                 argMax(level, (order_key, level)) AS price
             FROM
@@ -55,7 +55,7 @@ WITH
                 SELECT
                     token, tx, wallet, kind,
                     bitShiftLeft(toUInt128(toUInt32(ts)), 80) + bitShiftLeft(toUInt128(block), 48)
-                        + bitShiftLeft(toUInt128(tx_index), 32) + pos + if(source = 'chain', on_chain, 0) AS order_key,
+                        + bitShiftLeft(toUInt128(tx_index), 32) + pos + better * transform(toString(source), ['chain', 'trades', 'activity'], [3, 2, 1], 0) AS order_key,
                     multiIf(price_e12 > 0 AND price_e12 % 1000000 != 500000, intDiv(price_e12 + 500000, 1000000),
                             shares_gross > refund_shares,
                             toInt64(intDiv(2 * toInt128(usdc_gross - refund_usdc) * 1000000 + (shares_gross - refund_shares),

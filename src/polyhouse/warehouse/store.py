@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from polyhouse.errors import BadInputError
 from polyhouse.ports import QueryResult
-from polyhouse.tables import BY_NAME, Columns
+from polyhouse.tables import BY_NAME, OBSERVATIONS, Columns
 from polyhouse.warehouse.batches import content_digest, to_arrow
 from polyhouse.warehouse.engine import Engine
 from polyhouse.warehouse.guard import ReadonlyResult, run_readonly
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 MAX_BLOCK_ROWS = 1_000_000
 """Rows of one insert. Above 1,048,449 the engine would cut the insert into blocks that can be half written."""
+
+_PLACED = 1 << 52
+"""Added to the version of observations that know their place; above the microseconds of any year before 2112."""
 
 
 class ClickHouseWarehouse:
@@ -70,7 +73,7 @@ class ClickHouseWarehouse:
         for start in range(0, batch.num_rows, MAX_BLOCK_ROWS):
             block = batch.slice(start, MAX_BLOCK_ROWS)
             name = hashlib.sha256(f"{table}\0{token}\0{run}\0{start}\0".encode() + content_digest(block)).hexdigest()
-            self._insert(table, self._with_version(block), {"insert_deduplication_token": name})
+            self._insert(table, self._with_version(table, block), {"insert_deduplication_token": name})
         return int(batch.num_rows)
 
     def insert_arrow(self, table: str, batch: pa.Table) -> None:
@@ -191,10 +194,16 @@ class ClickHouseWarehouse:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _with_version(self, block: pa.Table) -> pa.Table:
+    def _with_version(self, table: str, block: pa.Table) -> pa.Table:
         import pyarrow as pa
+        import pyarrow.compute as pc
 
-        version = pa.repeat(pa.scalar(self.next_version(), pa.uint64()), block.num_rows)
+        number = self.next_version()
+        version = pa.repeat(pa.scalar(number, pa.uint64()), block.num_rows)
+        if table == OBSERVATIONS.name and "pos" in block.column_names:
+            # A file does not know a row's place inside its second, a feed does: whichever came last, the place stays.
+            placed = pc.greater(block.column("pos"), 0)
+            version = pc.if_else(placed, pa.scalar(number + _PLACED, pa.uint64()), version)
         return block.append_column(pa.field("version", pa.uint64(), nullable=False), version)
 
     def _insert(self, table: str, block: pa.Table, settings: dict[str, Any]) -> None:
