@@ -261,8 +261,11 @@ COVERAGE = _table(
 """Which blocks were read: both ends belong to the range. Written after the rows it speaks of."""
 
 ALL = (
+    # Block hashes first: rows of a block that is abandoned later can always be found again.
+    CHAIN_BLOCKS,
     OBSERVATIONS, EVENTS, MARKETS, TOKENS, RESOLUTIONS, NEG_RISK_MARKETS, REPORTED_POSITIONS, REPORTED_HOLDERS,
     REPORTED_VALUES, GIVEN_MARKS, PRICE_POINTS, SYNC_PAGES,
-    CHAIN_LOGS, CHAIN_BLOCKS, CHAIN_POOLS, COVERAGE,
+    CHAIN_LOGS, CHAIN_POOLS, COVERAGE,
 )  # fmt: skip
+"""All of them, in the order in which the tables of a batch are written."""
 BY_NAME = {table.name: table for table in ALL}

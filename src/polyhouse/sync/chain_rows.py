@@ -1,0 +1,131 @@
+"""One range of raw logs → the rows of its page: the logs themselves, what they mean, and which blocks were read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from polyhouse.domain.logs import DecodedLog
+from polyhouse.ledger.chain import observations
+from polyhouse.ports import Page, Reject
+from polyhouse.sources.chain import eras
+from polyhouse.sources.chain.blocks import Header, RawLog
+from polyhouse.sources.chain.decode import DecodedBatch, decode
+from polyhouse.sources.chain.rpc import LogRange
+from polyhouse.sync.chain_registry import RegistryCache, market_rows
+from polyhouse.sync.coverage import REGISTRY, digest
+from polyhouse.tables import Columns
+
+_WORD = 32
+_LOG_COLUMNS = (
+    "tx", "block", "log_index", "tx_index", "block_hash", "address", "topics", "data", "data_bytes", "ts", "event",
+    "status",
+)  # fmt: skip
+
+
+def page_of(
+    found: LogRange, group: str, cache: RegistryCache, *, final_block: int, seen_at: int, is_last: bool
+) -> Page:
+    """The page of one range.
+
+    Args:
+        found: logs and headers.
+        group: contract group, see ``sync.coverage``.
+        cache: what is known about markets.
+        final_block: the last block that is deep enough to stay.
+        seen_at: Unix seconds.
+        is_last: nothing follows in the partition.
+
+    Raises:
+        UpstreamContractError: the logs contradict each other.
+    """
+    batch = decode(found.logs)
+    rejected = {reject.where.lower() for reject in batch.rejects}
+    stored = log_columns([log for log in found.logs if _where(log) not in rejected])
+    notes: Counter[str] = Counter({f"alert_{alert.word}": alert.count for alert in batch.alerts})
+    tables, more = market_rows(batch) if group == REGISTRY else _ledger_rows(batch, cache)
+    notes.update(more)
+    tables["chain_logs"] = stored
+    tables["chain_blocks"] = block_columns(found.headers, final_block)
+    tables["coverage"] = {
+        "source": ["chain"],
+        "contract_group": [group],
+        "from_block": [found.first],
+        "to_block": [found.last],
+        "rows": [len(stored["tx"])],
+        "digest": [digest(stored)],
+        "to_hash": [found.headers[-1].hash],
+        "finality": [_finality(found.last, final_block)],
+        "seen_at": [seen_at],
+    }
+    return Page(
+        tables=tables,
+        position={"block": found.last, "hash": found.headers[-1].hash.hex()},
+        is_last=is_last,
+        fetched=len(stored["tx"]) + len(batch.rejects) + 1,  # the covered range is a row, too
+        rejected=[Reject(one.reason, one.where, one.raw) for one in batch.rejects],
+        notes=dict(notes),
+    )
+
+
+def _ledger_rows(batch: DecodedBatch, cache: RegistryCache) -> tuple[dict[str, Columns], Counter[str]]:
+    logs = list(batch.to_logs())
+    registry = cache.registry(logs)
+    rows = observations(_transactions(logs), registry, use_transfers=True)
+    notes = Counter({f"flag_{word}": count for word, count in rows.flag_counts().items()})
+    notes["ledger_logs"] = len(logs)
+    return rows.tables(), notes
+
+
+def _transactions(logs: Sequence[DecodedLog]) -> list[list[DecodedLog]]:
+    return [list(part) for _, part in groupby(logs, key=lambda log: log.tx)]
+
+
+def log_columns(logs: Sequence[RawLog]) -> Columns:
+    """Columns of ``chain_logs`` from logs that the decoder accepted, with ``blockTimestamp`` set."""
+    columns: Columns = {name: [] for name in _LOG_COLUMNS}
+    for log in logs:
+        topics = tuple(bytes.fromhex(topic[2:]) for topic in log["topics"])
+        data = bytes.fromhex(log["data"][2:])
+        address = bytes.fromhex(log["address"][2:])
+        block = int(log["blockNumber"], 16)
+        event, status = classify(address, topics[0] if topics else b"", block)
+        values: tuple[Any, ...] = (
+            bytes.fromhex(log["transactionHash"][2:]), block, int(log["logIndex"], 16),
+            int(log["transactionIndex"], 16), bytes.fromhex(log["blockHash"][2:]), address, topics,
+            tuple(data[at : at + _WORD].ljust(_WORD, b"\0") for at in range(0, len(data), _WORD)), len(data),
+            int(log["blockTimestamp"], 16), event, status,
+        )  # fmt: skip
+        for name, value in zip(_LOG_COLUMNS, values, strict=True):
+            columns[name].append(value)
+    return columns
+
+
+def classify(address: bytes, topic0: bytes, block: int) -> tuple[str, str]:
+    """(name of the event, status) of a log by the era registry."""
+    found = eras.find(address, topic0)
+    if found:
+        era = eras.lookup(address, topic0, block) or found[0]
+        return era.event.name, era.event.status
+    return "", "quarantine" if address in eras.QUARANTINED_CONTRACTS else "unknown"
+
+
+def block_columns(headers: Sequence[Header], final_block: int) -> Columns:
+    """Columns of ``chain_blocks``."""
+    return {
+        "hash": [header.hash for header in headers],
+        "block": [header.number for header in headers],
+        "parent": [header.parent for header in headers],
+        "ts": [header.ts for header in headers],
+        "finality": [_finality(header.number, final_block) for header in headers],
+    }
+
+
+def _finality(block: int, final_block: int) -> str:
+    return "final" if block <= final_block else "soft"
+
+
+def _where(log: RawLog) -> str:
+    return f"{log.get('transactionHash')}:{int(log['logIndex'], 16)}".lower()

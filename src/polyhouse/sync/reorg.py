@@ -1,0 +1,176 @@
+"""Re-organisations: compare the stored end of the chain with the node, and take abandoned blocks out again.
+
+Order of a removal: coverage first, so that the blocks are read again whatever happens; the block hashes last, so that
+an unfinished removal is found and repeated. Until the models are rebuilt, a note names the wallets that lost rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from polyhouse.errors import UpstreamContractError
+from polyhouse.ports import Checkpoint, Warehouse
+from polyhouse.sources.chain.rpc import ChainReader
+from polyhouse.sync.chain_registry import mark_unsettled
+from polyhouse.sync.manifest import position_text
+from polyhouse.sync.store import RunState
+
+REBUILD_NOTE = "chain.rebuild"
+"""Note: wallets (hex) whose models are to be rebuilt because rows of theirs were removed; "all" if too many."""
+STREAMS = ("chain.registry", "chain.ledger")
+_MOST_NAMED = 20_000
+
+
+async def find_fork(warehouse: Warehouse, reader: ChainReader, head: int) -> int | None:
+    """The lowest stored block that the node's chain does not have; None if all stored blocks are in it.
+
+    Blocks above the node's head say nothing: it may be behind.
+
+    Raises:
+        UpstreamContractError: a final block is another one now: deeper than the confirmation depth, or a wrong node.
+    """
+    rows = warehouse.query(
+        """
+        SELECT block, hash, finality FROM chain_blocks FINAL
+        WHERE block <= {head:UInt32}
+          AND block >= (SELECT max(block) FROM chain_blocks FINAL WHERE finality = 'final' AND block <= {head:UInt32})
+        ORDER BY block
+        """,
+        {"head": head},
+    ).rows
+    headers = await reader.headers([int(block) for block, _, _ in rows])
+    for (block, stored, finality), header in zip(rows, headers, strict=True):
+        if bytes(stored) == header.hash:
+            continue
+        if str(finality) == "final":
+            raise UpstreamContractError(
+                f"block {int(block):,} is final here, but the node has another one",
+                hint="the node follows another chain or fork; nothing was changed. Check POLYHOUSE_RPC_URL",
+            )
+        return int(block)
+    return None
+
+
+def remove_from(warehouse: Warehouse, state: RunState, run: int, fork: int, now: int, token: str) -> None:
+    """Take everything that blocks from ``fork`` on said out of the store. Harmless to repeat.
+
+    Args:
+        warehouse: where the rows are.
+        state: where checkpoints and notes are.
+        run: number of the run.
+        fork: the first abandoned block.
+        now: Unix seconds.
+        token: name of the writes.
+    """
+    _remember_wallets(warehouse, state, fork)
+    _rewind(warehouse, state, run, fork, now, token)
+    block = {"b": fork}
+    delete = warehouse.command
+    delete("DELETE FROM coverage WHERE source = 'chain' AND to_block >= {b:UInt32}", block)
+    delete("DELETE FROM observations WHERE source = 'chain' AND block >= {b:UInt32}", block)
+    delete("DELETE FROM resolutions WHERE source = 'chain' AND block >= {b:UInt32}", block)
+    if warehouse.query("SELECT count() FROM chain_logs WHERE block >= {b:UInt32} AND status = 'registry'", block).rows[
+        0
+    ][0]:
+        # What remains of their neg-risk markets may lie anywhere below: all are counted again.
+        mark_unsettled(state, 0)
+        _forget_markets(warehouse, fork)
+    delete("DELETE FROM chain_pools WHERE block >= {b:UInt32}", block)
+    delete("DELETE FROM chain_logs WHERE block >= {b:UInt32}", block)
+    delete("DELETE FROM chain_blocks WHERE block >= {b:UInt32}", block)
+
+
+def _remember_wallets(warehouse: Warehouse, state: RunState, fork: int) -> None:
+    rows = warehouse.query(
+        "SELECT DISTINCT hex(wallet) FROM observations WHERE source = 'chain' AND block >= {b:UInt32}"
+        " UNION DISTINCT SELECT DISTINCT hex(wallet) FROM positions FINAL WHERE token IN ("
+        "SELECT token FROM tokens FINAL WHERE condition IN (SELECT condition FROM resolutions FINAL WHERE source = 'chain' AND block >= {b:UInt32}))",
+        {"b": fork},
+    ).rows
+    known = state.get_note(REBUILD_NOTE)
+    if known == "all":
+        return
+    wallets = set(known or ()) | {str(row[0]).lower() for row in rows}
+    state.set_note(REBUILD_NOTE, "all" if len(wallets) > _MOST_NAMED else sorted(wallets))
+
+
+def wallets_to_rebuild(state: RunState) -> Sequence[bytes] | None:
+    """Wallets that lost rows and whose models still show them; None = all."""
+    known = state.get_note(REBUILD_NOTE) or []
+    return None if known == "all" else [bytes.fromhex(name) for name in known]
+
+
+def rebuilt(state: RunState) -> None:
+    """The models are up to date again."""
+    if state.get_note(REBUILD_NOTE):
+        state.set_note(REBUILD_NOTE, [])
+
+
+def _rewind(warehouse: Warehouse, state: RunState, run: int, fork: int, now: int, token: str) -> None:
+    """Checkpoints stand before the fork again; the manifest says so too, or a start-up check would move them back."""
+    moved: list[Checkpoint] = []
+    for stream in STREAMS:
+        for one in state.checkpoints(stream):
+            if int(one.position.get("block", -1)) >= fork:
+                position = {"block": fork - 1, "hash": ""}
+                moved.append(
+                    Checkpoint(
+                        stream, one.partition, position, "partial",
+                        pages=one.pages + 1, rows=one.rows, rejected=one.rejected, updated_at=now,
+                    )
+                )  # fmt: skip
+    if not moved:
+        return
+    count = len(moved)
+    columns: dict[str, list[Any]] = {
+        "stream": [one.stream for one in moved],
+        "partition": [one.partition for one in moved],
+        "position_from": [position_text(one.position) for one in moved],
+        "position_to": [position_text(one.position) for one in moved],
+        "rows": [0] * count,
+        "rejected": [0] * count,
+        "ignored": [0] * count,
+        "seq": [one.pages for one in moved],
+        "is_last": [False] * count,
+        "digest": [_digest(token, one) for one in moved],
+        "written_at": [now] * count,
+    }
+    warehouse.write("sync_pages", columns, run=run, token=token)
+    state.restore_checkpoints(moved)
+
+
+def _digest(token: str, one: Checkpoint) -> bytes:
+    import hashlib
+
+    return hashlib.sha256(f"{token}/{one.stream}/{one.partition}/{one.pages}".encode()).digest()
+
+
+def _forget_markets(warehouse: Warehouse, fork: int) -> None:
+    """Markets that only abandoned blocks prepared or registered are unknown again, unless another source has them."""
+    block = {"b": fork}
+    prepared = (
+        "(SELECT CAST(topics[2], 'String') FROM chain_logs FINAL WHERE status = 'registry'"
+        " AND event = 'ConditionPreparation' AND block >= {b:UInt32})"
+    )
+    registered = (
+        "(SELECT CAST(topics[4], 'String') FROM chain_logs FINAL WHERE status = 'registry'"
+        " AND event = 'TokenRegistered' AND length(topics) = 4 AND block >= {b:UInt32})"
+    )
+    # A registration in an abandoned block proves nothing, but an earlier preparation still does.
+    still = (
+        "(SELECT CAST(topics[2], 'String') FROM chain_logs FINAL WHERE status = 'registry'"
+        " AND event = 'ConditionPreparation' AND block < {b:UInt32})"
+    )
+    gone = f"(condition IN {prepared} OR (condition IN {registered} AND condition NOT IN {still}))"
+    named = "condition IN (SELECT condition FROM markets FINAL WHERE source != 'chain')"
+    warehouse.command(f"DELETE FROM tokens WHERE {gone} AND NOT {named}", block)
+    warehouse.command(f"DELETE FROM markets WHERE source = 'chain' AND {gone}", block)
+    market = "CAST(topics[2], 'String')"
+    events = "status = 'registry' AND event IN ('MarketPrepared', 'QuestionPrepared')"
+    warehouse.command(
+        f"DELETE FROM neg_risk_markets WHERE source = 'chain' AND market IN (SELECT {market} FROM chain_logs FINAL"
+        f" WHERE {events} AND block >= {{b:UInt32}}) AND market NOT IN (SELECT {market} FROM chain_logs FINAL"
+        f" WHERE {events} AND block < {{b:UInt32}})",
+        block,
+    )
