@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from polyhouse.domain.log_columns import Bytes, Column, Ints, LogColumns, Ragged
+from polyhouse.domain.log_objects import to_logs
 from polyhouse.domain.logs import DecodedLog
 from polyhouse.ports import Reject
 from polyhouse.sources.chain import eras
 from polyhouse.sources.chain.events import Event
-from polyhouse.sources.chain.log_objects import to_logs
 from polyhouse.sources.chain.raw import RawLogs, fixed_bytes, read_dicts, sift, sift_columns
 from polyhouse.sources.chain.words import EventReader
 
