@@ -85,7 +85,8 @@ def _remember_wallets(warehouse: Warehouse, state: RunState, fork: int) -> None:
     rows = warehouse.query(
         "SELECT DISTINCT hex(wallet) FROM observations WHERE source = 'chain' AND block >= {b:UInt32}"
         " UNION DISTINCT SELECT DISTINCT hex(wallet) FROM positions FINAL WHERE token IN ("
-        "SELECT token FROM tokens FINAL WHERE condition IN (SELECT condition FROM resolutions FINAL WHERE source = 'chain' AND block >= {b:UInt32}))",
+        "SELECT token FROM tokens FINAL WHERE condition IN ("
+        "SELECT condition FROM resolutions FINAL WHERE source = 'chain' AND block >= {b:UInt32}))",
         {"b": fork},
     ).rows
     known = state.get_note(REBUILD_NOTE)

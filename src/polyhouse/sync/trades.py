@@ -16,12 +16,15 @@ from polyhouse.sync.markets import in_thread
 from polyhouse.sync.pool import Job, WalkJob, run_jobs
 from polyhouse.sync.store import RunState
 
-DISCOVERING = ("goldsky.fills",)
+DISCOVERING = ("goldsky.fills", "chain.ledger")
 """Streams besides the market feeds whose rows may name wallets that nobody knew."""
 _SETTLED_SECONDS = 86_400
 _WINDOW_SECONDS = 3 * 365 * 86_400
 _REMEMBERED_WALLETS = 200_000
 _TOUCHED_WALLETS = 10_000
+
+_BATCHES_AT_ONCE = 10
+"""Each holds two full pages. Ten in flight use up the route's published limit; more only cost memory."""
 
 
 async def walk_trades(ctx: RunContext, wanted: Sequence[str] | None = None) -> None:
@@ -46,7 +49,7 @@ async def walk_trades(ctx: RunContext, wanted: Sequence[str] | None = None) -> N
     for stream in ctx.sources.trades:
         ctx.reporter.phase("trades", total, "markets")
         try:
-            await run_jobs(ctx, _jobs(ctx, stream, chosen))
+            await run_jobs(ctx, _jobs(ctx, stream, chosen), min(ctx.limits.concurrency, _BATCHES_AT_ONCE))
         finally:
             ctx.reporter.finish()
 
