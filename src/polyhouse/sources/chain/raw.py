@@ -182,7 +182,7 @@ def fixed_bytes(texts: Sequence[str], size: int) -> Bytes:
     # An x can stand nowhere else, so a short text beside a long one cannot pass this.
     if not ((chars[:, 0] == ord("0")) & (chars[:, 1] == ord("x"))).all():
         raise ValueError("a text without 0x")
-    return np.frombuffer(unhexlify(chars[:, 2:].tobytes()), np.uint8).reshape(-1, size)
+    return np.frombuffer(unhexlify(chars[:, 2:].tobytes()), np.uint8).reshape(len(texts), size)
 
 
 def _malformed(log: Any, block_times: Mapping[int, int] | None) -> str:
