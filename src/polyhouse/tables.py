@@ -194,6 +194,37 @@ REPORTED_VALUES = _table(
 )
 """Portfolio value of a wallet as Polymarket publishes it."""
 
+REPORTED_PNL = _table(
+    "reported_pnl",
+    ("wallet", "series", "ts"),
+    {
+        "wallet": "address",
+        "series": "word",  # "user-stats" | "user-pnl"
+        "ts": "time",  # of the figures, by the publisher's clock
+        "block": "u32", "realized": "i64", "unrealized": "i64", "has_unrealized": "bool",
+        "fees_paid": "i64",  # fees less refunds, >= 0 for somebody who paid
+        "income": "i64",
+        "gross_pnl": "i64",  # realised + unrealised before fees
+        "volume": "i64", "fills": "u64", "markets": "u64", "run": "u64", "seen_at": "time",
+    },
+)  # fmt: skip
+"""Profit and loss of a wallet as Polymarket publishes it (accounting §3.1): a measurement, never an input."""
+
+RECONCILIATION = _table(
+    "reconciliation",
+    ("wallet", "kind", "detail", "run"),
+    {
+        "wallet": "address",
+        "kind": "word",  # which numbers were compared: see ``polyhouse.reconcile.compare``
+        "detail": "text",  # token id of a position, metric of a benchmark, "" = the whole wallet
+        "run": "u64", "as_of": "time",  # of our numbers
+        "theirs_ts": "time",  # of the published ones, 0 = not said
+        "ours": "i64", "theirs": "i64", "difference": "i64",  # micro-USDC, micro-shares for kind position_shares
+        "cause": "word",  # the likely cause by rule: see ``polyhouse.reconcile.causes``
+    },
+)  # fmt: skip
+"""Our numbers against published ones, one row per comparison and run: the history of how close we are."""
+
 GIVEN_MARKS = _table("given_marks", ("token",), {"token": "id32", "mark_e6": "i64"})
 """Marks given by hand (micro-USDC per share): they win over prices of fills."""
 
@@ -264,7 +295,7 @@ ALL = (
     # Block hashes first: rows of a block that is abandoned later can always be found again.
     CHAIN_BLOCKS,
     OBSERVATIONS, EVENTS, MARKETS, TOKENS, RESOLUTIONS, NEG_RISK_MARKETS, REPORTED_POSITIONS, REPORTED_HOLDERS,
-    REPORTED_VALUES, GIVEN_MARKS, PRICE_POINTS, SYNC_PAGES,
+    REPORTED_VALUES, REPORTED_PNL, RECONCILIATION, GIVEN_MARKS, PRICE_POINTS, SYNC_PAGES,
     CHAIN_LOGS, CHAIN_POOLS, COVERAGE,
 )  # fmt: skip
 """All of them, in the order in which the tables of a batch are written."""
