@@ -115,6 +115,7 @@ class ChainStream:
                     final_block=self.run.final_block,
                     seen_at=int(self.run.ctx.clock.time()),
                     is_last=found.last == intervals[-1][1],
+                    registry_to=self.run.registry_to,
                 )
 
     def restart_position(self, position: Position) -> Position:
@@ -149,6 +150,7 @@ class ChainRun:
     options: ChainOptions
     filters: dict[str, tuple[Filter, ...]] = field(default_factory=group_filters)
     final_block: int = 0
+    registry_to: int = -1
     cache: RegistryCache = field(init=False)
     _head: int = 0
     # Names of writes: after a removal the same rows may have to be written again, so no two may share one.
@@ -208,6 +210,7 @@ class ChainRun:
         if is_steady and not self.ctx.should_end:
             # Without the registry logs of a block its other logs cannot be understood.
             readable = await asyncio.to_thread(covered, self.ctx.warehouse, REGISTRY)
+            self.registry_to = readable[0][1] if readable and readable[0][0] <= self._start() else -1
             wanted = await self._missing(LEDGER, first, last)
             is_steady = await self._read(LEDGER, without(wanted, without(wanted, readable)))
         return is_steady and not await self._fork()
@@ -215,10 +218,13 @@ class ChainRun:
     async def _missing(self, group: str, first: int, last: int) -> list[Interval]:
         return await asyncio.to_thread(missing, self.ctx.warehouse, group, first, last)
 
+    def _start(self) -> int:
+        """The first block of the era registry."""
+        return min(one.first_block for one in self.filters[LEDGER])
+
     def _bounds(self) -> Interval:
         options = self.options
-        start = min(one.first_block for one in self.filters[LEDGER])
-        first = start if options.from_block is None else options.from_block
+        first = self._start() if options.from_block is None else options.from_block
         return first, self._head if options.to_block is None else min(options.to_block, self._head)
 
     async def _read(self, group: str, intervals: Sequence[Interval]) -> bool:

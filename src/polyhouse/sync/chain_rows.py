@@ -26,7 +26,14 @@ _LOG_COLUMNS = (
 
 
 def page_of(
-    found: LogRange, group: str, cache: RegistryCache, *, final_block: int, seen_at: int, is_last: bool
+    found: LogRange,
+    group: str,
+    cache: RegistryCache,
+    *,
+    final_block: int,
+    seen_at: int,
+    is_last: bool,
+    registry_to: int,
 ) -> Page:
     """The page of one range.
 
@@ -37,6 +44,7 @@ def page_of(
         final_block: the last block that is deep enough to stay.
         seen_at: Unix seconds.
         is_last: nothing follows in the partition.
+        registry_to: up to this block every market of the chain is known; -1 if not from the beginning.
 
     Raises:
         UpstreamContractError: the logs contradict each other.
@@ -45,7 +53,11 @@ def page_of(
     rejected = {reject.where.lower() for reject in batch.rejects}
     stored = log_columns([log for log in found.logs if _where(log) not in rejected])
     notes: Counter[str] = Counter({f"alert_{alert.word}": alert.count for alert in batch.alerts})
-    tables, more = market_rows(batch) if group == REGISTRY else _ledger_rows(batch, cache)
+    tables, more = (
+        market_rows(batch)
+        if group == REGISTRY
+        else _ledger_rows(batch, cache, knows_all=found.last <= registry_to)
+    )
     notes.update(more)
     tables["chain_logs"] = stored
     tables["chain_blocks"] = block_columns(found.headers, final_block)
@@ -70,12 +82,20 @@ def page_of(
     )
 
 
-def _ledger_rows(batch: DecodedBatch, cache: RegistryCache) -> tuple[dict[str, Columns], Counter[str]]:
+def _ledger_rows(
+    batch: DecodedBatch, cache: RegistryCache, *, knows_all: bool
+) -> tuple[dict[str, Columns], Counter[str]]:
     logs = list(batch.to_logs())
     registry = cache.registry(logs)
     rows = observations(_transactions(logs), registry, use_transfers=True)
     notes = Counter({f"flag_{word}": count for word, count in rows.flag_counts().items()})
     notes["ledger_logs"] = len(logs)
+    if knows_all:
+        # The contract of the tokens is shared: who gave whom the tokens of another application is none of ours. While
+        # markets may be unknown, such rows stay and are visible as unmapped.
+        kept = [row for row in rows.observations if row.condition or not row.kind.startswith("TRANSFER")]
+        notes["foreign_transfers"] = len(rows.observations) - len(kept)
+        rows.observations = kept
     return rows.tables(), notes
 
 
