@@ -229,9 +229,9 @@ class Node:
     def canonical_transactions(self) -> Iterator[Transaction]:
         """The universe's transactions as they stand on the canonical chain up to the head, in block order.
 
-        Block, place, log indexes and times are those of the raw logs (both transfers of a batch share theirs); income,
-        which is not on chain, is left out, and so is what a re-org made vanish. This is what the truth of a store that
-        was loaded from this node is computed from.
+        Block, place, log indexes and times are those of the raw logs (both transfers of a batch share theirs; the file
+        format of ``polyhouse replay`` needs ``NodeQuirks(batches=False)``). Income, which is not on chain, is left out,
+        and so is what a re-org made vanish. The truth of a store that was loaded from this node follows from them.
         """
         for number in self.numbers(0, self.head, self.branch):
             place = 0

@@ -25,6 +25,7 @@ _ENCODER = msgspec.json.Encoder()
 _JSON = "application/json"
 _HTML = b"<html><head><title>%d</title></head><body><center><h1>%d</h1></center></body></html>"
 _WORDS = {
+    200: (-32002, "query timeout exceeded"),
     408: (-32000, "request timed out"),
     429: (-32005, "Too Many Requests: rate limit exceeded"),
     500: (-32603, "Internal error"),
