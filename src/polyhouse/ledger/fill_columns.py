@@ -178,7 +178,8 @@ def _settle(
     match_type[order] = np.where(maker_row, types, 0)
     match_pos[order] = np.where(in_match, table.log_index[order][end][group], 0)
     counterparty[order[maker_row]] = table.maker[taker[maker_row]]
-    refund[taker_of_group[matched]] = back[matched]
+    settled = candidates == 1
+    refund[taker_of_group[settled]] = back[settled]
 
 
 def _columns(table: TradeTable, fills: _Fills, registry: Registry) -> Columns:

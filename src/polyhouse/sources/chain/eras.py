@@ -34,6 +34,7 @@ class Era:
         address: the emitter; None = any contract (AMM pools are created by the thousand).
         first_block: first block in which it can happen, 0 = unknown.
         last_block: the last one, None = still open.
+        collateral: the token that cash amounts of the event count, b"" where the log itself tells or none is meant.
     """
 
     group: str
@@ -41,6 +42,7 @@ class Era:
     event: Event
     first_block: int = 0
     last_block: int | None = None
+    collateral: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +100,24 @@ MACHINERY: frozenset[bytes] = frozenset(
 They are not fetched; if one of their logs arrives, it is an alert like any unknown topic."""
 
 
+_COLLATERAL = {
+    None: contracts.USDC_E, contracts.EX1: contracts.USDC_E, contracts.NEX1: contracts.WCOL,
+    contracts.EX2: contracts.PUSD, contracts.NEX2: contracts.PUSD, contracts.EX2_THIRD: contracts.PUSD,
+    contracts.EX3: contracts.PUSD, contracts.NEG_RISK_ADAPTER: contracts.USDC_E,
+}  # fmt: skip
+"""All of them stand for one dollar a unit, so no rule depends on which one it is."""
+
+
 def _rows(group: str, events: tuple[Event, ...], *addresses: bytes | None) -> list[Era]:
+    pools = contracts.FIRST_BLOCK[contracts.FPMM_FACTORY]
     return [
-        Era(group, address, event, _FIRST.get(address, 0) if address else contracts.FIRST_BLOCK[contracts.FPMM_FACTORY])
+        Era(
+            group,
+            address,
+            event,
+            _FIRST.get(address, 0) if address else pools,
+            collateral=_COLLATERAL.get(address, b"") if event.status == "ledger" else b"",
+        )
         for address in addresses
         for event in events
     ]

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from polyhouse.domain import contracts
 from polyhouse.domain.ids import topic
 
 Status = Literal["ledger", "registry", "ignored", "quarantine"]
@@ -44,7 +43,6 @@ class Event:
         status: what happens to its logs.
         reason: why it is ignored or quarantined.
         fields: its arguments in order.
-        collateral: the token that its amounts count, b"" if the log itself tells or none is meant.
     """
 
     signature: str
@@ -52,7 +50,6 @@ class Event:
     status: Status
     fields: tuple[Field, ...] = ()
     reason: str = ""
-    collateral: bytes = b""
 
     @property
     def name(self) -> str:
@@ -87,14 +84,13 @@ def _event(
     *,
     status: Status = "ledger",
     reason: str = "",
-    collateral: bytes = b"",
 ) -> Event:
     parsed = []
     for text in fields.split():
         name, _, type_ = text.lstrip("*").partition(":")
         assert type_ in STATIC | DYNAMIC | {"skip", "tail"}, text
         parsed.append(Field(name, type_, text.startswith("*")))  # type: ignore[arg-type]
-    return Event(signature, kind, status, tuple(parsed), reason, collateral)
+    return Event(signature, kind, status, tuple(parsed), reason)
 
 
 def _ignored(reason: str, *signatures: str) -> tuple[Event, ...]:
@@ -106,6 +102,14 @@ _SIDED = "side:uint token:id32 maker_amount:uint taker_amount:uint"
 _ADMIN = "administration"
 _FEE = "the fee is in OrderFilled"
 
+_EXCHANGE_OTHERS = (
+    *_ignored("an order was withdrawn, nothing moved", "OrderCancelled(bytes32)"),
+    *_ignored(
+        _ADMIN, "NewAdmin(address,address)", "NewOperator(address,address)", "RemovedAdmin(address,address)",
+        "RemovedOperator(address,address)", "ProxyFactoryUpdated(address,address)",
+        "SafeFactoryUpdated(address,address)", "TradingPaused(address)", "TradingUnpaused(address)",
+    ),
+)  # fmt: skip
 EXCHANGE_V1 = (
     _event(
         "OrderFilled(bytes32,address,address,uint256,uint256,uint256,uint256,uint256)", "order_filled_v1",
@@ -116,24 +120,18 @@ EXCHANGE_V1 = (
     _event("TokenRegistered(uint256,uint256,bytes32)", "token_registered",
            "*token0:id32 *token1:id32 *condition:id32", status="registry"),
     *_ignored(_FEE, "FeeCharged(address,uint256,uint256)"),
-    *_ignored("an order was withdrawn, nothing moved", "OrderCancelled(bytes32)"),
-    *_ignored(
-        _ADMIN, "NewAdmin(address,address)", "NewOperator(address,address)", "RemovedAdmin(address,address)",
-        "RemovedOperator(address,address)", "ProxyFactoryUpdated(address,address)",
-        "SafeFactoryUpdated(address,address)", "TradingPaused(address)", "TradingUnpaused(address)",
-    ),
+    *_EXCHANGE_OTHERS,
 )  # fmt: skip
 EXCHANGE_V2 = (
     _event(
         "OrderFilled(bytes32,address,address,uint8,uint256,uint256,uint256,uint256,bytes32,bytes32)",
         "order_filled_v2",
         f"*order:id32 *maker:address *taker:address {_SIDED} fee:uint builder:id32 metadata:skip",
-        collateral=contracts.PUSD,
     ),
     _event("OrdersMatched(bytes32,address,uint8,uint256,uint256,uint256)", "orders_matched",
            "*order:id32 *maker:skip a:skip b:skip c:skip d:skip"),
     *_ignored(_FEE, "FeeCharged(address,uint256)"),
-    *EXCHANGE_V1[3:],
+    *_EXCHANGE_OTHERS,
 )  # fmt: skip
 FEE_MODULE = (
     _event("FeeRefunded(bytes32,address,uint256,uint256,uint256)", "fee_refunded",
@@ -164,13 +162,13 @@ NEG_RISK_ADAPTER = (
     _event("QuestionPrepared(bytes32,bytes32,uint256,bytes)", "question_prepared",
            "*market:id32 *question:id32 index:uint data:tail", status="registry"),
     _event("PositionSplit(address,bytes32,uint256)", "nra_split",
-           "*stakeholder:address *condition:id32 amount:uint", collateral=contracts.WCOL),
+           "*stakeholder:address *condition:id32 amount:uint"),
     _event("PositionsMerge(address,bytes32,uint256)", "nra_merge",
-           "*stakeholder:address *condition:id32 amount:uint", collateral=contracts.WCOL),
+           "*stakeholder:address *condition:id32 amount:uint"),
     _event("PositionsConverted(address,bytes32,uint256,uint256)", "positions_converted",
-           "*stakeholder:address *market:id32 *index_set:id32 amount:uint", collateral=contracts.WCOL),
+           "*stakeholder:address *market:id32 *index_set:id32 amount:uint"),
     _event("PayoutRedemption(address,bytes32,uint256[],uint256)", "nra_redemption",
-           "*redeemer:address *condition:id32 amounts:uints payout:uint", collateral=contracts.WCOL),
+           "*redeemer:address *condition:id32 amounts:uints payout:uint"),
     *_ignored("the payout is in ConditionResolution", "OutcomeReported(bytes32,bytes32,bool)"),
     *_ignored(_ADMIN, "NewAdmin(address,address)", "RemovedAdmin(address,address)"),
 )  # fmt: skip
@@ -184,13 +182,13 @@ FPMM_FACTORY = (
 )  # fmt: skip
 FPMM_POOL = (
     _event("FPMMBuy(address,uint256,uint256,uint256,uint256)", "fpmm_buy",
-           "*buyer:address investment:uint fee:uint *outcome:uint tokens:uint", collateral=contracts.USDC_E),
+           "*buyer:address investment:uint fee:uint *outcome:uint tokens:uint"),
     _event("FPMMSell(address,uint256,uint256,uint256,uint256)", "fpmm_sell",
-           "*seller:address returned:uint fee:uint *outcome:uint tokens:uint", collateral=contracts.USDC_E),
+           "*seller:address returned:uint fee:uint *outcome:uint tokens:uint"),
     _event("FPMMFundingAdded(address,uint256[],uint256)", "fpmm_funding_added",
-           "*funder:address amounts:uints shares:uint", collateral=contracts.USDC_E),
+           "*funder:address amounts:uints shares:uint"),
     _event("FPMMFundingRemoved(address,uint256[],uint256,uint256)", "fpmm_funding_removed",
-           "*funder:address amounts:uints fees:uint shares:uint", collateral=contracts.USDC_E),
+           "*funder:address amounts:uints fees:uint shares:uint"),
 )  # fmt: skip
 ERC20 = _ignored(
     "transfers of collateral and of LP shares are not booked (accounting §2.7)",
