@@ -291,11 +291,23 @@ COVERAGE = _table(
 )  # fmt: skip
 """Which blocks were read: both ends belong to the range. Written after the rows it speaks of."""
 
+PUBLISHED_POSITIONS = _table(
+    "published_positions",
+    ("wallet", "token_id"),
+    {
+        "wallet": "address",
+        "token_id": "text",  # decimal as printed: ids of AMM liquidity are integers read with their sign
+        "token": "id32",  # the token it means (LP: the pool's); zeros where that is unknown
+        "amount": "i64", "avg_price_e6": "i64", "realized": "i64", "bought": "i64", "run": "u64", "seen_at": "time",
+    },
+)  # fmt: skip
+"""``userPositions`` of the pnl-subgraph, from dumps (accounting §2.9): to compare with, never an input."""
+
 ALL = (
     # Block hashes first: rows of a block that is abandoned later can always be found again.
     CHAIN_BLOCKS,
     OBSERVATIONS, EVENTS, MARKETS, TOKENS, RESOLUTIONS, NEG_RISK_MARKETS, REPORTED_POSITIONS, REPORTED_HOLDERS,
-    REPORTED_VALUES, REPORTED_PNL, RECONCILIATION, GIVEN_MARKS, PRICE_POINTS, SYNC_PAGES,
+    REPORTED_VALUES, REPORTED_PNL, RECONCILIATION, GIVEN_MARKS, PRICE_POINTS, PUBLISHED_POSITIONS, SYNC_PAGES,
     CHAIN_LOGS, CHAIN_POOLS, COVERAGE,
 )  # fmt: skip
 """All of them, in the order in which the tables of a batch are written."""
