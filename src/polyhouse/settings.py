@@ -46,7 +46,13 @@ class Settings(BaseSettings):
     gamma_url: str = Field(default="https://gamma-api.polymarket.com", description="events and markets")
     clob_url: str = Field(default="https://clob.polymarket.com", description="the order book's market list")
     data_url: str = Field(default="https://data-api.polymarket.com", description="trades, activity, positions")
-    rpc_url: SecretStr | None = Field(default=None, description="Polygon JSON-RPC")
+    rpc_url: SecretStr | None = Field(
+        default=None, description="Polygon JSON-RPC; several nodes separated by commas, best first"
+    )
+    rpc_limit: str = Field(default="200", description="requests per ten seconds of a node, or of each: 200,50")
+    rpc_range: int = Field(default=10_000, ge=1, description="blocks of one question to a node at most")
+    rpc_batch: int = Field(default=50, ge=1, description="calls of one request to a node at most")
+    confirmations: int = Field(default=128, ge=1, description="newest blocks of the chain that may still change")
     subgraph_url: str = Field(
         default="https://api.goldsky.com/api/public/project_cl6mb8i9h0003e201j6li0diw",
         description="base of the history subgraphs; /subgraphs/<name>/<version>/gn is appended",
@@ -90,10 +96,16 @@ class Settings(BaseSettings):
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
         if text is None:
             return value
-        parts = urlsplit(text)
-        if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
-            raise ValueError("must be a URL like https://host[:port][/path]")
+        for one in text.split(","):  # only the nodes may be several
+            parts = urlsplit(one.strip())
+            if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
+                raise ValueError("must be a URL like https://host[:port][/path]")
         return value
+
+    def rpc_urls(self) -> list[str]:
+        """The Polygon nodes, best first; [] if none is set."""
+        text = "" if self.rpc_url is None else self.rpc_url.get_secret_value()
+        return [one.strip() for one in text.split(",") if one.strip()]
 
     def warehouse_url(self) -> str:
         """The warehouse URL, with its password; the embedded store in ``home`` unless set."""
@@ -228,6 +240,8 @@ def _shown(settings: Settings, name: str) -> str:
     if value is None:
         return ""
     if isinstance(value, SecretStr):
+        if name == "rpc_url":
+            return ",".join(map(_masked_secret, settings.rpc_urls()))
         return _masked_secret(value.get_secret_value())
     if isinstance(value, float) and math.isfinite(value):
         return f"{value:g}"

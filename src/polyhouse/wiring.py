@@ -15,12 +15,14 @@ from polyhouse.settings import Settings
 
 if TYPE_CHECKING:
     from polyhouse.ports import Stream
+    from polyhouse.sources.chain.rpc import ChainReader
     from polyhouse.sources.http import HttpClient
     from polyhouse.sources.http.limits import HostLimits
     from polyhouse.state import StateStore
     from polyhouse.sync.engine import SyncEngine
     from polyhouse.sync.progress import Reporter
     from polyhouse.sync.sources import Sources
+    from polyhouse.sync.store import RunState
     from polyhouse.warehouse import ClickHouseWarehouse
 
 
@@ -139,6 +141,28 @@ async def history_stream(settings: Settings, source: str) -> AsyncIterator[Strea
     url, limits, stream = roads[source]
     async with HttpClient(url, limits, rate_scale=settings.rate_scale, headers=headers) as client:
         yield stream(client)
+
+
+@asynccontextmanager
+async def chain_reader(settings: Settings, state: RunState) -> AsyncIterator[ChainReader]:
+    """A reader of the chain on the nodes of the settings; its counters are kept for ``status`` at the end.
+
+    Raises:
+        ConfigError: no node is set, or its limits make no sense.
+    """
+    from polyhouse.sources.chain.provider import RpcPool, parse_limits
+    from polyhouse.sources.chain.rpc import ChainReader, RangeSize
+
+    urls = settings.rpc_urls()
+    limits = parse_limits(settings.rpc_limit, max(len(urls), 1))
+    pool = RpcPool(urls, limits=limits[: len(urls)], rate_scale=settings.rate_scale, batch=settings.rpc_batch)
+    async with pool:
+        try:
+            yield ChainReader(pool, RangeSize(size=min(1_000, settings.rpc_range), largest=settings.rpc_range))
+        finally:
+            counters = upstream_counters(pool.clients)
+            if counters:
+                state.set_note(UPSTREAM_NOTE, counters)
 
 
 def build_sources(clients: dict[str, HttpClient]) -> Sources:

@@ -43,14 +43,22 @@ def metrics(run: Run, addresses: tuple[str, ...], full: bool) -> None:
     next_steps(run, "polyhouse leaderboard", "polyhouse check")
 
 
-@command("check", examples=("polyhouse check", "polyhouse check --json", "polyhouse check || polyhouse metrics --full"))
-def check(run: Run) -> int:
-    """Data-quality invariants: totals against the ordered split, sums against parts. Exit 1 if one is broken."""
+@command("check", examples=("polyhouse check", "polyhouse check --json", "polyhouse check --heal"))
+@click.option("--heal", is_flag=True, help="First read the chain's blocks that are missing, and nothing else.")
+def check(run: Run, heal: bool) -> int:
+    """Data-quality invariants: totals against the ordered split, sums against parts, the chain's blocks against what
+    was read. Exit 1 if one is broken."""
     from polyhouse.models.checks import run_checks
+    from polyhouse.sync.coverage import run_coverage_checks
     from polyhouse.wiring import open_stores
 
+    if heal:
+        from polyhouse.cli.chain import heal_chain
+
+        heal_chain(run)
+
     with open_stores(run.settings) as stores:
-        results = run_checks(stores.warehouse)
+        results = [*run_checks(stores.warehouse), *run_coverage_checks(stores.warehouse)]
     rows: list[dict[str, Any]] = [
         {"name": result.name, "ok": bool(result.ok), "broken": int(result.broken), "detail": str(result.detail)}
         for result in results

@@ -24,12 +24,18 @@ MOST_TOUCHED = 100_000
 
 
 def rebuild_touched(stores: Stores, wallets: Collection[bytes] | None, reporter: Reporter) -> BuildReport:
-    """Recompute these wallets and the holders of tokens whose resolution changed; None = everything."""
+    """Recompute these wallets, those that a re-organisation took rows from, and the holders of tokens whose resolution
+    changed; None = everything.
+    """
     from polyhouse.models.runner import build
+    from polyhouse.sync.reorg import rebuilt, wallets_to_rebuild
 
+    noted = wallets_to_rebuild(stores.state)
+    wallets = None if wallets is None or noted is None else {*wallets, *noted}
     total = None if wallets is None or len(wallets) > MOST_TOUCHED else len(wallets)
     reporter.phase("metrics", total, "wallets")
     report = build(stores.warehouse, None if total is None else sorted(wallets or ()))
+    rebuilt(stores.state)
     reporter.advance(total or 0)
     reporter.finish()
     return report

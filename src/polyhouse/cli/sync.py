@@ -9,7 +9,6 @@ import click
 
 from polyhouse.cli.base import PolyCommand, PolyGroup, Run, command
 from polyhouse.cli.jobs import run_job
-from polyhouse.errors import ConfigError
 
 _M = "polyhouse.cli.sync"
 sync = PolyGroup(
@@ -18,6 +17,7 @@ sync = PolyGroup(
         "markets": (_M, "markets", "Universe of events, markets, tokens, resolutions."),
         "trades": (_M, "trades", "Trades market by market: no wallet list needed."),
         "wallets": (_M, "wallets", "Wallet ledgers: everything a wallet did."),
+        "chain": ("polyhouse.cli.chain", "chain", "Exact logs from a Polygon node."),
         "positions": (_M, "positions", "Positions and values as Polymarket reports them."),
         "history": ("polyhouse.cli.history", "history", "Old history: subgraphs, Dome, the first Data API, prices."),
     },
@@ -140,15 +140,26 @@ def positions(run: Run, addresses: tuple[str, ...], all_wallets: bool, **chosen:
         "polyhouse run --wallets wallets.txt --json",
     ),
 )
-@click.option("--source", type=click.Choice(["rest", "auto"]), default="auto", show_default=True, help="Where from.")
+@click.option(
+    "--source", type=click.Choice(["rest", "chain", "auto"]), default="auto", show_default=True, help="Where from."
+)
 @click.option("--wallets", "file", type=_FILE, help="Only these wallets, one address per line.")
 @click.option("--max-wallets", type=_COUNT, metavar="N", help="At most so many; the rest is reported.")
 @click.option("--concurrency", type=click.IntRange(1, 1000), default=50, show_default=True, metavar="N")
 @click.option("--no-metrics", is_flag=True, help="Load only.")
 def run(run: Run, source: str, file: Path | None, max_wallets: int | None, concurrency: int, no_metrics: bool) -> int:
-    """The main job: markets, trades, wallets with new trades, positions, metrics, leaderboards."""
-    if source not in {"rest", "auto"}:
-        raise ConfigError(f"unknown source {source!r}")
+    """The main job: markets, trades, wallets with new trades, positions, metrics, leaderboards.
+
+    With --source chain: markets, then everybody's logs from the node. auto takes the chain once `sync chain` has read
+    it up to the newest block, else REST.
+    """
+    from polyhouse.cli.chain import run_chain, uses_chain
+
+    if uses_chain(run.settings, source):
+        if file or max_wallets:
+            raise click.UsageError("the chain is read for all wallets: --wallets and --max-wallets need --source rest")
+        options: dict[str, int | float | None] = {"from_block": run.settings.from_block}
+        return run_chain(run, "run", options, metrics=not no_metrics, markets=True)
     selection = _selection(file=file, max_wallets=max_wallets) if file or max_wallets else None
     return run_job(
         run,

@@ -20,9 +20,20 @@ from polyhouse.sources.chain.rpc import ChainReader, LogRange
 from polyhouse.sync.chain_registry import RegistryCache, mark_unsettled, settle_noted
 from polyhouse.sync.chain_rows import page_of
 from polyhouse.sync.context import RunContext
-from polyhouse.sync.coverage import GROUPS, LEDGER, REGISTRY, Interval, covered, missing, without
+from polyhouse.sync.coverage import (
+    GROUPS,
+    LEDGER,
+    REGISTRY,
+    Interval,
+    covered,
+    forget,
+    lost,
+    missing,
+    overlaps,
+    without,
+)
 from polyhouse.sync.pool import WalkJob, run_jobs
-from polyhouse.sync.reorg import find_fork, remove_from
+from polyhouse.sync.reorg import expect_rebuild, find_fork, remove_from
 from polyhouse.sync.walk import WalkResult
 
 TAIL = "tail"
@@ -42,7 +53,8 @@ class ChainOptions:
         workers: ranges that are read at the same time.
         confirmations: blocks below the newest one that may still change.
         span: blocks of one partition of the back-fill.
-        heal: also read again what ``coverage`` counts differently from what is stored.
+        heal: read what ``check`` finds, and nothing else: holes, ranges whose logs are not all stored, and ranges that
+            are covered twice.
         follow_seconds: None = one pass; else go on with new blocks, looking for them so often, until stopped.
     """
 
@@ -156,6 +168,7 @@ class ChainRun:
     # Names of writes: after a removal the same rows may have to be written again, so no two may share one.
     _nonce: str = field(default_factory=lambda: uuid.uuid4().hex)
     _writes: int = 0
+    _healed: Interval = (0, -1)
     _failed: WalkResult | None = None
 
     def __post_init__(self) -> None:
@@ -168,8 +181,9 @@ class ChainRun:
             PolyhouseError: the node or a store does not answer; what is committed stays.
         """
         await self.reader.check_chain()
+        await asyncio.to_thread(expect_rebuild, self.ctx.state)
         if self.options.heal:
-            await asyncio.to_thread(self._forget_lost)
+            await asyncio.to_thread(self._forget_broken)
         while True:
             for attempt in range(_ATTEMPTS):
                 if await self._pass() or self.ctx.should_end:
@@ -224,6 +238,8 @@ class ChainRun:
 
     def _bounds(self) -> Interval:
         options = self.options
+        if options.heal:
+            return self._healed[0], min(self._healed[1], self._head)
         first = self._start() if options.from_block is None else options.from_block
         return first, self._head if options.to_block is None else min(options.to_block, self._head)
 
@@ -279,10 +295,12 @@ class ChainRun:
                 {"b": self.final_block},
             )
 
-    def _forget_lost(self) -> None:
-        from polyhouse.sync.coverage import forget, lost
-
-        forget(self.ctx.warehouse, lost(self.ctx.warehouse))
+    def _forget_broken(self) -> None:
+        """What is not what the coverage ledger says becomes a hole; the outer bounds stay."""
+        warehouse = self.ctx.warehouse
+        ends = [interval for group in GROUPS for interval in covered(warehouse, group)]
+        self._healed = (min(first for first, _ in ends), max(last for _, last in ends)) if ends else (0, -1)
+        forget(warehouse, [*lost(warehouse), *overlaps(warehouse)])
 
     async def stored_hashes(self, first: int, last: int) -> dict[int, bytes]:
         """Block → hash of the stored blocks ``first`` … ``last``."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from polyhouse.models.checks import CheckResult
 from polyhouse.ports import Warehouse
 from polyhouse.tables import Columns
 
@@ -23,16 +23,6 @@ Interval = tuple[int, int]
 """First and last block, both included."""
 
 _EXAMPLES = 5
-
-
-@dataclass(frozen=True, slots=True)
-class CoverageCheck:
-    """One finding about the chain's logs: ``broken`` places violate it; ``detail`` is a sentence with some of them."""
-
-    name: str
-    ok: bool
-    broken: int
-    detail: str
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
@@ -89,7 +79,7 @@ def holes(warehouse: Warehouse) -> dict[str, list[Interval]]:
 
 
 def overlaps(warehouse: Warehouse) -> list[tuple[str, Interval]]:
-    """Blocks that two coverage rows of one group both claim."""
+    """Coverage rows that claim a block which another row of the group claims, too: (group, the later row's range)."""
     rows = warehouse.query(
         "SELECT contract_group, from_block, to_block FROM coverage FINAL WHERE source = 'chain'"
         " ORDER BY contract_group, from_block, to_block"
@@ -99,7 +89,7 @@ def overlaps(warehouse: Warehouse) -> list[tuple[str, Interval]]:
     for group, first, last in rows:
         before = end.get(str(group), -1)
         if int(first) <= before:
-            found.append((str(group), (int(first), min(int(last), before))))
+            found.append((str(group), (int(first), int(last))))
         end[str(group)] = max(before, int(last))
     return found
 
@@ -154,7 +144,7 @@ def digest(rows: Columns) -> bytes:
     return total.digest()
 
 
-def run_coverage_checks(warehouse: Warehouse) -> list[CoverageCheck]:
+def run_coverage_checks(warehouse: Warehouse) -> list[CheckResult]:
     """The chain's part of ``polyhouse check``; [] if the chain was never read."""
     if not warehouse.query("SELECT count() FROM coverage").rows[0][0]:
         return []
@@ -178,13 +168,13 @@ def run_coverage_checks(warehouse: Warehouse) -> list[CoverageCheck]:
     ]
 
 
-def _ranges(name: str, meaning: str, found: Sequence[tuple[str, Interval]]) -> CoverageCheck:
+def _ranges(name: str, meaning: str, found: Sequence[tuple[str, Interval]]) -> CheckResult:
     shown = ", ".join(f"{group} {first:,}–{last:,}" for group, (first, last) in found[:_EXAMPLES])
     detail = f"violated: {meaning}; {shown}; `polyhouse check --heal` reads them" if found else meaning
-    return CoverageCheck(name, not found, len(found), detail)
+    return CheckResult(name, not found, len(found), detail)
 
 
-def _kinds(warehouse: Warehouse, name: str, meaning: str, status: str) -> CoverageCheck:
+def _kinds(warehouse: Warehouse, name: str, meaning: str, status: str) -> CheckResult:
     rows = warehouse.query(
         "SELECT lower(hex(address)), if(empty(topics), '', lower(hex(topics[1]))), count() FROM chain_logs FINAL"
         " WHERE status = {s:String} GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2",
@@ -192,4 +182,4 @@ def _kinds(warehouse: Warehouse, name: str, meaning: str, status: str) -> Covera
     ).rows
     total = sum(int(row[2]) for row in rows)
     shown = ", ".join(f"{int(n):,} of 0x{address} topic 0x{topic}" for address, topic, n in rows[:_EXAMPLES])
-    return CoverageCheck(name, not total, total, f"violated: {meaning}; {shown}" if total else meaning)
+    return CheckResult(name, not total, total, f"violated: {meaning}; {shown}" if total else meaning)

@@ -18,6 +18,8 @@ from polyhouse.sync.store import RunState
 
 REBUILD_NOTE = "chain.rebuild"
 """Note: wallets (hex) whose models are to be rebuilt because rows of theirs were removed; "all" if too many."""
+PENDING_NOTE = "chain.pending"
+"""Note: rows of the chain changed since the models were built."""
 STREAMS = ("chain.registry", "chain.ledger")
 _MOST_NAMED = 20_000
 
@@ -96,6 +98,15 @@ def _remember_wallets(warehouse: Warehouse, state: RunState, fork: int) -> None:
     state.set_note(REBUILD_NOTE, "all" if len(wallets) > _MOST_NAMED else sorted(wallets))
 
 
+def expect_rebuild(state: RunState) -> None:
+    """Say that rows are about to change. If the last time nobody rebuilt the models afterwards (a kill, a stop), the
+    wallets of those rows are unknown, and all have to be rebuilt.
+    """
+    if state.get_note(PENDING_NOTE):
+        state.set_note(REBUILD_NOTE, "all")
+    state.set_note(PENDING_NOTE, 1)
+
+
 def wallets_to_rebuild(state: RunState) -> Sequence[bytes] | None:
     """Wallets that lost rows and whose models still show them; None = all."""
     known = state.get_note(REBUILD_NOTE) or []
@@ -104,8 +115,9 @@ def wallets_to_rebuild(state: RunState) -> Sequence[bytes] | None:
 
 def rebuilt(state: RunState) -> None:
     """The models are up to date again."""
-    if state.get_note(REBUILD_NOTE):
-        state.set_note(REBUILD_NOTE, [])
+    for name in (REBUILD_NOTE, PENDING_NOTE):
+        if state.get_note(name):
+            state.set_note(name, None)
 
 
 def _rewind(warehouse: Warehouse, state: RunState, run: int, fork: int, now: int, token: str) -> None:

@@ -70,8 +70,12 @@ class RetryBudget:
         return True
 
 
+class _ErrorObject(msgspec.Struct):
+    message: str | None = None
+
+
 class _ErrorBody(msgspec.Struct):
-    error: str | None = None
+    error: str | _ErrorObject | None = None
     message: str | None = None
 
 
@@ -141,7 +145,8 @@ def _detail(headers: Mapping[str, str], body: bytes) -> str:
             parsed = _error_decoder.decode(body)
         except msgspec.DecodeError:
             return ""
-        text = parsed.error or parsed.message or ""
+        error = parsed.error.message if isinstance(parsed.error, _ErrorObject) else parsed.error
+        text = error or parsed.message or ""
     elif "html" in kind:
         text = "an HTML page"
     else:
