@@ -7,7 +7,7 @@ from typing import Any
 
 from eth_abi import decode
 
-from polyhouse.domain import ids
+from polyhouse.domain import contracts, ids
 from polyhouse.domain.contracts import SYMBOLS
 
 # The layouts as the contracts declare them (upstream §6); * = indexed.
@@ -53,7 +53,13 @@ def _parse(line: str) -> tuple[str, tuple[str, list[tuple[str, bool, str]]]]:
 
 
 EVENTS = dict(_parse(line) for line in LAYOUTS.strip().splitlines())
-CONTRACT = {"0x" + raw.hex(): symbol for symbol, raw in SYMBOLS.items()}
+OTHER_INSTANCES = {
+    "0x" + contracts.EX2_THIRD.hex(): "EX2",
+    "0x" + contracts.ADP_OLD.hex(): "ADP",
+    "0x" + contracts.NADP_OLD.hex(): "NADP",
+    "0x" + contracts.FEE_MODULE_OLD.hex(): "0x" + contracts.FEE_MODULE.hex(),
+}
+CONTRACT = {"0x" + raw.hex(): symbol for symbol, raw in SYMBOLS.items()} | OTHER_INSTANCES
 
 
 def read(log: dict[str, Any]) -> tuple[str, dict[str, Any]]:

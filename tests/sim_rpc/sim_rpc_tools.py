@@ -34,10 +34,10 @@ class Caller:
         assert "error" not in answer, answer
         return answer["result"]
 
-    async def block(self, url: str, which: int | str, by: str = "Number") -> Any:
+    async def block(self, url: str, which: int | str, by: str = "Number", *, full: bool = False) -> Any:
         """A block by its number, tag or hash, with the hashes of its transactions."""
         key = hex(which) if isinstance(which, int) else which
-        return await self.result(url, f"eth_getBlockBy{by}", key, *[False])
+        return await self.result(url, f"eth_getBlockBy{by}", key, full)
 
     async def head(self, url: str) -> int:
         return int(await self.result(url, "eth_blockNumber"), 16)

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 import pytest
-from sim_rpc_abi import as_universe, decoded, read, symbol
+from sim_rpc_abi import OTHER_INSTANCES, as_universe, decoded, read, symbol
 
 from polyhouse.domain import contracts, ids
 from polyhouse.errors import BadInputError
@@ -199,11 +199,19 @@ def _without(log: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def test_quiet_settings(universe: Universe, known: list[Read]) -> None:
-    plain = [(log, *read(log)) for log in every_log(Node(universe, NodeQuirks(0, chatter=False, batches=False)))]
+    quirks = NodeQuirks(noise_every=0, chatter=False, batches=False, instances_every=0)
+    plain = [(log, *read(log)) for log in every_log(Node(universe, quirks))]
     names = {name for _, name, _ in plain}
     assert names.isdisjoint({"FeeCharged", "OutcomeReported", "TransferBatch"})
+    assert OTHER_INSTANCES.keys().isdisjoint(_parties(plain))
+    assert OTHER_INSTANCES.keys() <= _parties(known)
     flat = [pair for item in plain if item[1] in POSITION_EVENTS for pair in as_universe(*item)]
     assert flat == [pair for item in known if item[1] in POSITION_EVENTS for pair in as_universe(*item)]
+
+
+def _parties(logs: list[Read]) -> set[str]:
+    """Emitters, and all addresses that arguments name."""
+    return {log["address"] for log, _, _ in logs} | {v for _, _, f in logs for v in f.values() if isinstance(v, str)}
 
 
 def test_pool_logs() -> None:

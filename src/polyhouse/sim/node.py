@@ -38,12 +38,15 @@ class NodeQuirks:
         unknown_every: the same for logs under topics nobody knows; 0 = none.
         chatter: ``FeeCharged`` and ``OutcomeReported``, which repeat what other logs say.
         batches: pairs of tokens move in one ``TransferBatch``.
+        instances_every: about every n-th transaction goes through the third V2 exchange, the older collateral adapters
+            or the older fee module; 0 = none.
     """
 
     noise_every: int = 40
     unknown_every: int = 0
     chatter: bool = True
     batches: bool = True
+    instances_every: int = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,11 @@ class Node:
         self.abandoned = self.branch
         self._universe = universe
         self._seed = seed
-        self._encoder = Encoder(chatter=self.quirks.chatter, batches=self.quirks.batches)
+        self._encoder = Encoder(
+            chatter=self.quirks.chatter,
+            batches=self.quirks.batches,
+            instances_every=self.quirks.instances_every,
+        )
         self._natural: dict[int, list[Slot]] = {}
         self._numbers: list[int] = []
         self._conditions: list[str] = []
