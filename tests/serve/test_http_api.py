@@ -95,7 +95,8 @@ def test_the_wallet_route_answers_the_same_document_as_the_command(server):
     status, document = server.json("/api/wallets/0x" + "AA" * 20)
     assert status == 200
     assert set(document) == {
-        "wallet", "as_of", "coverage", "provisional", "totals", "categories", "units", "positions", "scores", "sync",
+        "wallet", "as_of", "coverage", "provisional", "coverage_details", "totals", "categories", "units", "positions",
+        "scores", "sync",
     }  # fmt: skip
     assert document["scores"] == {"whale": None, "insider": None}
     assert document["coverage"] == "rest"

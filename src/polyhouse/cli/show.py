@@ -98,7 +98,8 @@ def wallet(run: Run, address: str, window: str) -> None:
     totals = document["totals"]
     emit_facts(run, [
         ("wallet", document["wallet"]), ("as_of", document["as_of"]), ("coverage", document["coverage"]),
-        ("provisional", " ".join(document["provisional"])), ("sync", document["sync"]["status"]),
+        ("provisional", " ".join(document["provisional"])), *_provenance(document["coverage_details"]),
+        ("sync", document["sync"]["status"]),
         *((name, value) for name, value in totals.items() if name != "omega"),
         ("omega", totals["omega"]["value"]), ("omega_status", totals["omega"]["status"]),
         ("units", len(document["units"])), ("positions", len(document["positions"])),
@@ -110,6 +111,19 @@ def wallet(run: Run, address: str, window: str) -> None:
         emit_table(run, [Column(name, right=name != "category") for name in names], rows)
     if document["provisional"]:
         say(f"provisional ({', '.join(document['provisional'])}): these numbers may still move")
+
+
+def _provenance(details: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Who said what, and from when to when nothing is missing."""
+    sources = ", ".join(
+        f"{row['source']} {row['rows']:,} rows {row['from']} – {row['to']} ({row['used']:,} used)"
+        for row in details["sources"]
+    )
+    gaps = ", ".join(f"{gap['from']} – {gap['to']} {gap['reason']}" for gap in details["gaps"])
+    return [
+        ("sources", sources), ("complete_from", details["complete_from"]), ("complete_to", details["complete_to"]),
+        ("gaps", gaps),
+    ]  # fmt: skip
 
 
 @command(

@@ -10,6 +10,7 @@ from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
 from polyhouse.reads.builds import newest_build_time
 from polyhouse.reads.exact import moment, money
+from polyhouse.reads.provenance import coverage_details
 from polyhouse.reads.totals import OVERALL, SELECT_LIST, check_window, no_totals, totals_document
 
 _WALLET = "toFixedString(unhex({wallet:String}), 20)"
@@ -58,6 +59,7 @@ def wallet(
         "as_of": moment(newest_build_time(warehouse)),
         "coverage": coverage[0]["coverage"] if coverage else None,
         "provisional": list(coverage[0]["provisional"]) if coverage else _not_built(),
+        "coverage_details": coverage_details(warehouse, wallet_id),
         "totals": totals_document(overall) if overall else no_totals(),
         "categories": [
             {"category": row["category"], **totals_document(row)} for row in totals if row["category"] != OVERALL
