@@ -112,6 +112,9 @@ def tools() -> SimpleNamespace:
     return SimpleNamespace(
         session=session, whole=walk_whole, pieces=walk_in_pieces, rows=rows_of, Goldsky=GoldskyFills, Dome=DomeOrders,
         clock=UniverseClock, patient=PATIENT,
+        data_client=lambda server: HttpClient(
+            server.data_url, DATA, rate_scale=1_000.0, policy=PATIENT, clock=UniverseClock(server)
+        ),
     )  # fmt: skip
 
 
