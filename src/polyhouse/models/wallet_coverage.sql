@@ -1,7 +1,8 @@
 -- wallet_coverage: where a wallet's history came from, and why its numbers may still move.
 -- Reasons: conversion (its legs were read from REST), resolution (the payout is not proven), unseen_shares (sold,
 -- redeemed or converted more than ever arrived), shares_differ (Polymarket reports another balance: a transfer, which
--- REST does not show), unmapped (rows of tokens nobody could name yet).
+-- REST does not show), unmapped (rows of tokens nobody could name yet), fills_only (some fills are known only from a
+-- source that tells neither refunds nor position changes: an old subgraph, a dump of orders).
 WITH
     reported AS
     (
@@ -33,7 +34,8 @@ WITH
     ),
     facts AS
     (
-        SELECT DISTINCT wallet, source != 'chain' AS is_rest, if(kind = 'CONVERT' AND is_rest, 'conversion', '') AS reason
+        SELECT DISTINCT wallet, source != 'chain' AS is_rest,
+               multiIf(source IN ('subgraph', 'dump'), 'fills_only', kind = 'CONVERT' AND is_rest, 'conversion', '') AS reason
         FROM ledger FINAL
         WHERE /*wallets*/
         UNION ALL
