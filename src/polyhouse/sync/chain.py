@@ -290,8 +290,9 @@ class ChainRun:
         """Blocks and ranges that are deep enough by now, and that the node just confirmed, become final."""
         for table, last in (("chain_blocks", "block"), ("coverage", "to_block")):
             self.ctx.warehouse.command(
-                f"INSERT INTO {table} SELECT * REPLACE ('final' AS finality, version + 1 AS version) FROM {table} FINAL"
-                f" WHERE finality = 'soft' AND {last} <= {{b:UInt32}}",
+                # The inner SELECT matters: in one SELECT the condition would look at the new value.
+                f"INSERT INTO {table} SELECT * REPLACE ('final' AS finality, version + 1 AS version) FROM"
+                f" (SELECT * FROM {table} FINAL WHERE finality = 'soft' AND {last} <= {{b:UInt32}})",
                 {"b": self.final_block},
             )
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from polyhouse.domain.categories import category_of
 from polyhouse.ports import Warehouse
+from polyhouse.sim.model import Transaction
 from polyhouse.sim.rpc_api import RpcEndpoint
 from polyhouse.sim.server import SimServer
+from polyhouse.sim.truth import Truth, compute_truth
 from polyhouse.sim.universe import Universe
 from polyhouse.sources.chain.provider import RpcPool
 from polyhouse.sources.chain.rpc import ChainReader, RangeSize
@@ -20,6 +23,7 @@ from polyhouse.sync.context import EngineLimits, RunContext
 from polyhouse.sync.engine import SyncEngine
 from polyhouse.sync.report import RunReport
 from polyhouse.sync.writer import BatchLimits
+from polyhouse.truth_check import compare
 from polyhouse.warehouse import ClickHouseWarehouse
 
 RAW = {
@@ -95,6 +99,19 @@ def write_events(warehouse: Warehouse, world: Universe) -> None:
         run=1,
         token="markets",
     )
+
+
+def truth_of(transactions: Iterable[Transaction], world: Universe) -> Truth:
+    """The truth without income, which no log shows and which would move the end of the windows."""
+    on_chain = [replace(tx, logs=tuple(log for log in tx.logs if log.t != "Income")) for tx in transactions]
+    return compute_truth([tx for tx in on_chain if tx.logs], world.events, world.neg_risk_markets)
+
+
+def check_truth(warehouse: Warehouse, transactions: Iterable[Transaction], world: Universe) -> int:
+    """Hold the built models to the truth; returns how many wallets were compared."""
+    result = compare(warehouse, truth_of(transactions, world), everyone=True, income=False)
+    assert result.ok, result.differences
+    return result.equal
 
 
 def dump(warehouse: Warehouse, tables: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:
