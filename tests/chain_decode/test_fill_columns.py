@@ -8,10 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyhouse.domain import contracts
-from polyhouse.domain.logs import FeeRefunded, OrderFilledV1, OrderFilledV2, OrdersMatched
+from polyhouse.domain.logs import (
+    ConditionResolution,
+    FeeRefunded,
+    OrderFilledV1,
+    OrderFilledV2,
+    OrdersMatched,
+    PositionSplit,
+    Transfer,
+)
 from polyhouse.errors import UpstreamContractError
 from polyhouse.ledger.chain import observations
-from polyhouse.ledger.fill_columns import fill_columns, trade_rows
+from polyhouse.ledger.fill_columns import chain_rows, fill_columns
 from polyhouse.ledger.registry import ConditionInfo, Registry
 from polyhouse.ledger.vector_logs import parse_case
 from polyhouse.sources.chain.decode import decode
@@ -25,17 +33,18 @@ def trades(transactions):
     return [log for logs in transactions for log in logs if isinstance(log, TRADES)]
 
 
-def assert_same(abi, logs, registry, **decoding):
+def assert_same(abi, logs, registry, *, use_transfers=False):
     """Both roads give the same rows and flags; returns how many logs went row-wise."""
-    raw = [abi.raw_of(log) for log in logs]
-    batch = decode(raw, **decoding)
+    raw = [abi.raw_of(log) for log in logs if abi.raw_of(log)]
+    batch = decode(raw)
     assert not batch.rejects
-    expected = observations([list(batch.to_logs())], registry)
-    result = trade_rows(batch.columns, registry)
-    assert result.flags == expected.flags
-    tables = expected.tables()["observations"]
-    assert {name: result.observations[name] for name in tables} == tables
-    assert set(result.observations) == set(tables)
+    expected = observations([list(batch.to_logs())], registry, use_transfers=use_transfers)
+    result = chain_rows(batch.columns, registry, use_transfers=use_transfers)
+    assert (result.flags, result.ignored) == (expected.flags, expected.ignored)
+    tables = expected.tables()
+    assert result.resolutions == tables["resolutions"]
+    assert {name: result.observations[name] for name in tables["observations"]} == tables["observations"]
+    assert set(result.observations) == set(tables["observations"])
     return result.row_wise
 
 
@@ -43,6 +52,13 @@ def test_a_universe(abi, small_universe):
     logs = trades(small_universe.transactions)
     row_wise = assert_same(abi, logs, small_universe.registry)
     assert 0 < row_wise < len(logs) / 2
+
+
+@pytest.mark.parametrize("use_transfers", [True, False])
+def test_a_universe_with_everything_in_it(abi, small_universe, use_transfers):
+    logs = [log for part in small_universe.transactions for log in part]
+    row_wise = assert_same(abi, logs, small_universe.registry, use_transfers=use_transfers)
+    assert 0 < row_wise < len(logs) * 2 / 3
 
 
 def test_any_order_and_repetition(abi, small_universe):
@@ -61,6 +77,8 @@ def test_the_vector_cases(abi, vector_cases):
         parsed = parse_case(case["input"], case["id"])
         logs = trades(parsed.transactions)
         compared += bool(logs)
+        everything = [log for part in parsed.transactions for log in part]
+        assert_same(abi, everything, parsed.registry, use_transfers=parsed.use_transfers)
         assert_same(abi, logs, parsed.registry)
     assert compared >= min(40, len(vector_cases))
 
@@ -99,8 +117,23 @@ REFUNDS = st.builds(
     FeeRefunded, **{k: st.just(v) for k, v in PLACES.items()}, order=ORDERS, to=WALLETS, asset=st.just(bytes(32)),
     refund=AMOUNTS, charged=AMOUNTS,
 )  # fmt: skip
+HOLDERS = st.one_of(WALLETS, EXCHANGES, st.sampled_from([contracts.ZERO, contracts.ADP]))
+MOVES = st.lists(st.tuples(st.sampled_from(TOKENS), AMOUNTS), min_size=1, max_size=3).map(tuple)
+TRANSFERS = st.builds(Transfer, **{k: st.just(v) for k, v in PLACES.items()}, sender=HOLDERS, to=HOLDERS, moves=MOVES)
+SPLITS = st.builds(
+    PositionSplit, **{k: st.just(v) for k, v in PLACES.items()}, emitter=st.sampled_from(["CTF", "NRA"]),
+    stakeholder=HOLDERS, condition=st.sampled_from([b"c" * 32, b"x" * 32]), amount=AMOUNTS,
+)  # fmt: skip
+OTHERS = st.builds(
+    ConditionResolution, **{k: st.just(v) for k, v in PLACES.items()}, condition=st.just(b"c" * 32),
+    numerators=st.just((1, 0)),
+)  # fmt: skip
 TRANSACTIONS = st.lists(
     st.lists(st.one_of(FILLS_V1, FILLS_V2, FILLS_V2, MATCHES, MATCHES, REFUNDS), min_size=1, max_size=6), max_size=5
+)
+MIXED = st.lists(
+    st.lists(st.one_of(FILLS_V1, FILLS_V2, MATCHES, TRANSFERS, TRANSFERS, SPLITS, OTHERS), min_size=1, max_size=6),
+    max_size=5,
 )
 
 
@@ -117,9 +150,15 @@ def placed(transactions):
 
 
 @given(TRANSACTIONS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_random_transactions(abi, transactions):
     assert_same(abi, placed(transactions), REGISTRY)
+
+
+@given(MIXED, st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_random_transactions_with_movements(abi, transactions, use_transfers):
+    assert_same(abi, placed(transactions), REGISTRY, use_transfers=use_transfers)
 
 
 @st.composite
@@ -159,6 +198,23 @@ def _fill_v2(exchange, buys, maker, taker, gives, gets, order, fee):
 
 
 @given(st.lists(balanced_match(), min_size=1, max_size=4))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_matches_that_add_up_need_no_row_wise_rules(abi, matches):
     assert assert_same(abi, placed(matches), REGISTRY) == 0
+
+
+@given(st.lists(balanced_match(), min_size=1, max_size=3), st.integers(-1, 1))
+@settings(max_examples=60, deadline=None)
+def test_fills_whose_shares_moved_need_no_row_wise_rules(abi, matches, lost):
+    """Each fill's net shares move between its wallet and the exchange; a share too many or too few is a transfer."""
+    rows = observations([placed(matches)], REGISTRY).observations
+    moves = [
+        Transfer(row.tx, row.block, row.tx_index, 500 + place, 1,
+                 *((contracts.EX2, row.wallet) if row.kind == "BUY" else (row.wallet, contracts.EX2)),
+                 ((row.token, max(0, row.shares + (lost if place == 0 else 0))),))
+        for place, row in enumerate(rows)
+        if row.shares >= 0
+    ]  # fmt: skip
+    if len(moves) == len(rows):
+        row_wise = assert_same(abi, [*placed(matches), *moves], REGISTRY, use_transfers=True)
+        assert (row_wise == 0) == (lost == 0)

@@ -1,296 +1,202 @@
-"""The fill rules for whole columns at once: the same rows as ``ledger.chain``, without an object per log.
+"""The chain rules for whole columns at once: the same rows as ``ledger.chain``, without an object per log.
 
-Whole transactions are decided here as long as nothing about them is out of the ordinary. Every other one goes through
-the row-wise rules, which stay the definition: a fee refund, an undecodable or empty fill, a match that does not add up
-or has no single taker row, a trade with oneself, machinery as a wallet, amounts too large for exact sums, repeated or
-contradicting logs. A test in doubt may only ever send a transaction there, never keep it here.
+Transactions that consist of ordinary fills, the transfers these explain, and settlement inside an exchange are decided
+in columns. Every other transaction goes through the row-wise rules, which stay the definition: a fee refund, an
+undecodable or empty fill, a match that does not add up or has no single taker row, a trade with oneself, machinery as a
+wallet, amounts too large for exact sums, repeated or contradicting logs, and everything that is no trade.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from polyhouse.domain import contracts
-from polyhouse.domain.log_columns import Bytes, Ints, LogColumns, byte_list
-from polyhouse.domain.log_objects import to_logs
+from polyhouse.domain.log_columns import Ints, LogColumns, Ragged, byte_list
+from polyhouse.domain.log_objects import KINDS, to_logs
 from polyhouse.ledger.chain import observations
-from polyhouse.ledger.registry import NO_OUTCOME, Registry
+from polyhouse.ledger.fill_decisions import Fills, decide, observation_columns
+from polyhouse.ledger.registry import Registry
+from polyhouse.ledger.residuals import unexplained
 from polyhouse.ledger.rows import ChainRows, Flag
-from polyhouse.ledger.trade_table import MATCHED, Mask, TradeTable, trade_table
+from polyhouse.ledger.trade_table import (
+    KIND_NAMES,
+    Mask,
+    TradeTable,
+    head_of,
+    heads_of,
+    join_ints,
+    number_transactions,
+    stack,
+    trade_table,
+)
 from polyhouse.tables import Columns
 
-_EXACT = 2**52
-"""Amounts from here on are added up row by row: sums of a match stay far below 2⁶³."""
-_MAX_GROUP = 1_000
-_PRODUCT = float(2**62)
-_ZERO20 = bytes(20)
-_ZERO32 = bytes(32)
-_KINDS = np.array(["SELL", "BUY"], object)
-_ROLES = np.array(["DIRECT", "MAKER", "TAKER"], object)
-_MATCH_TYPES = np.array(["", "COMPLEMENTARY", "MINT", "MERGE"], object)
-_FEE_ASSETS = np.array(["usdc", "shares"], object)
-_DIRECT, _MAKER, _TAKER = range(3)
-_COMPLEMENTARY, _MINT, _MERGE = 1, 2, 3
+_TRANSFERS = ("transfer_single", "transfer_batch")
+_CHANGES = ("ctf_split", "ctf_merge", "nra_split", "nra_merge")
 
 
 @dataclass(slots=True)
-class TradeRows:
-    """What the trades of a batch of complete transactions mean.
+class ChainColumns:
+    """What a batch of complete transactions means.
 
     Attributes:
         observations: columns of table ``observations``, rows in chain order.
-        flags: as ``ChainRows.flags``.
+        resolutions: columns of table ``resolutions``.
+        flags: as ``ChainRows.flags``, likewise ``ignored``.
         row_wise: logs that went through the row-wise rules.
     """
 
     observations: Columns
+    resolutions: Columns
     flags: list[Flag] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
     row_wise: int = 0
 
 
+@dataclass(slots=True)
+class _Batch:
+    """All logs of a batch, kind after kind.
+
+    ``heads``: sorted first halves of the transaction hashes; a transaction's number is its place there.
+    """
+
+    parts: dict[str, LogColumns]
+    ends: dict[str, tuple[int, int]]
+    tx_id: Ints
+    heads: npt.NDArray[np.uint64]
+    first_log: Ints
+    odd: Mask
+
+
 def fill_columns(columns: Mapping[str, LogColumns], registry: Registry) -> Columns:
-    """Columns of table ``observations`` for all fills; see ``trade_rows``."""
-    return trade_rows(columns, registry).observations
-
-
-def trade_rows(columns: Mapping[str, LogColumns], registry: Registry) -> TradeRows:
-    """Rows and flags of all fills of a batch.
+    """Columns of table ``observations`` for the fills alone; see ``chain_rows``.
 
     Args:
         columns: kind → columns; ``order_filled_v1``, ``order_filled_v2``, ``orders_matched`` and ``fee_refunded`` are
-            read. All trade logs of a transaction must be in the batch. Any order; repetitions are allowed.
+            read. All trade logs of a transaction must be in the batch.
         registry: token → condition, exchange addresses, machinery.
+    """
+    trades = {kind: part for kind, part in columns.items() if kind in KIND_NAMES}
+    return chain_rows(trades, registry).observations
 
-    Returns:
-        Exactly what ``ledger.chain.observations`` gives for the same logs.
+
+def chain_rows(columns: Mapping[str, LogColumns], registry: Registry, *, use_transfers: bool = False) -> ChainColumns:
+    """Observations, resolutions and flags of a batch: exactly what ``ledger.chain.observations`` gives for its logs.
+
+    Args:
+        columns: kind → columns; all logs of a transaction must be in the batch. Any order; repetitions are allowed.
+            Kinds that only describe markets are passed over.
+        registry: known conditions, neg-risk markets, pools and contracts.
+        use_transfers: derive TRANSFER_IN/OUT rows from ERC-1155 residuals (§2.5).
 
     Raises:
         UpstreamContractError: as ``ledger.chain.observations``.
     """
-    table = trade_table(columns)
-    if not len(table.log_index):
-        return TradeRows(ChainRows().tables()["observations"])
-    slow, fills = _decide(table, registry)
-    fast = _columns(table, fills, registry)
-    if not slow.any():
-        return TradeRows(fast)
-    return _with_row_wise(fast, table, fills, slow, columns, registry)
+    batch = _batch(columns)
+    if not len(batch.heads):
+        empty = ChainRows().tables()
+        return ChainColumns(empty["observations"], empty["resolutions"])
+    slow = np.zeros(len(batch.heads), np.bool_)
+    slow[batch.tx_id[batch.odd]] = True
+    internal = _unusual(batch, registry, slow)
+    table = trade_table(batch.parts)
+    place = np.searchsorted(batch.heads, table.heads)
+    table.first_log[table.tx_id] = batch.first_log[place]
+    slow_rows, fills = decide(table, registry, slow[place])
+    slow[place[slow_rows]] = True
+    if use_transfers:
+        slow[unexplained(batch.parts, table, fills, batch.heads, registry)] = True
+    fills = fills.take(~slow[place[fills.rows]])
+    result = ChainColumns(observation_columns(table, fills, registry), ChainRows().tables()["resolutions"])
+    inside = int((~slow[internal]).sum())
+    if inside:
+        result.ignored["settlement_internal"] = inside
+    if slow.any():
+        _add_row_wise(result, batch, slow, table, fills, registry, use_transfers=use_transfers)
+    return result
 
 
-@dataclass(slots=True)
-class _Fills:
-    """The fills that are decided here: row numbers of the table, and what was found out about them."""
-
-    rows: Ints
-    role: Ints
-    match_type: Ints
-    match_pos: Ints
-    counterparty: Bytes
-    refund: Ints
-
-
-def _decide(table: TradeTable, registry: Registry) -> tuple[Mask, _Fills]:
-    """The log rows that must go row-wise, and everything about the others."""
-    odd = table.odd | table.is_refund | (table.is_fill & ~table.decodable)
-    odd |= (table.making >= _EXACT) | (table.taking >= _EXACT) | (table.fee >= _EXACT)
-    odd |= table.is_fill & (table.making == 0) & (table.taking == 0)
-    # Addresses are compared by their first half at first: a false alarm only takes the slower road.
-    infra = np.array(sorted({_head(address) for address in registry.infra}), np.uint64)
-    odd |= table.is_fill & np.isin(_heads(table.maker), infra)
-    exchanges = _codes(table.emitter, table.exchange)
-    known = np.array([bool(registry.exchange_symbol(address)) for address in exchanges], np.bool_)
-    odd |= table.is_fill & ~known[table.exchange]
-    by_exchange = _is_exchange(table.taker)
-
-    order = np.lexsort((table.log_index, table.exchange, table.tx_id))
-    order = order[~table.is_refund[order]]
-    role = np.zeros(len(odd), np.int64)
-    match_type = np.zeros(len(odd), np.int64)
-    match_pos = np.zeros(len(odd), np.int64)
-    refund = np.zeros(len(odd), np.int64)
-    counterparty = np.zeros((len(odd), 20), np.uint8)
-    if len(order):
-        _settle(table, order, by_exchange, odd, role, match_type, match_pos, counterparty, refund)
-    slow = np.zeros(table.transactions, np.bool_)
-    slow[table.tx_id[odd]] = True
-    slow_rows = slow[table.tx_id]
-    rows = np.flatnonzero(table.is_fill & ~slow_rows)
-    first = table.first_log[table.tx_id[rows]]
-    rows = rows[np.lexsort((table.log_index[rows], table.heads[rows], first, table.tx_index[rows], table.block[rows]))]
-    return slow_rows, _Fills(rows, role[rows], match_type[rows], match_pos[rows], counterparty[rows], refund[rows])
+def _batch(columns: Mapping[str, LogColumns]) -> _Batch:
+    parts = {kind: part for kind, part in columns.items() if kind in KINDS and len(part)}
+    ends = np.cumsum([0, *map(len, parts.values())]).tolist()
+    tx = stack([part.tx for part in parts.values()], 32)
+    heads = heads_of(tx)
+    tx_id, first_log, odd = number_transactions(
+        tx,
+        heads,
+        join_ints([part.block for part in parts.values()]),
+        join_ints([part.tx_index for part in parts.values()]),
+        join_ints([part.log_index for part in parts.values()]),
+    )
+    places = {kind: (ends[i], ends[i + 1]) for i, kind in enumerate(parts)}
+    return _Batch(parts, places, tx_id, np.unique(heads), first_log, odd)
 
 
-def _settle(
-    table: TradeTable,
-    order: Ints,
-    by_exchange: Mask,
-    odd: Mask,
-    role: Ints,
-    match_type: Ints,
-    match_pos: Ints,
-    counterparty: Bytes,
-    refund: Ints,
-) -> None:
-    """Roles, match types, counterparties and refunds (accounting §§1.4, 1.5, 1.9) into the given arrays.
+def _unusual(batch: _Batch, registry: Registry, slow: Mask) -> Ints:
+    """Mark transactions with logs that only the row-wise rules know.
 
-    ``order`` sorts the log rows by transaction, exchange and log index: a match is a run of fills up to and with its
-    ``OrdersMatched``.
+    Returns:
+        The transaction of each split and merge of machinery that is no adapter: those are settlement inside of
+        something else, for whoever emits them (accounting §2.1), and only counted.
     """
-    ends_match = table.kind[order] == MATCHED
-    tx, exchange = table.tx_id[order], table.exchange[order]
-    starts = np.ones(len(order), np.bool_)
-    starts[1:] = (tx[1:] != tx[:-1]) | (exchange[1:] != exchange[:-1]) | ends_match[:-1]
-    first = np.flatnonzero(starts)
-    group = np.cumsum(starts) - 1
-    end = np.append(first[1:], len(order)) - 1
-    matched = ends_match[end]
-    in_match = matched[group]
-
-    ours = table.order[order]
-    theirs = ours[end][group]
-    candidate = in_match & ~ends_match & by_exchange[order] & (ours == theirs).all(axis=1)
-    candidates = np.add.reduceat(candidate.astype(np.int64), first)
-    at = np.maximum.reduceat(np.where(candidate, np.arange(len(order)), -1), first)
-    taker = order[np.maximum(at, 0)][group]
-
-    maker_row = in_match & ~ends_match & (np.arange(len(order)) != at[group])
-    buys, taker_buys = table.buy[order], table.buy[taker]
-    gave, took = table.making[order], table.taking[order]
-    types = np.where(buys != taker_buys, _COMPLEMENTARY, np.where(taker_buys, _MINT, _MERGE))
-    need = np.where(types == _COMPLEMENTARY, took, np.where(types == _MINT, took - gave, gave))
-    got = np.where(types == _COMPLEMENTARY, gave, np.where(types == _MINT, took, gave - took))
-    need = np.add.reduceat(np.where(maker_row, need, 0), first)
-    got = np.add.reduceat(np.where(maker_row, got, 0), first)
-    makers = np.add.reduceat(maker_row.astype(np.int64), first)
-    taker_of_group = order[np.maximum(at, 0)]
-    back = np.where(makers > 0, table.making[taker_of_group] - need, 0)
-    unbalanced = (makers > 0) & ((back < 0) | (got != table.taking[taker_of_group]))
-    strange = matched & ((candidates != 1) | unbalanced | (makers > _MAX_GROUP))
-    itself = maker_row & (table.maker[order] == table.maker[taker]).all(axis=1)
-    odd[order[strange[group] | itself]] = True
-
-    role[order] = np.where(maker_row, _MAKER, np.where(in_match, _TAKER, _DIRECT))
-    match_type[order] = np.where(maker_row, types, 0)
-    match_pos[order] = np.where(in_match, table.log_index[order][end][group], 0)
-    counterparty[order[maker_row]] = table.maker[taker[maker_row]]
-    settled = candidates == 1
-    refund[taker_of_group[settled]] = back[settled]
+    internal: list[Ints] = []
+    for kind, (start, end) in batch.ends.items():
+        tx_id = batch.tx_id[start:end]
+        if kind in _CHANGES:
+            actors = batch.parts[kind].fields["stakeholder"]
+            assert not isinstance(actors, Ragged)
+            plumbing = np.array(
+                [registry.is_infra(actor) and not registry.is_relay(actor) for actor in byte_list(actors)], np.bool_
+            )
+            slow[tx_id[~plumbing]] = True
+            internal.append(tx_id[plumbing])
+        elif kind not in KIND_NAMES and kind not in _TRANSFERS:
+            slow[tx_id] = True
+    return join_ints(internal)
 
 
-def _columns(table: TradeTable, fills: _Fills, registry: Registry) -> Columns:
-    """Net amounts (tables of accounting §§1.3 and 1.8) and all other columns."""
-    rows = fills.rows
-    buy, v1 = table.buy[rows], table.is_v1[rows]
-    making, taking, fee = table.making[rows], table.taking[rows], table.fee[rows]
-    shares, usdc = np.where(buy, taking, making), np.where(buy, making, taking)
-    refund_usdc, refund_shares = np.where(buy, fills.refund, 0), np.where(buy, 0, fills.refund)
-    in_shares = buy & v1
-    tokens = byte_list(table.token[rows])
-    unknown = (b"", NO_OUTCOME)
-    places = [registry.place_of.get(token, unknown) for token in tokens]
-    symbols = np.array([registry.exchange_symbol(a) for a in _codes(table.emitter, table.exchange)], object)
-    count = len(rows)
-    return {
-        "wallet": byte_list(table.maker[rows]),
-        "kind": _KINDS[buy.astype(np.int64)].tolist(),
-        "tx": byte_list(table.tx[rows]),
-        "block": table.block[rows].tolist(),
-        "tx_index": table.tx_index[rows].tolist(),
-        "pos": table.log_index[rows].tolist(),
-        "ts": table.ts[rows].tolist(),
-        "token": tokens,
-        "condition": [place[0] for place in places],
-        "outcome": [place[1] for place in places],
-        "shares": (shares - refund_shares - np.where(in_shares, fee, 0)).tolist(),
-        "cash": (usdc - refund_usdc + np.where(in_shares, 0, np.where(buy, fee, -fee))).tolist(),
-        "shares_gross": shares.tolist(),
-        "usdc_gross": usdc.tolist(),
-        "fee_net": fee.tolist(),
-        "fee_asset": _FEE_ASSETS[in_shares.astype(np.int64)].tolist(),
-        "fee_usdc": np.where(in_shares, _fee_value(np.where(in_shares, fee, 0), usdc, shares), fee).tolist(),
-        "refund_usdc": refund_usdc.tolist(),
-        "refund_shares": refund_shares.tolist(),
-        "role": _ROLES[fills.role].tolist(),
-        "match_type": _MATCH_TYPES[fills.match_type].tolist(),
-        "match_pos": fills.match_pos.tolist(),
-        "counterparty": byte_list(fills.counterparty),
-        "order_hash": byte_list(table.order[rows]),
-        "exchange": symbols[table.exchange[rows]].tolist() if count else [],
-        "flags": [""] * count,
-        "sub": [0] * count,
-        "index_set": [_ZERO32] * count,
-        "amounts": [()] * count,
-        "label": [""] * count,
-        "source": ["chain"] * count,
-    }
-
-
-def _fee_value(fee: Ints, usdc: Ints, shares: Ints) -> Ints:
-    """``floor(fee · usdc / shares)``, 0 for no shares, exact where the product leaves 63 bits."""
-    value = fee * usdc // np.maximum(shares, 1)
-    value[shares == 0] = 0
-    large = (fee.astype(np.float64) * usdc.astype(np.float64) >= _PRODUCT) & (shares > 0)
-    for row in np.flatnonzero(large).tolist():
-        value[row] = int(fee[row]) * int(usdc[row]) // int(shares[row])
-    return value
-
-
-def _with_row_wise(
-    fast: Columns,
-    table: TradeTable,
-    fills: _Fills,
+def _add_row_wise(
+    result: ChainColumns,
+    batch: _Batch,
     slow: Mask,
-    columns: Mapping[str, LogColumns],
+    table: TradeTable,
+    fills: Fills,
     registry: Registry,
-) -> TradeRows:
-    """The rows decided here and those of the row-wise rules, in chain order."""
-    parts = {kind: columns[kind].take(slow[start:end]) for kind, start, end in table.parts}
-    out = observations([list(to_logs(parts))], registry)
-    rows = out.tables()["observations"]
-    result = TradeRows(fast, out.flags, int(slow.sum()))
+    *,
+    use_transfers: bool,
+) -> None:
+    """Put the rows of the row-wise rules among those decided in columns, in chain order."""
+    parts = {kind: part.take(slow[batch.tx_id[slice(*batch.ends[kind])]]) for kind, part in batch.parts.items()}
+    out = observations([list(to_logs(parts))], registry, use_transfers=use_transfers)
+    tables = out.tables()
+    rows = tables["observations"]
+    result.resolutions = tables["resolutions"]
+    result.flags = out.flags
+    result.ignored += out.ignored
+    result.row_wise = int(slow[batch.tx_id].sum())
     if not out.observations:
-        return result
-    first_of = dict(zip(byte_list(table.tx[slow]), table.first_log[table.tx_id[slow]].tolist(), strict=True))
+        return
+    mine, heads = fills.rows, np.array([head_of(tx) for tx in rows["tx"]], np.uint64)
+    first = batch.first_log[np.searchsorted(batch.heads, heads)]
     keys = [
-        np.concatenate((mine, np.array(theirs, mine.dtype)))
-        for mine, theirs in (
-            (table.log_index[fills.rows], rows["pos"]),
-            (table.heads[fills.rows], [_head(tx) for tx in rows["tx"]]),
-            (table.first_log[table.tx_id[fills.rows]], [first_of[tx] for tx in rows["tx"]]),
-            (table.tx_index[fills.rows], rows["tx_index"]),
-            (table.block[fills.rows], rows["block"]),
-        )
+        np.concatenate((np.zeros(len(mine), np.int64), rows["sub"])),
+        np.concatenate((table.log_index[mine], rows["pos"])),
+        np.concatenate((table.heads[mine], heads)),
+        np.concatenate((table.first_log[table.tx_id[mine]], first)),
+        np.concatenate((table.tx_index[mine], rows["tx_index"])),
+        np.concatenate((table.block[mine], rows["block"])),
     ]
-    order = np.lexsort(keys).tolist()
-    pick = itemgetter(*order) if len(order) > 1 else lambda values: (values[order[0]],)
-    result.observations = {name: list(pick(values + rows[name])) for name, values in fast.items()}
-    return result
+    pick = _picker(np.lexsort(keys).tolist())
+    result.observations = {name: list(pick(values + rows[name])) for name, values in result.observations.items()}
 
 
-def _codes(addresses: Bytes, codes: Ints) -> list[bytes]:
-    """Address of each code."""
-    _, first = np.unique(codes, return_index=True)
-    return byte_list(addresses[first])
-
-
-def _is_exchange(addresses: Bytes) -> Mask:
-    """Rows whose address is an exchange of ours."""
-    heads = np.array([_head(address) for address in contracts.EXCHANGES], np.uint64)
-    maybe = np.flatnonzero(np.isin(_heads(addresses), heads))
-    result = np.zeros(len(addresses), np.bool_)
-    result[maybe] = [address in contracts.EXCHANGES for address in byte_list(addresses[maybe])]
-    return result
-
-
-def _heads(ids: Bytes) -> npt.NDArray[np.uint64]:
-    """The first eight bytes as a number that sorts like the bytes."""
-    return np.ascontiguousarray(ids[:, :8]).view(">u8").ravel().astype(np.uint64)
-
-
-def _head(raw: bytes) -> int:
-    return int.from_bytes(raw[:8], "big")
+def _picker(order: list[int]) -> Callable[[list[Any]], Any]:
+    if len(order) == 1:
+        return lambda values: (values[order[0]],)
+    return itemgetter(*order)

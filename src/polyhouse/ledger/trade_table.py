@@ -12,7 +12,7 @@ from polyhouse.domain.log_columns import Bytes, Column, Ints, LogColumns, Ragged
 
 Mask = npt.NDArray[np.bool_]
 V1, V2, MATCHED, REFUND = range(4)
-_KIND_NAMES = ("order_filled_v1", "order_filled_v2", "orders_matched", "fee_refunded")
+KIND_NAMES = ("order_filled_v1", "order_filled_v2", "orders_matched", "fee_refunded")
 
 
 @dataclass(slots=True)
@@ -20,7 +20,6 @@ class TradeTable:
     """One row per log.
 
     Attributes:
-        parts: (kind, first row, end row) of the logs of each kind, in the order of their columns.
         kind: V1, V2, MATCHED or REFUND.
         heads: first eight bytes of ``tx`` as a number that sorts like the bytes.
         tx_id: the transaction's number in this batch; ``transactions`` is how many there are.
@@ -31,7 +30,6 @@ class TradeTable:
             for the other kinds; ``decodable``: exactly one V1 asset is collateral, a V2 side is 0 or 1.
     """
 
-    parts: list[tuple[str, int, int]]
     kind: Ints
     tx: Bytes
     heads: npt.NDArray[np.uint64]
@@ -76,26 +74,24 @@ class TradeTable:
 
 def trade_table(columns: Mapping[str, LogColumns]) -> TradeTable:
     """The trade logs among ``columns`` (kind → columns)."""
-    chosen = [columns[name] for name in _KIND_NAMES if name in columns and len(columns[name])]
-    ends = np.cumsum([0, *map(len, chosen)]).tolist()
-    parts = [(part.kind, ends[i], ends[i + 1]) for i, part in enumerate(chosen)]
-    kind = np.repeat(np.array([_KIND_NAMES.index(part.kind) for part in chosen], np.int64), list(map(len, chosen)))
-    tx = _stack([part.tx for part in chosen], 32)
-    block = _join([part.block for part in chosen])
-    tx_index = _join([part.tx_index for part in chosen])
-    log_index = _join([part.log_index for part in chosen])
-    heads = _heads(tx)
-    tx_id, first_log, odd = _transactions(tx, heads, block, tx_index, log_index)
-    emitter = _stack([part.emitter for part in chosen], 20)
+    chosen = [columns[name] for name in KIND_NAMES if name in columns and len(columns[name])]
+    kind = np.repeat(np.array([KIND_NAMES.index(part.kind) for part in chosen], np.int64), list(map(len, chosen)))
+    tx = stack([part.tx for part in chosen], 32)
+    block = join_ints([part.block for part in chosen])
+    tx_index = join_ints([part.tx_index for part in chosen])
+    log_index = join_ints([part.log_index for part in chosen])
+    heads = heads_of(tx)
+    tx_id, first_log, odd = number_transactions(tx, heads, block, tx_index, log_index)
+    emitter = stack([part.emitter for part in chosen], 20)
     exchange, alike = _numbered(emitter)
     fills = [_fill(part) for part in chosen]
     return TradeTable(
-        parts, kind, tx, heads, block, tx_index, log_index, _join([part.ts for part in chosen]), tx_id, len(first_log),
-        first_log, odd | alike, emitter, exchange, _stack([_ids(part.fields["order"]) for part in chosen], 32),
-        _stack([fill.maker for fill in fills], 20), _stack([fill.taker for fill in fills], 20),
-        _stack([fill.token for fill in fills], 32), _join_masks([fill.buy for fill in fills]),
-        _join_masks([fill.decodable for fill in fills]), _join([fill.making for fill in fills]),
-        _join([fill.taking for fill in fills]), _join([fill.fee for fill in fills]),
+        kind, tx, heads, block, tx_index, log_index, join_ints([part.ts for part in chosen]), tx_id, len(first_log),
+        first_log, odd | alike, emitter, exchange, stack([_ids(part.fields["order"]) for part in chosen], 32),
+        stack([fill.maker for fill in fills], 20), stack([fill.taker for fill in fills], 20),
+        stack([fill.token for fill in fills], 32), _join_masks([fill.buy for fill in fills]),
+        _join_masks([fill.decodable for fill in fills]), join_ints([fill.making for fill in fills]),
+        join_ints([fill.taking for fill in fills]), join_ints([fill.fee for fill in fills]),
     )  # fmt: skip
 
 
@@ -139,10 +135,12 @@ def _fill(part: LogColumns) -> _Fill:
     )
 
 
-def _transactions(
+def number_transactions(
     tx: Bytes, heads: npt.NDArray[np.uint64], block: Ints, tx_index: Ints, log_index: Ints
 ) -> tuple[Ints, Ints, Mask]:
-    """Transaction number of each row, first log index of each transaction, and the rows that contradict others."""
+    """Transaction number of each row (in the order of ``heads``), first log index of each transaction, and the rows
+    that repeat or contradict others, or cannot be told from another transaction.
+    """
     count = len(heads)
     order = np.lexsort((log_index, heads))
     new = np.ones(count, np.bool_)
@@ -164,14 +162,20 @@ def _transactions(
 
 def _numbered(addresses: Bytes) -> tuple[Ints, Mask]:
     """A number per address, told by their first eight bytes, and the rows that share them with another address."""
-    _, first, codes = np.unique(_heads(addresses), return_index=True, return_inverse=True)
+    _, first, codes = np.unique(heads_of(addresses), return_index=True, return_inverse=True)
     if len(addresses) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.bool_)
     return codes.astype(np.int64), (addresses != addresses[first[codes]]).any(axis=1)
 
 
-def _heads(ids: Bytes) -> npt.NDArray[np.uint64]:
+def heads_of(ids: Bytes) -> npt.NDArray[np.uint64]:
+    """The first eight bytes as a number that sorts like the bytes."""
     return np.ascontiguousarray(ids[:, :8]).view(">u8").ravel().astype(np.uint64)
+
+
+def head_of(raw: bytes) -> int:
+    """The same for one id."""
+    return int.from_bytes(raw[:8], "big")
 
 
 def _is_zero(ids: Bytes) -> Mask:
@@ -190,11 +194,13 @@ def _ints(column: Column) -> Ints:
     return column  # type: ignore[return-value]
 
 
-def _stack(parts: list[Bytes], width: int) -> Bytes:
+def stack(parts: list[Bytes], width: int) -> Bytes:
+    """Id matrices one below the other."""
     return np.concatenate(parts) if parts else np.zeros((0, width), np.uint8)
 
 
-def _join(parts: list[Ints]) -> Ints:
+def join_ints(parts: list[Ints]) -> Ints:
+    """Columns one below the other."""
     return np.concatenate(parts) if parts else np.zeros(0, np.int64)
 
 
