@@ -1,4 +1,4 @@
-"""Bulk decoding of raw logs against plain word slicing and against a loop with eth_abi, over the same logs in one run."""
+"""Bulk decoding of raw logs against plain word slicing and a loop with eth_abi, over the same logs in one run."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def _word(value: int) -> bytes:
 
 
 def _slice_words(raw) -> int:
-    """The floor: group by topic, join the hex of data and topics, cut it into words. No checks, no fields, no places."""
+    """The floor: group by topic, join the hex of data and topics, cut it into words. No checks, no fields."""
     groups: dict[str, list] = {}
     for log in raw:
         groups.setdefault(log["topics"][0], []).append(log)
