@@ -64,8 +64,9 @@ async def test_the_newest_blocks_are_replaced(rpc: Caller, busy: Universe, depth
         assert await rpc.head(stale) == head
         last = await rpc.head(good)
         everything = await rpc.logs(good, 0, last)
-        moved = {log["transactionHash"] for log in before[len(kept) :]}
-        assert moved <= {log["transactionHash"] for log in everything}
+        moved = dict.fromkeys(log["transactionHash"] for log in before[len(kept) :])
+        again = dict.fromkeys(log["transactionHash"] for log in everything if log["transactionHash"] in moved)
+        assert [*again] == [*moved], "they come in their old order"
 
 
 async def _hash(rpc: Caller, url: str, number: int) -> str:
@@ -96,6 +97,31 @@ def test_many_reorgs_lose_exactly_what_they_say(busy: Universe) -> None:
     resolutions = {tx.tx for tx in busy.transactions() if any(log.t == "ConditionResolution" for log in tx.logs)}
     assert resolutions
     assert resolutions.isdisjoint(vanished)
+
+
+def test_a_block_that_was_filled_by_a_reorg_can_be_replaced_itself(busy: Universe) -> None:
+    node = Node(busy)
+    head = busiest(node, 50)
+    node.hold_head(head)
+    node.reorg(50, vanish=0)
+    filled = sorted(number for number in node.branch.placed if number <= head)
+    for number in filled:
+        node.reorg(head - number + 1, vanish=0)
+        assert all(log["blockHash"] == node.block_hash(int(log["blockNumber"], 16), node.branch) for log in rows(node))
+    node.hold_head(None)
+    natural = rows(Node(busy))
+    assert len(filled) > 2
+    assert len(rows(node)) == len(natural)
+
+
+def test_time_in_steps_shows_what_time_at_once_shows() -> None:
+    stepping, at_once = dense(), dense()
+    node = Node(stepping)
+    for seconds in (1, 59, 2, 40_000, *[90] * 40):
+        stepping.advance(seconds)
+        node.catch_up()
+    at_once.advance(43_662)
+    assert rows(node) == rows(Node(at_once))
 
 
 def test_what_is_canonical_is_what_the_logs_say(busy: Universe) -> None:
