@@ -9,7 +9,7 @@ from itertools import pairwise
 from polyhouse.ports import Warehouse
 
 CHUNK = 20_000
-_ROWS_PER_SLICE = 5_000_000
+_ROWS_PER_SLICE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +160,12 @@ def wallets_with_gaps(warehouse: Warehouse, *, overlap_seconds: int = 600) -> It
                        if(better = 0, max(run), 0) AS gap_run,
                        toUnixTimestamp(maxIf(ts, source = 'activity')) AS ledger_ts,
                        maxIf(run, source = 'activity') AS ledger_run
-                FROM observations_current
+                FROM observations -- not the _current view: a row that stands twice changes none of these figures
                 WHERE source IN ('trades', 'activity', 'chain')
                   AND wallet BETWEEN unhex({low:String}) AND unhex({high:String})
                 GROUP BY wallet, token, tx)
             GROUP BY wallet HAVING seen_run > 0
-            ORDER BY wallet SETTINGS optimize_aggregation_in_order = 1
+            ORDER BY wallet SETTINGS optimize_aggregation_in_order = 1, max_threads = 1
             """,
             {"low": low.hex(), "high": high.hex()},
         ).rows

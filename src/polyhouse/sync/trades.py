@@ -23,8 +23,8 @@ _WINDOW_SECONDS = 3 * 365 * 86_400
 _REMEMBERED_WALLETS = 200_000
 _TOUCHED_WALLETS = 10_000
 
-_BATCHES_AT_ONCE = 10
-"""Each holds two full pages. Ten in flight use up the route's published limit; more only cost memory."""
+_BATCHES_AT_ONCE = 6
+"""Each holds two full pages. Six in flight use up the route's published limit; more only cost memory."""
 
 
 async def walk_trades(ctx: RunContext, wanted: Sequence[str] | None = None) -> None:

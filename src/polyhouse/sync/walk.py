@@ -188,9 +188,13 @@ class Walk:
         self._seen = {position_text(self._position)}
         pages = self.stream.pages(self.partition, self._position)
         async with aclosing(_closable(pages)) as stream:
-            async for page in stream:
-                self._check(page)
-                await lane.submit(self._position, page, self._seq + 1)
+            while True:
+                async with self._writer.hands:
+                    page = await anext(stream, None)
+                    if page is None:
+                        break
+                    self._check(page)
+                    await lane.submit(self._position, page, self._seq + 1)
                 self._count(page)
                 if page.is_last:
                     return "ok" if self._counts["rows"] or self._had_rows else "empty"

@@ -52,6 +52,8 @@ class BatchLimits:
         rows: a batch is written as soon as so many table rows wait.
         seconds: or when its oldest page has waited so long.
         waiting_rows: rows that may wait or be in the engine's hands; beyond, ``submit`` waits (back-pressure).
+        hands: pages that may be fetched, decoded or waiting to be taken in at the same time, over all walks: what
+            bounds memory when many walks meet a busy writer.
         attempts: tries of one batch against an unavailable warehouse or state store.
         retry_seconds: cap of the full-jitter pause between tries.
     """
@@ -59,6 +61,7 @@ class BatchLimits:
     rows: int = 10_000
     seconds: float = 2.0
     waiting_rows: int = 15_000
+    hands: int = 24
     attempts: int = 4
     retry_seconds: float = 5.0
 
@@ -147,6 +150,7 @@ class BatchWriter:
         self._queued_rows = 0
         self._waiting_rows = 0
         self._room = asyncio.Condition()
+        self.hands = asyncio.Semaphore(self._limits.hands)
         self._wake = asyncio.Event()
         self._urgent = False
         self._timer: asyncio.Task[None] | None = None

@@ -6,16 +6,16 @@ process: its caches, merge buffers and allocator count against our memory, hence
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from polyhouse.errors import PolyhouseError, StoreInUseError, WarehouseUnavailableError
 from polyhouse.warehouse.faults import translate
 from polyhouse.warehouse.location import Embedded, Server
+from polyhouse.warehouse.memory import import_engine
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -58,8 +58,6 @@ EMBEDDED_SESSION_SETTINGS: Mapping[str, str] = {
 }
 """Added to them on the embedded engine; a statement of ours may say otherwise in its own SETTINGS."""
 
-# The engine's allocator keeps freed pages for seconds and one arena per core; with these it returns them at once.
-_ALLOCATOR = "percpu_arena:disabled,narenas:2,dirty_decay_ms:0,muzzy_decay_ms:0"
 _import_lock = threading.Lock()
 _process_lock = threading.Lock()
 _opened: list[Embedded] = []
@@ -82,7 +80,8 @@ class Engine:
         self._closed = False
         if isinstance(location, Embedded):
             _register(location)
-            _import_chdb()
+            with _import_lock:
+                import_engine()
 
     def connect(self, settings: Mapping[str, str] | None = None) -> Client:
         """Open a connection of its own; the caller closes it.
@@ -202,19 +201,3 @@ def _is_clickhouse_error(error: Exception) -> bool:
     from clickhouse_connect.driver.exceptions import ClickHouseError
 
     return isinstance(error, (ClickHouseError, ConnectionError))
-
-
-def _import_chdb() -> Any:
-    """Import the engine with an allocator that gives memory back, unless the user configured it himself."""
-    with _import_lock:
-        name = "JE_MALLOC_CONF"
-        ours = name not in os.environ
-        if ours:
-            os.environ[name] = _ALLOCATOR
-        try:
-            import chdb
-        finally:
-            if ours:
-                # Only this library reads it, and only while it is loaded: child processes shall not inherit it.
-                os.environ.pop(name, None)
-    return chdb

@@ -15,6 +15,7 @@ from polyhouse.warehouse.batches import content_digest, to_arrow
 from polyhouse.warehouse.engine import Engine
 from polyhouse.warehouse.guard import ReadonlyResult, run_readonly
 from polyhouse.warehouse.location import Embedded
+from polyhouse.warehouse.memory import give_back
 from polyhouse.warehouse.migrate import AppliedMigration, apply_migrations
 from polyhouse.warehouse.results import decode_columns
 from polyhouse.warehouse.streaming import stream_batches
@@ -207,9 +208,6 @@ class ClickHouseWarehouse:
         return block.append_column(pa.field("version", pa.uint64(), nullable=False), version)
 
     def _insert(self, table: str, block: pa.Table, settings: dict[str, Any]) -> None:
-        import pyarrow as pa
-
         with self._engine.borrow() as client:
             client.insert_arrow(table, block.combine_chunks(), settings=settings)
-        # Arrow's allocator keeps what it freed, which here is a copy of the batch several times over.
-        pa.default_memory_pool().release_unused()
+        give_back()

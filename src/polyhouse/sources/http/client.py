@@ -73,7 +73,7 @@ class HttpClient:
         clock: Clock | None = None,
         rate_scale: float = 0.8,
         policy: RetryPolicy | None = None,
-        connections: int = 32,
+        connections: int = 16,
         headers: Mapping[str, str] | None = None,
         rng: random.Random | None = None,
         window: float = WINDOW_SECONDS,

@@ -1,0 +1,58 @@
+"""Keeps this process small: three allocators live in it, and each likes to keep what it freed.
+
+The embedded engine has its own (jemalloc), Arrow has one, Python uses the C library's. A loader that holds a page or
+two must not look like one that holds hundreds; the figures are in the docstring of ``sync.writer.BatchLimits``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from typing import Any
+
+_ENGINE_ALLOCATOR = {"JE_MALLOC_CONF": "percpu_arena:disabled,narenas:2,dirty_decay_ms:0,muzzy_decay_ms:0"}
+_ARROW_ALLOCATOR = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
+_M_TRIM_THRESHOLD, _M_ARENA_MAX = -1, -8
+_TRIM_BYTES = 128 * 1024
+_ARENAS = 2
+
+
+def import_engine() -> Any:
+    """Import the embedded engine and Arrow with allocators that give memory back, unless the user configured them."""
+    _tune_libc()
+    ours = {name: value for name, value in (_ENGINE_ALLOCATOR | _ARROW_ALLOCATOR).items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        import chdb
+        import pyarrow  # noqa: F401 - reads its setting once, at import
+    finally:
+        for name in ours:
+            # Only these libraries read them, and only while they are loaded: child processes shall not inherit them.
+            os.environ.pop(name, None)
+    return chdb
+
+
+def give_back() -> None:
+    """Return freed memory to the system after a batch."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+    trim = _libc("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
+def _tune_libc() -> None:
+    tune = _libc("mallopt")
+    if tune is not None:
+        tune(_M_ARENA_MAX, _ARENAS)
+        tune(_M_TRIM_THRESHOLD, _TRIM_BYTES)
+
+
+def _libc(name: str) -> Callable[..., Any] | None:
+    """A function of the C library; None where it is another one than glibc."""
+    try:
+        return getattr(ctypes.CDLL(None), name, None)
+    except OSError:
+        return None
