@@ -2,6 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SEED ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint check bench lock clean
@@ -15,8 +16,8 @@ $(STAMP): requirements.lock pyproject.toml scripts/setup.sh
 	@sh scripts/setup.sh $(VENV)
 	@touch $@
 
-demo: setup ## the main job on the simulated Polymarket, compared with its truth
-	@$(BIN)/polyhouse demo
+demo: setup ## the main job on the simulated Polymarket, compared with its truth (SEED=2: another universe)
+	@$(BIN)/polyhouse demo --seed $(SEED)
 
 test: setup lint ## lint, types and all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
