@@ -94,7 +94,10 @@ class TokenSpan:
 
 
 def token_spans(warehouse: Warehouse, tokens: Sequence[bytes] | None = None) -> Iterator[list[TokenSpan]]:
-    """Tokens with the span of their fills, in chunks ordered by token: from the first fill to the resolution.
+    """Tokens with the time in which they were traded, in chunks ordered by token.
+
+    From the start of the market (or the first known fill, if that is earlier or nothing else is known) to the
+    resolution.
 
     Args:
         warehouse: with observations and resolutions.
@@ -107,13 +110,15 @@ def token_spans(warehouse: Warehouse, tokens: Sequence[bytes] | None = None) -> 
     while True:
         rows = warehouse.query(
             f"""
-            SELECT o.token, o.first, toUnixTimestamp(r.ts) FROM (
+            SELECT o.token, if(m.start > 0, least(m.start, o.first), o.first), toUnixTimestamp(r.ts) FROM (
                 SELECT token, max(t.condition) AS condition, min(toUnixTimestamp(ts)) AS first
                 FROM observations AS o LEFT JOIN tokens_current AS t USING (token)
                 WHERE kind IN ('BUY', 'SELL') AND token > toFixedString(unhex({{after:String}}), 32) {wanted}
                 GROUP BY token ORDER BY token LIMIT {{chunk:UInt32}}) AS o
             LEFT JOIN (SELECT condition, min(ts) AS ts FROM resolutions_current WHERE NOT provisional
                        GROUP BY condition) AS r ON r.condition = o.condition
+            LEFT JOIN (SELECT condition, toUnixTimestamp(max(start_ts)) AS start FROM markets_current
+                       GROUP BY condition) AS m ON m.condition = o.condition
             ORDER BY o.token
             """,
             {"after": after.hex(), "chunk": _CHUNK, "wanted": [token.hex() for token in tokens or ()]},
