@@ -126,7 +126,7 @@ def test_the_outcome_that_a_fresh_row_does_not_know_is_derived():
 
 
 def test_files_of_other_things_are_refused_with_what_they_hold():
-    for name in (f"{_SDK}/positions.json", "manja316__polymarket-historical-data/markets.csv", "README.md"):
+    for name in (f"{_SDK}/holders.json", "manja316__polymarket-historical-data/markets.csv", "README.md"):
         with pytest.raises(BadInputError, match="no rows that can be imported") as caught:
             detect(RECORDED / name)
         assert "Importable" in caught.value.hint

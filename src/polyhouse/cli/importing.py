@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from polyhouse.cli.base import Run, command, next_steps, say
@@ -17,21 +15,29 @@ _NAMES = ("file", "format", "rows_read", "rows_new", "rows_repeated", "rows_reje
     "import",
     examples=(
         "polyhouse import activity.json",
-        "polyhouse import dumps/*.jsonl.gz --json",
-        "polyhouse import orders.csv --no-metrics",
+        "polyhouse import dumps/ 'more/*.jsonl.gz' --json",
+        "polyhouse import orderFilled.csv.zst --no-metrics",
     ),
 )
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("files", nargs=-1, required=True)
 @click.option("--format", "file_format", metavar="NAME", help="Skip recognition by columns.")
 @click.option("--no-metrics", is_flag=True, help="Do not recompute the touched wallets afterwards.")
-def import_files(run: Run, files: tuple[Path, ...], file_format: str | None, no_metrics: bool) -> int:
-    """Read Data API activity and trades or Dome orders (JSON, JSONL, CSV, also .gz). Twice adds nothing."""
+def import_files(run: Run, files: tuple[str, ...], file_format: str | None, no_metrics: bool) -> int:
+    """Read dumps: orderFilled rows, Data API activity, trades and positions, Dome orders, userPositions, decoded logs.
+
+    Files, folders and patterns; JSON, JSON Lines, CSV and Parquet, plain, .gz or .zst. A second import adds
+    nothing, and no row of a file replaces one of a live source. Rows that cannot be read go to a file in $POLYHOUSE_HOME/rejects.
+    """
+    from polyhouse.cli import import_files as importing
     from polyhouse.cli import loading
     from polyhouse.wiring import open_stores
 
+    paths = importing.expand(files)
     reporter = reporter_for(run)
     with open_stores(run.settings) as stores:
-        reports = loading.import_files(stores, files, file_format=file_format, reporter=reporter)
+        reports = importing.import_files(
+            stores, paths, file_format=file_format, rejects=run.settings.home / "rejects", reporter=reporter
+        )
         if not no_metrics:
             touched = set[bytes]().union(*(report.wallets for report in reports))
             loading.rebuild_touched(stores, touched, reporter)
@@ -45,6 +51,9 @@ def import_files(run: Run, files: tuple[Path, ...], file_format: str | None, no_
     for where, reason in [example for report in reports for example in report.examples]:
         say(f"  {where}: {reason}")
     if rejected:
-        say(f"{rejected:,} rows were rejected and stand in quarantine: polyhouse status")
+        say(f"{rejected:,} rows were rejected. All of them, with line and reason:")
+        for report in reports:
+            if report.reject_file is not None:
+                say(f"  {report.reject_file}")
     next_steps(run, "polyhouse leaderboard --min-units 1 --min-gains-losses 0", "polyhouse status")
     return 1 if rejected else 0

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
+from polyhouse.sources.files.order_columns import layout
+from polyhouse.sources.files.published import published_format
+
 
 class Format(StrEnum):
     """What the rows of a file are."""
@@ -18,6 +21,14 @@ class Format(StrEnum):
     """Data API ``/v2/activity/combos``: Protocol V2, recognised and kept out until its accounting exists."""
     DOME = "dome"
     """Dome ``/polymarket/orders``: one row per order fill, shares as integers of 6 decimals."""
+    ORDERS = "orderfilled"
+    """orderFilled rows of a subgraph or an indexer: one exchange log each, amounts as integers of 6 decimals."""
+    LOGS = "logs"
+    """Decoded chain logs in the format that ``polyhouse replay`` reads."""
+    USER_POSITIONS = "user-positions"
+    """``userPositions`` of Polymarket's pnl-subgraph: published figures, for comparison only."""
+    POSITIONS = "positions"
+    """Data API positions and closed positions (v1 and v2): published figures, for comparison only."""
     EMPTY = "empty"
     """An answer without rows."""
 
@@ -66,5 +77,19 @@ def fields(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def recognise(names: Iterable[str]) -> Format | None:
     """The format of a row with these field names, None if it is none of ours."""
+    names = list(names)
+    if layout(names) is not None:
+        return Format.ORDERS
+    if is_log(names):
+        return Format.LOGS
+    published = published_format(names)
+    if published is not None:
+        return Format(published)
     known = {_FIELD_OF[name] for name in names if name in _FIELD_OF}
     return next((format_ for format_, required in REQUIRED.items() if required <= known), None)
+
+
+def is_log(names: Iterable[str]) -> bool:
+    """Whether an object with these fields is a decoded log, or a document with a list of them."""
+    found = set(names)
+    return {"t", "tx", "bn", "li"} <= found or "logs" in found or "vectors" in found

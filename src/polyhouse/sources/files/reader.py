@@ -7,12 +7,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from polyhouse.domain.ids import shown
 from polyhouse.errors import BadInputError, RowRejectedError
 from polyhouse.ports import Reject
+from polyhouse.sources.columns import columns
 from polyhouse.sources.files.counting import RowCounter
 from polyhouse.sources.files.formats import Format, fields, recognise
+from polyhouse.sources.files.order_columns import order_fields
+from polyhouse.sources.files.orders import log_identity, order, source_of
+from polyhouse.sources.files.published import (
+    POSITION_COLUMNS,
+    PUBLISHED_COLUMNS,
+    reported_position,
+    seen_time,
+    user_position,
+)
 from polyhouse.sources.files.records import Record, Tally, records, reject
 from polyhouse.sources.files.rows import Fields, Observation, mapping_of, observation
 from polyhouse.tables import Columns
@@ -21,8 +32,12 @@ BATCH_ROWS = 10_000
 _ROWS_LOOKED_AT = 200
 _REMEMBERED_MARKETS = 100_000
 
-SOURCES: dict[Format, str] = {Format.ACTIVITY: "activity", Format.TRADES: "trades", Format.DOME: "dump"}
-"""Format → the source its observations carry: saved answers of a feed are that feed's rows."""
+SOURCES: dict[Format, str] = {
+    Format.ACTIVITY: "activity", Format.TRADES: "trades", Format.DOME: "dump", Format.ORDERS: "dump",
+}  # fmt: skip
+"""Format → the source its observations carry: saved answers of a feed are that feed's rows. orderFilled rows whose ids
+are those of the public subgraph are ``subgraph``."""
+_PUBLISHED = {Format.POSITIONS: "reported_positions", Format.USER_POSITIONS: "published_positions"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +49,8 @@ class ImportBatch:
         rows_read: rows of the file that this batch accounts for.
         rejects: rows for the quarantine; ``where`` is file:line.
         ignored: fills of nothing for nothing (accounting §1.6).
-        repeated: rows of whole pages that came before in the same file (accounting §1.10).
+        repeated: rows of whole pages that came before in the same file (accounting §1.10), and logs of a dump that
+            came before in it.
     """
 
     tables: dict[str, Columns]
@@ -66,7 +82,8 @@ def detect(path: Path | str) -> Format:
     found = ", ".join(sorted(str(name)[:40] for name in first.row)[:12]) if first else "no rows at all"
     raise BadInputError(
         f"{path.name}: these are no rows that can be imported (fields: {found})",
-        hint="Importable: Data API activity and trades, Dome orders; as JSON, JSON Lines or CSV, gzipped or not.",
+        hint="Importable: orderFilled dumps, Data API activity, trades and positions, Dome orders, userPositions of the"
+        " pnl-subgraph, decoded logs; as JSON, JSON Lines, CSV or Parquet, plain, .gz or .zst.",
     )
 
 
@@ -86,8 +103,8 @@ def read(path: Path | str, format_: Format | str | None = None, *, now: int | No
     limit = int(time.time()) if now is None else now
     tally = Tally()
     items = iter(()) if chosen is Format.EMPTY else records(path, tally)
-    with RowCounter() as counter:
-        reader = _Reader(path, chosen, limit, counter, tally)
+    with RowCounter() as counter, RowCounter() as logs:
+        reader = _Reader(path, chosen, limit, (counter, logs), tally)
         some = False
         for item in items:
             reader.take(item)
@@ -102,18 +119,20 @@ def _format(name: Format | str) -> Format:
     try:
         return Format(name)
     except ValueError:
-        known = ", ".join(SOURCES)
+        known = ", ".join(one.value for one in Format if one not in {Format.EMPTY, Format.COMBOS})
         raise BadInputError(f"import format {shown(str(name))} is not known; known are {known}") from None
 
 
 class _Reader:
     """Collects rows of one file until they are a batch."""
 
-    def __init__(self, path: Path, format_: Format, now: int, counter: RowCounter, tally: Tally) -> None:
+    def __init__(
+        self, path: Path, format_: Format, now: int, counters: tuple[RowCounter, RowCounter], tally: Tally
+    ) -> None:
         self._path = path
         self._format = format_
         self._now = now
-        self._counter = counter
+        self._counter, self._logs = counters
         self._tally = tally
         self._repeated_before = 0
         self._markets_known: set[bytes] = set()
@@ -123,34 +142,66 @@ class _Reader:
         self._rows: list[Observation] = []
         self._ordinals: list[int] = []
         self._markets: dict[bytes, tuple[bytes, Fields]] = {}
+        self._sources: list[str] = []
+        self._published: list[tuple[Any, ...]] = []
         self._rejects: list[Reject] = []
         self._ignored = 0
+        self._again = 0
 
     @property
     def is_full(self) -> bool:
-        return len(self._rows) + len(self._rejects) + self._ignored >= BATCH_ROWS
+        return self._taken >= BATCH_ROWS
+
+    @property
+    def _taken(self) -> int:
+        return len(self._rows) + len(self._published) + len(self._rejects) + self._ignored + self._again
 
     @property
     def has_rows(self) -> bool:
-        return bool(self._rows or self._rejects or self._ignored or self._tally.repeated_rows > self._repeated_before)
+        return self._taken > 0 or self._tally.repeated_rows > self._repeated_before
 
     def take(self, item: Record | Reject) -> None:
         """Account for one item of the file."""
         if isinstance(item, Reject):
             self._rejects.append(item)
             return
-        row = fields(item.row)
         try:
-            found = observation(self._format, row, self._now)
+            self._read(item)
         except RowRejectedError as error:
             self._rejects.append(reject(error.reason, self._path, item.line, item.row, str(error)))
         except BadInputError as error:
             self._rejects.append(reject("bad_value", self._path, item.line, item.row, str(error)))
+
+    def _read(self, item: Record) -> None:
+        if self._format is Format.POSITIONS:
+            self._published.append((*reported_position(item.row), self._now))
+        elif self._format is Format.USER_POSITIONS:
+            if "tokenId" not in item.row:
+                raise RowRejectedError("shape", "the row has no tokenId")
+            self._published.append((*user_position(item.row), seen_time(item.row, self._now)))
+        elif self._format is Format.ORDERS:
+            self._read_order(order_fields(item.row))
         else:
+            row = fields(item.row)
+            found = observation(self._format, row, self._now)
             if found is None:
                 self._ignored += 1
             else:
                 self._accept(found, row)
+
+    def _read_order(self, row: dict[str, str]) -> None:
+        found = order(row, self._now)
+        if found is None:
+            self._ignored += 1
+            return
+        source, log = source_of(row), log_identity(row)
+        content = (source, *found.identity())
+        if log and self._logs.ordinal((*content, log)):
+            self._again += 1
+            return
+        self._rows.append(found)
+        self._sources.append(source)
+        self._ordinals.append(self._counter.ordinal(content))
 
     def _accept(self, found: Observation, row: Fields) -> None:
         self._rows.append(found)
@@ -167,25 +218,30 @@ class _Reader:
         self._repeated_before = self._tally.repeated_rows
         tables: dict[str, Columns] = {}
         if self._rows:
-            tables["observations"] = _observations(self._rows, self._ordinals, SOURCES[self._format])
+            sources = self._sources or [SOURCES[self._format]] * len(self._rows)
+            tables["observations"] = _observations(self._rows, self._ordinals, sources)
         if self._markets:
             tables |= _market_tables(self._markets)
-        read_rows = len(self._rows) + len(self._rejects) + self._ignored + repeated
-        batch = ImportBatch(tables, read_rows, self._rejects, self._ignored, repeated)
+        if self._published:
+            names = POSITION_COLUMNS if self._format is Format.POSITIONS else PUBLISHED_COLUMNS
+            tables[_PUBLISHED[self._format]] = columns((*names, "seen_at"), self._published)
+        batch = ImportBatch(tables, self._taken + repeated, self._rejects, self._ignored, repeated + self._again)
         self._start()
         return batch
 
 
-def _observations(rows: list[Observation], ordinals: list[int], source: str) -> Columns:
-    columns: Columns = {
+def _observations(rows: list[Observation], ordinals: list[int], sources: list[str]) -> Columns:
+    table: Columns = {
         name: list(values) for name, values in zip(Observation._fields, zip(*rows, strict=True), strict=True)
     }
-    columns["source"] = [source] * len(rows)
-    columns["ordinal"] = ordinals
-    columns["shares_gross"] = list(columns["shares"])
-    columns["fee_net"] = list(columns["fee_usdc"])
-    columns["fee_asset"] = ["usdc" if fee else "" for fee in columns["fee_usdc"]]
-    return columns
+    table["source"] = sources
+    table["ordinal"] = ordinals
+    if any(table["shares_gross"]):
+        return table
+    table["shares_gross"] = list(table["shares"])
+    table["fee_net"] = list(table["fee_usdc"])
+    table["fee_asset"] = ["usdc" if fee else "" for fee in table["fee_usdc"]]
+    return table
 
 
 def _market_tables(markets: dict[bytes, tuple[bytes, Fields]]) -> dict[str, Columns]:

@@ -1,4 +1,4 @@
-"""Raw records of a file, one at a time: JSON, JSON Lines and CSV, plain or gzipped, in bounded memory.
+"""Raw records of a file, one at a time: JSON, JSON Lines and CSV, plain or compressed, in bounded memory.
 
 Numbers keep their printed digits (no binary floats), every record knows its line, and pages stay recognisable: an
 array or object of rows inside the file is a page, and a page that repeats an earlier one is skipped and counted
@@ -15,19 +15,25 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 from polyhouse.domain.ids import shown
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Reject
 from polyhouse.sources.files.jsonstream import JsonStream, decode_line
 
-ROW_LISTS = ("data", "orders", "activity", "activities", "trades", "history", "results")
+ROW_LISTS = (
+    "data", "orders", "activity", "activities", "trades", "history", "results", "userPositions", "orderFilledEvents",
+    "positions",
+)  # fmt: skip
 """Keys under which saved API answers keep their rows."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _SAMPLE_CHARACTERS = 65_536
 _MAX_LINE = 64 * 1024 * 1024
 _RAW_LENGTH = 4_000
@@ -67,23 +73,82 @@ def records(path: Path, tally: Tally) -> Iterator[Record | Reject]:
         BadInputError: the file is missing, empty, not text, or ends in the middle.
     """
     try:
+        if is_parquet(path):
+            yield from parquet_records(path)
+            return
         with _open(path) as stream:
             yield from _records(path, stream, tally)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise BadInputError(
-            f"{path.name}: the gzip data is damaged or cut off ({error}); fetch the file again"
-        ) from error
     except OSError as error:
         raise BadInputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[TextIO]:
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """The bytes of a file, unpacked if they are gzip or zstd, whatever its name says.
+
+    Raises:
+        BadInputError: the packed data is damaged or ends in the middle.
+        OSError: the file cannot be read.
+    """
     with ExitStack() as stack:
         binary: Any = stack.enter_context(path.open("rb"))
-        if binary.peek(2)[:2] == _GZIP_MAGIC:
-            binary = stack.enter_context(gzip.GzipFile(fileobj=binary))
-        yield stack.enter_context(io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline=""))
+        magic, kind = binary.peek(4)[:4], ""
+        if magic[:2] == _GZIP_MAGIC:
+            kind, binary = "gzip", stack.enter_context(gzip.GzipFile(fileobj=binary))
+        elif magic == _ZSTD_MAGIC:
+            import pyarrow as pa
+
+            kind, binary = "zstd", stack.enter_context(pa.CompressedInputStream(binary, "zstd"))
+        try:
+            yield binary
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise _damaged(path, kind, error) from error
+        except OSError as error:
+            if kind != "zstd":
+                raise
+            raise _damaged(path, kind, error) from error
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file says of itself that it is Parquet."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
+
+
+def parquet_records(path: Path) -> Iterator[Record]:
+    """The rows of a Parquet file as records; ``line`` is the number of the row. Binary floats become their text.
+
+    Raises:
+        BadInputError: the file is damaged or ends in the middle.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    line = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=10_000):
+                for row in batch.to_pylist():
+                    line += 1
+                    yield Record(line, {name: _plain(value) for name, value in row.items()})
+    except pa.ArrowException as error:
+        raise BadInputError(f"{path.name}: the Parquet data is damaged or cut off ({error})") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return int(value.timestamp())
+    return str(value) if isinstance(value, float | Decimal) else value
+
+
+def _damaged(path: Path, kind: str, error: Exception) -> BadInputError:
+    return BadInputError(f"{path.name}: the {kind} data is damaged or cut off ({error}); fetch the file again")
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[TextIO]:
+    with open_bytes(path) as binary:
+        yield io.TextIOWrapper(binary, encoding="utf-8-sig", errors="replace", newline="")
 
 
 def _records(path: Path, stream: TextIO, tally: Tally) -> Iterator[Record | Reject]:
@@ -120,6 +185,10 @@ def _rows_of(path: Path, line: int, value: Any, tally: Tally) -> Iterator[Record
             raise BadInputError(f"{path.name}:{line}: the file holds an error answer: {shown(value['error'])}")
         if page is None and "pagination" in value:
             page = []
+    if page is None and isinstance(value, dict) and isinstance(value.get("wallets"), dict):
+        # A scan of the pnl-subgraph: {"wallets": {address: {"positions": […]}}}.
+        groups = [scan["positions"] for scan in value["wallets"].values() if isinstance(scan, dict)]
+        page = [row for group in groups if isinstance(group, list) for row in group]
     if page is None:
         yield _record(path, line, value)
     elif not tally.is_repeated_page(page):

@@ -44,7 +44,11 @@ class Mapping:
 
 
 class Observation(NamedTuple):
-    """The columns of ``observations`` that a file can fill; ``pos`` stays 0, since a file does not prove an order."""
+    """The columns of ``observations`` that a file can fill.
+
+    ``pos`` is the log index where a dump has it, else 0: a file does not prove an order. The last four columns are
+    those of orderFilled dumps; in other files gross and net shares are one, and a fee is cash.
+    """
 
     wallet: bytes
     token: bytes
@@ -63,6 +67,10 @@ class Observation(NamedTuple):
     role: str = ""
     counterparty: bytes = _NO_ADDRESS
     order_hash: bytes = _NO_TOKEN
+    shares_gross: int = 0
+    fee_net: int = 0
+    fee_asset: str = ""
+    pos: int = 0
 
     def identity(self) -> tuple[Any, ...]:
         """What makes two rows the same row, but for the ordinal: the natural key of the table."""
