@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -185,6 +185,18 @@ def build_sources(clients: dict[str, HttpClient]) -> Sources:
         values=data_api.Values(data),
         holders=data_api.Holders(data),
     )
+
+
+@asynccontextmanager
+async def published_streams(settings: Settings) -> AsyncIterator[Sequence[Stream]]:
+    """The streams of what Polymarket publishes about a wallet, on an open client; one partition a wallet each."""
+    from polyhouse.sources.data_api import Positions, Values
+    from polyhouse.sources.data_api.published_pnl import UserPnl, UserStats
+    from polyhouse.sources.http import DATA, HttpClient, SystemClock
+
+    client = HttpClient(settings.data_url, DATA, clock=SystemClock(), rate_scale=settings.rate_scale)
+    async with client:
+        yield UserStats(client), UserPnl(client), Positions(client), Values(client)
 
 
 def upstream_counters(clients: dict[str, HttpClient]) -> list[dict[str, Any]]:

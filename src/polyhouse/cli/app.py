@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "leaderboard": (_C + "show", "leaderboard", "Ranked wallets."),
     "wallet": (_C + "show", "wallet", "Everything known about one wallet."),
     "status": (_C + "show", "status", "Progress, queue, failures, last run."),
+    "reconcile": (_C + "reconcile", "reconcile", "Our numbers against Polymarket's published ones."),
     "check": (_C + "build", "check", "Data-quality invariants."),
     "replay": (_C + "replay", "replay", "Decoded logs from a file through the product's own rules."),
     "sql": (_C + "show", "sql", "Read-only SQL on the warehouse."),
