@@ -157,7 +157,7 @@ def raw_of(log):
     )
 
 
-def universe_case(universe):
+def universe_case(universe, until=None):
     """All logs of a universe through the file format of ``polyhouse replay``."""
     markets = [market for event in universe.events for market in event.markets]
     return parse_case({
@@ -174,7 +174,7 @@ def universe_case(universe):
         ],
         "logs": [
             {"t": log.t, "tx": tx.tx, "li": log.li, "bn": tx.block, "ti": tx.tx_index, "ts": tx.ts, **log.fields}
-            for tx in universe.transactions() for log in tx.logs
+            for tx in universe.transactions(until=until) for log in tx.logs
         ],
     })  # fmt: skip
 
@@ -183,6 +183,12 @@ def universe_case(universe):
 def abi():
     """The encoders under one name."""
     return SimpleNamespace(emit=emit, raw_of=raw_of, number=number)
+
+
+@pytest.fixture(scope="session")
+def universe_reader():
+    """``universe_case`` for test modules."""
+    return universe_case
 
 
 @pytest.fixture(scope="session")
