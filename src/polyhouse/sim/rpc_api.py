@@ -67,6 +67,10 @@ DIALECTS: Mapping[str, Dialect] = {
         (-32600, "block range is too wide"),
         (-32602, "response size should not greater than 10000000 bytes"),
     ),
+    "patient": Dialect(
+        (-32000, "Block range is too large"),
+        (-32002, "query timeout exceeded. Consider reducing your block range."),
+    ),
     "gateway": Dialect((-32005, "block range too large"), (-32005, "response too large"), status=413),
 }
 """Providers by name; ``gateway`` is a proxy that answers 413 without JSON."""

@@ -244,12 +244,14 @@ def main(argv: list[str] | None = None) -> None:
     @click.option("--host", default="127.0.0.1", show_default=True)
     @click.option("--port", default=0, show_default=True, help="0 = any free port.")
     @click.option("--scale", default=1.0, show_default=True, help="Factor on every rate limit; 0 = no limits.")
+    @click.option("--transfers", is_flag=True, help="All ERC-1155 transfers: complete logs at the JSON-RPC URLs.")
     @click.option("--cache", is_flag=True, help="Answer repeated pages as a CDN does.")
     def serve(
-        *, seed: int, wallets: int, fills: int | None, host: str, port: int, scale: float, cache: bool
+        *, seed: int, wallets: int, fills: int | None, host: str, port: int, scale: float, transfers: bool, cache: bool
     ) -> None:  # fmt: skip
         server = SimServer(
-            Universe(seed=seed, wallets=wallets, fills=fills), scale=scale or 1.0, enforce_limits=scale > 0,
+            Universe(seed=seed, wallets=wallets, fills=fills, with_transfers=transfers), scale=scale or 1.0,
+            enforce_limits=scale > 0,
             host=host, port=port, cache=cache, seed=seed,
         )  # fmt: skip
         serve_until_signal(server, click.echo)
