@@ -24,7 +24,7 @@ MAX_CONNECTIONS = 8
 _BORROW_SECONDS = 600.0
 
 EMBEDDED_OPTIONS: Mapping[str, str] = {
-    "logger.level": "fatal",
+    "logger.console": "0",
     "mark_cache_size": str(32 << 20),
     "index_mark_cache_size": str(8 << 20),
     "primary_index_cache_size": str(32 << 20),
