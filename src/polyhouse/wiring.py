@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from polyhouse.sources.http.limits import HostLimits
     from polyhouse.state import StateStore
     from polyhouse.sync.engine import SyncEngine
+    from polyhouse.sync.live import LiveSync
     from polyhouse.sync.progress import Reporter
+    from polyhouse.sync.report import RunReport, WalletSelection
     from polyhouse.sync.sources import Sources
     from polyhouse.sync.store import RunState
     from polyhouse.warehouse import ClickHouseWarehouse
@@ -163,6 +165,24 @@ async def chain_reader(settings: Settings, state: RunState) -> AsyncIterator[Cha
             counters = upstream_counters(pool.clients)
             if counters:
                 state.set_note(UPSTREAM_NOTE, counters)
+
+
+@asynccontextmanager
+async def live_sync(
+    settings: Settings, stores: Stores, read_wallets: Callable[[WalletSelection], Awaitable[RunReport]]
+) -> AsyncIterator[LiveSync]:
+    """A follower of the live socket; it goes on from where the last one had followed everything up."""
+    from polyhouse.sources.http import DATA, HttpClient, SystemClock
+    from polyhouse.sources.live import LiveTrades, missed_since
+    from polyhouse.sync.live import NOTE, LiveSync
+
+    clock = SystemClock()
+    socket = LiveTrades(settings.live_url, clock, since=int(stores.state.get_note(NOTE) or 0))
+    async with HttpClient(settings.data_url, DATA, clock=clock, rate_scale=settings.rate_scale) as client:
+        yield LiveSync(
+            socket.events(), lambda since: missed_since(client, since), read_wallets, stores.warehouse, stores.state,
+            clock,
+        )  # fmt: skip
 
 
 def build_sources(clients: dict[str, HttpClient]) -> Sources:

@@ -19,6 +19,7 @@ sync = PolyGroup(
         "wallets": (_M, "wallets", "Wallet ledgers: everything a wallet did."),
         "chain": ("polyhouse.cli.chain", "chain", "Exact logs from a Polygon node."),
         "positions": (_M, "positions", "Positions and values as Polymarket reports them."),
+        "live": ("polyhouse.cli.live", "live", "Follow live trades until stopped."),
         "history": ("polyhouse.cli.history", "history", "Old history: subgraphs, Dome, the first Data API, prices."),
     },
     help="Bring one kind of data up to date.",
