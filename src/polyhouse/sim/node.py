@@ -189,12 +189,12 @@ class Node:
         return number if known else None
 
     def timestamp(self, number: int, branch: Branch) -> int:
-        """Unix seconds of a block. Blocks are about two seconds apart, never exactly for long."""
+        """Unix seconds of a block, never after now. Blocks are about two seconds apart, never exactly for long."""
         block, anchor = self._anchor
         even = anchor + (number - block) * BLOCK_SECONDS
         if number in self._natural and any(slot.transaction for slot in self._natural[number]):
             return even
-        return even + (int(self._digest("second", branch.fork_of(number), number)[2:4], 16) & 1)
+        return even - (int(self._digest("second", branch.fork_of(number), number)[2:4], 16) & 1)
 
     def slots(self, number: int, branch: Branch) -> Sequence[Slot]:
         """The transactions of a block."""

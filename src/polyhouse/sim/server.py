@@ -1,7 +1,8 @@
 """The simulated Polymarket as a real HTTP server on loopback.
 
 One port; the three hosts are the prefixes ``/gamma``, ``/clob`` and ``/data`` (the official client joins paths to its
-base URLs). ``/_sim/…`` controls time, faults and counters from another process.
+base URLs); the simulated Polygon node answers at ``/rpc``, ``/rpc2``, … (see ``polyhouse.sim.rpc_api``).
+``/_sim/…`` controls time, faults, re-orgs and counters from another process.
 """
 
 from __future__ import annotations
