@@ -61,7 +61,7 @@ def decide(table: TradeTable, registry: Registry, odd: Mask) -> tuple[Mask, Fill
         registry: exchange addresses and machinery.
         odd: log rows whose transaction is already known to need the row-wise rules.
     """
-    odd = odd | table.odd | table.is_refund | (table.is_fill & ~table.decodable)
+    odd = odd | table.odd | (table.is_fill & ~table.decodable)
     odd |= (table.making >= EXACT) | (table.taking >= EXACT) | (table.fee >= EXACT)
     odd |= table.is_fill & (table.making == 0) & (table.taking == 0)
     # Addresses are compared by their first half at first: a false alarm only takes the slower road.
@@ -81,6 +81,8 @@ def decide(table: TradeTable, registry: Registry, odd: Mask) -> tuple[Mask, Fill
     counterparty = np.zeros((len(odd), 20), np.uint8)
     if len(order):
         _settle(table, order, by_exchange, odd, role, match_type, match_pos, counterparty, refund)
+    if table.is_refund.any():
+        _give_back(table, odd)
     slow = np.zeros(table.transactions, np.bool_)
     slow[table.tx_id[odd]] = True
     slow_rows = slow[table.tx_id]
@@ -145,6 +147,29 @@ def _settle(
     counterparty[order[maker_row]] = table.maker[taker[maker_row]]
     settled = candidates == 1
     refund[taker_of_group[settled]] = back[settled]
+
+
+def _give_back(table: TradeTable, odd: Mask) -> None:
+    """Subtract fee refunds from the fees in ``table`` (accounting §1.8).
+
+    Plain cases only: one fill with a fee and one refund for an order in its transaction. However they are paired, the
+    result is the same; an order that was filled or refunded twice is left to the row-wise rules.
+    """
+    rows = np.flatnonzero(table.is_refund | (table.is_fill & (table.fee > 0)))
+    rows = rows[np.lexsort((table.is_refund[rows], heads_of(table.order[rows]), table.tx_id[rows]))]
+    heads, tx_id, refunds = heads_of(table.order[rows]), table.tx_id[rows], table.is_refund[rows]
+    starts = np.ones(len(rows), np.bool_)
+    starts[1:] = (heads[1:] != heads[:-1]) | (tx_id[1:] != tx_id[:-1])
+    first = np.flatnonzero(starts)
+    count = np.add.reduceat(refunds.astype(np.int64), first)
+    size = np.diff(np.append(first, len(rows)))
+    plain = (size == 2) & (count == 1)
+    fills, given = rows[first[plain]], rows[first[plain] + 1]
+    fits = (table.order[fills] == table.order[given]).all(axis=1) & (table.fee[fills] >= table.fee[given])
+    table.fee[fills[fits]] -= table.fee[given[fits]]
+    odd[given[~fits]] = True
+    strange = (count > 0) & ~plain
+    odd[rows[strange[np.cumsum(starts) - 1]]] = True
 
 
 def observation_columns(table: TradeTable, fills: Fills, registry: Registry) -> Columns:

@@ -26,8 +26,9 @@ class TradeTable:
         first_log: transaction number → its first log index.
         odd: rows whose transaction repeats or contradicts itself, or cannot be told from another one.
         emitter: the exchange; ``exchange`` is its number in this batch.
-        order: order hash; ``maker``, ``taker``, ``token``, ``buy``, ``making``, ``taking``, ``fee``: of a fill, zero
-            for the other kinds; ``decodable``: exactly one V1 asset is collateral, a V2 side is 0 or 1.
+        order: order hash; ``maker``, ``taker``, ``token``, ``buy``, ``making``, ``taking``: of a fill, zero for the
+            other kinds; ``decodable``: exactly one V1 asset is collateral, a V2 side is 0 or 1.
+        fee: of a fill as its log says; of a ``FeeRefunded`` what was given back.
     """
 
     kind: Ints
@@ -113,7 +114,8 @@ def _fill(part: LogColumns) -> _Fill:
     if part.kind not in ("order_filled_v1", "order_filled_v2"):
         nothing, none = np.zeros(count, np.int64), np.zeros(count, np.bool_)
         nobody = np.zeros((count, 20), np.uint8)
-        return _Fill(nobody, nobody, np.zeros((count, 32), np.uint8), none, none, nothing, nothing, nothing)
+        fee = _ints(fields["refund"]) if part.kind == "fee_refunded" else nothing
+        return _Fill(nobody, nobody, np.zeros((count, 32), np.uint8), none, none, nothing, nothing, fee)
     if part.kind == "order_filled_v1":
         gives, gets = _ids(fields["maker_asset"]), _ids(fields["taker_asset"])
         buy, sell = _is_zero(gives), _is_zero(gets)
