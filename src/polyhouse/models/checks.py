@@ -30,6 +30,7 @@ class _Check:
 def _checks() -> list[_Check]:
     """Each SELECT returns the violating rows; its first column names the row."""
     order_free = model_sql("order_free", "1")
+    closed_world = model_sql("closed_world", "1")
     return [
         _Check(
             "totals_agree",
@@ -58,6 +59,26 @@ def _checks() -> list[_Check]:
             " GROUP BY wallet, window"
             " HAVING sumIf(realized, category = 'overall') != sumIf(realized, category != 'overall')"
             " OR sumIf(trades, category = 'overall') != sumIf(trades, category != 'overall')",
+        ),
+        _Check(
+            "cash_is_conserved",
+            "realised PnL = trading cash + open basis + settled value + basis that left, per wallet (§3.7)",
+            "SELECT concat('0x', lower(hex(wallet))) AS name FROM (SELECT wallet, sum(toInt128(du)) AS cash"
+            " FROM ledger FINAL WHERE token != toFixedString('', 32) AND kind != 'REDEEM' GROUP BY wallet) AS l"
+            " INNER JOIN (SELECT wallet, sum(toInt128(realized) - cost - settled_value - basis_out + untracked_cash)"
+            " AS explained FROM positions FINAL GROUP BY wallet) AS p USING (wallet) WHERE cash != explained",
+        ),
+        _Check(
+            "zero_sum",
+            "what all wallets made of a settled condition that is known whole from the chain is minus the fees (§3.7)",
+            "SELECT concat('condition 0x', lower(hex(condition))) AS name"
+            f" FROM ({closed_world}) WHERE is_settled AND abs(total) > holders",
+        ),
+        _Check(
+            "outcomes_balance",
+            "as many shares of one outcome as of the other exist of a condition known whole from the chain (§3.7)",
+            f"SELECT concat('condition 0x', lower(hex(condition))) AS name FROM ({closed_world})"
+            " WHERE held_first != held_second",
         ),
         _Check(
             "no_infrastructure_owner",
