@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from polyhouse.domain.categories import category_of
+from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
 from polyhouse.sim.model import Transaction
 from polyhouse.sim.rpc_api import RpcEndpoint
@@ -21,6 +22,7 @@ from polyhouse.state import StateStore, open_state
 from polyhouse.sync.chain import ChainOptions, ChainRun
 from polyhouse.sync.context import EngineLimits, RunContext
 from polyhouse.sync.engine import SyncEngine
+from polyhouse.sync.reorg import rebuilt, wallets_to_rebuild
 from polyhouse.sync.report import RunReport
 from polyhouse.sync.writer import BatchLimits
 from polyhouse.truth_check import compare
@@ -112,6 +114,14 @@ def check_truth(warehouse: Warehouse, transactions: Iterable[Transaction], world
     result = compare(warehouse, truth_of(transactions, world), everyone=True, income=False)
     assert result.ok, result.differences
     return result.equal
+
+
+def rebuild(warehouse: Warehouse, state: StateStore, report: RunReport) -> Sequence[bytes] | None:
+    """Rebuild the models as the command line does after a run; returns who was rebuilt because rows were removed."""
+    noted = wallets_to_rebuild(state)
+    build(warehouse, None if noted is None or report.touched is None else sorted({*noted, *report.touched}))
+    rebuilt(state)
+    return noted
 
 
 def dump(warehouse: Warehouse, tables: Mapping[str, str]) -> dict[str, list[tuple[Any, ...]]]:

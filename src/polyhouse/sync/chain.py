@@ -168,6 +168,7 @@ class ChainRun:
     # Names of writes: after a removal the same rows may have to be written again, so no two may share one.
     _nonce: str = field(default_factory=lambda: uuid.uuid4().hex)
     _writes: int = 0
+    _promoted: int = -1
     _healed: Interval = (0, -1)
     _failed: WalkResult | None = None
 
@@ -292,9 +293,11 @@ class ChainRun:
             self.ctx.warehouse.command(
                 # The inner SELECT matters: in one SELECT the condition would look at the new value.
                 f"INSERT INTO {table} SELECT * REPLACE ('final' AS finality, version + 1 AS version) FROM"
-                f" (SELECT * FROM {table} FINAL WHERE finality = 'soft' AND {last} <= {{b:UInt32}})",
-                {"b": self.final_block},
+                f" (SELECT * FROM {table} FINAL WHERE finality = 'soft'"
+                f" AND {last} > {{a:Int64}} AND {last} <= {{b:UInt32}})",
+                {"a": self._promoted, "b": max(self.final_block, 0)},
             )
+        self._promoted = self.final_block
 
     def _forget_broken(self) -> None:
         """What is not what the coverage ledger says becomes a hole; the outer bounds stay."""

@@ -32,11 +32,13 @@ async def find_fork(warehouse: Warehouse, reader: ChainReader, head: int) -> int
     Raises:
         UpstreamContractError: a final block is another one now: deeper than the confirmation depth, or a wrong node.
     """
+    # The end of the last final range is stored with its hash; everything above it is compared.
     rows = warehouse.query(
         """
         SELECT block, hash, finality FROM chain_blocks FINAL
         WHERE block <= {head:UInt32}
-          AND block >= (SELECT max(block) FROM chain_blocks FINAL WHERE finality = 'final' AND block <= {head:UInt32})
+          AND block >= (SELECT max(to_block) FROM coverage FINAL
+                        WHERE source = 'chain' AND finality = 'final' AND to_block <= {head:UInt32})
         ORDER BY block
         """,
         {"head": head},
