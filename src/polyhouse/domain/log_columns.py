@@ -62,6 +62,20 @@ class LogColumns:
     def __len__(self) -> int:
         return len(self.block)
 
+    def ids(self, name: str) -> Bytes:
+        """A field that is an id."""
+        column = self.fields[name]
+        assert not isinstance(column, Ragged)
+        assert column.dtype == np.uint8
+        return column  # type: ignore[return-value]
+
+    def ints(self, name: str) -> Ints:
+        """A field that is a number."""
+        column = self.fields[name]
+        assert not isinstance(column, Ragged)
+        assert column.dtype == np.int64
+        return column  # type: ignore[return-value]
+
     def take(self, rows: npt.NDArray[Any]) -> LogColumns:
         """The given rows (numbers or a mask), in that order."""
         if rows.dtype == np.bool_:

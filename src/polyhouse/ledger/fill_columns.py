@@ -17,13 +17,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from polyhouse.domain.log_columns import Ints, LogColumns, Ragged, byte_list
+from polyhouse.domain.log_columns import Ints, LogColumns
 from polyhouse.domain.log_objects import KINDS, to_logs
 from polyhouse.ledger.chain import observations
 from polyhouse.ledger.fill_decisions import Fills, decide, observation_columns
+from polyhouse.ledger.move_columns import Moves, moves_of
 from polyhouse.ledger.registry import Registry
 from polyhouse.ledger.residuals import unexplained
 from polyhouse.ledger.rows import ChainRows, Flag
+from polyhouse.ledger.settlement import Relays, settled_inside
 from polyhouse.ledger.trade_table import (
     KIND_NAMES,
     Mask,
@@ -104,14 +106,15 @@ def chain_rows(columns: Mapping[str, LogColumns], registry: Registry, *, use_tra
         return ChainColumns(empty["observations"], empty["resolutions"])
     slow = np.zeros(len(batch.heads), np.bool_)
     slow[batch.tx_id[batch.odd]] = True
-    internal = _unusual(batch, registry, slow)
+    moves = moves_of(batch.parts, batch.heads)
+    internal = _unusual(batch, moves, registry, slow)
     table = trade_table(batch.parts)
     place = np.searchsorted(batch.heads, table.heads)
     table.first_log[table.tx_id] = batch.first_log[place]
     slow_rows, fills = decide(table, registry, slow[place])
     slow[place[slow_rows]] = True
     if use_transfers:
-        slow[unexplained(batch.parts, table, fills, batch.heads, registry)] = True
+        slow[unexplained(moves, table, fills, batch.heads, registry)] = True
     fills = fills.take(~slow[place[fills.rows]])
     result = ChainColumns(observation_columns(table, fills, registry), ChainRows().tables()["resolutions"])
     inside = int((~slow[internal]).sum())
@@ -138,24 +141,20 @@ def _batch(columns: Mapping[str, LogColumns]) -> _Batch:
     return _Batch(parts, places, tx_id, np.unique(heads), first_log, odd)
 
 
-def _unusual(batch: _Batch, registry: Registry, slow: Mask) -> Ints:
+def _unusual(batch: _Batch, moves: Moves, registry: Registry, slow: Mask) -> Ints:
     """Mark transactions with logs that only the row-wise rules know.
 
     Returns:
-        The transaction of each split and merge of machinery that is no adapter: those are settlement inside of
-        something else, for whoever emits them (accounting §2.1), and only counted.
+        The transaction of each split and merge that is settlement inside of something else, and only counted.
     """
+    relays = Relays(moves)
     internal: list[Ints] = []
     for kind, (start, end) in batch.ends.items():
         tx_id = batch.tx_id[start:end]
         if kind in _CHANGES:
-            actors = batch.parts[kind].fields["stakeholder"]
-            assert not isinstance(actors, Ragged)
-            plumbing = np.array(
-                [registry.is_infra(actor) and not registry.is_relay(actor) for actor in byte_list(actors)], np.bool_
-            )
-            slow[tx_id[~plumbing]] = True
-            internal.append(tx_id[plumbing])
+            inside = settled_inside(batch.parts[kind], tx_id, relays, registry)
+            slow[tx_id[~inside]] = True
+            internal.append(tx_id[inside])
         elif kind not in KIND_NAMES and kind not in _TRANSFERS:
             slow[tx_id] = True
     return join_ints(internal)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from polyhouse.domain.log_columns import Bytes, Ints, LogColumns, Ragged
+from polyhouse.domain.log_columns import Bytes, Ints
 from polyhouse.ledger.fill_decisions import EXACT, Fills, net_shares
+from polyhouse.ledger.move_columns import Moves
 from polyhouse.ledger.registry import Registry
-from polyhouse.ledger.trade_table import Mask, TradeTable, heads_of, stack
+from polyhouse.ledger.trade_table import Mask, TradeTable, heads_of
 
 _MAX_ENTRIES = 1_000
 _SPREAD = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], np.uint64)
@@ -30,7 +30,7 @@ class _Entries:
 
 
 def unexplained(
-    columns: Mapping[str, LogColumns],
+    moves: Moves,
     table: TradeTable,
     fills: Fills,
     transaction_heads: npt.NDArray[np.uint64],
@@ -39,57 +39,24 @@ def unexplained(
     """Numbers of transactions in which a wallet's movements may differ from its fills.
 
     Args:
-        columns: kind → columns; the transfers are read.
+        moves: all movements of the batch.
         table: the trade logs of the batch, ``fills`` what was decided about them.
         transaction_heads: sorted first halves of the batch's transaction hashes; a transaction's number is its place.
         registry: whose residuals nobody asks for.
     """
-    moves = _moves(columns, transaction_heads)
-    if not len(moves.change):
+    if not len(moves.amount):
         return np.zeros(0, np.int64)
     rows = fills.rows
     shares = net_shares(table, fills)
     # What is explained counts against what was moved.
     entries = _Entries(
-        np.concatenate((moves.tx_id, np.searchsorted(transaction_heads, table.heads[rows]))),
-        np.concatenate((moves.wallet, table.maker[rows])),
-        np.concatenate((moves.token, table.token[rows])),
-        np.concatenate((moves.change, np.where(table.buy[rows], -shares, shares))),
-        np.concatenate((moves.moved, np.zeros(len(rows), np.bool_))),
+        np.concatenate((moves.tx_id, moves.tx_id, np.searchsorted(transaction_heads, table.heads[rows]))),
+        np.concatenate((moves.sender, moves.to, table.maker[rows])),
+        np.concatenate((moves.token, moves.token, table.token[rows])),
+        np.concatenate((-moves.amount, moves.amount, np.where(table.buy[rows], -shares, shares))),
+        np.arange(2 * len(moves.amount) + len(rows)) < 2 * len(moves.amount),
     )
     return _differing(entries, registry)
-
-
-def _moves(columns: Mapping[str, LogColumns], transaction_heads: npt.NDArray[np.uint64]) -> _Entries:
-    """Every transfer twice: out of one holding, into another."""
-    heads, senders, receivers, tokens, amounts = [], [], [], [], []
-    for kind in ("transfer_single", "transfer_batch"):
-        part = columns.get(kind)
-        if part is None or not len(part):
-            continue
-        sender, to, head = part.fields["sender"], part.fields["to"], heads_of(part.tx)
-        token = part.fields["tokens" if kind == "transfer_batch" else "token"]
-        amount = part.fields["amounts" if kind == "transfer_batch" else "amount"]
-        assert not isinstance(sender, Ragged)
-        assert not isinstance(to, Ragged)
-        if isinstance(token, Ragged) and isinstance(amount, Ragged):
-            each = np.repeat(np.arange(len(part)), np.diff(token.starts))
-            sender, to, head, token, amount = sender[each], to[each], head[each], token.values, amount.values
-        heads.append(head)
-        senders.append(sender)
-        receivers.append(to)
-        tokens.append(token)
-        amounts.append(amount)
-    tx_id = np.searchsorted(transaction_heads, np.concatenate(heads) if heads else np.zeros(0, np.uint64))
-    amount = np.concatenate(amounts) if amounts else np.zeros(0, np.int64)  # type: ignore[arg-type]
-    token = stack(tokens, 32)  # type: ignore[arg-type]
-    return _Entries(
-        np.concatenate((tx_id, tx_id)),
-        np.concatenate((stack(senders, 20), stack(receivers, 20))),  # type: ignore[arg-type]
-        np.concatenate((token, token)),
-        np.concatenate((-amount, amount)),
-        np.ones(2 * len(amount), np.bool_),
-    )
 
 
 def _differing(entries: _Entries, registry: Registry) -> Ints:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from polyhouse.domain.log_columns import Bytes, Column, Ints, LogColumns, Ragged
+from polyhouse.domain.log_columns import Bytes, Ints, LogColumns
 
 Mask = npt.NDArray[np.bool_]
 V1, V2, MATCHED, REFUND = range(4)
@@ -88,7 +88,7 @@ def trade_table(columns: Mapping[str, LogColumns]) -> TradeTable:
     fills = [_fill(part) for part in chosen]
     return TradeTable(
         kind, tx, heads, block, tx_index, log_index, join_ints([part.ts for part in chosen]), tx_id, len(first_log),
-        first_log, odd | alike, emitter, exchange, stack([_ids(part.fields["order"]) for part in chosen], 32),
+        first_log, odd | alike, emitter, exchange, stack([part.ids("order") for part in chosen], 32),
         stack([fill.maker for fill in fills], 20), stack([fill.taker for fill in fills], 20),
         stack([fill.token for fill in fills], 32), _join_masks([fill.buy for fill in fills]),
         _join_masks([fill.decodable for fill in fills]), join_ints([fill.making for fill in fills]),
@@ -110,30 +110,30 @@ class _Fill:
 
 def _fill(part: LogColumns) -> _Fill:
     """The fields of one kind's logs; zeros for what is no fill."""
-    count, fields = len(part), part.fields
+    count = len(part)
     if part.kind not in ("order_filled_v1", "order_filled_v2"):
         nothing, none = np.zeros(count, np.int64), np.zeros(count, np.bool_)
         nobody = np.zeros((count, 20), np.uint8)
-        fee = _ints(fields["refund"]) if part.kind == "fee_refunded" else nothing
+        fee = part.ints("refund") if part.kind == "fee_refunded" else nothing
         return _Fill(nobody, nobody, np.zeros((count, 32), np.uint8), none, none, nothing, nothing, fee)
     if part.kind == "order_filled_v1":
-        gives, gets = _ids(fields["maker_asset"]), _ids(fields["taker_asset"])
+        gives, gets = part.ids("maker_asset"), part.ids("taker_asset")
         buy, sell = _is_zero(gives), _is_zero(gets)
         decodable = buy != sell
         token = np.where(buy[:, None], gets, gives)
     else:
-        side, token = _ints(fields["side"]), _ids(fields["token"])
+        side, token = part.ints("side"), part.ids("token")
         buy = side == 0
         decodable = ((side == 0) | (side == 1)) & ~_is_zero(token)
     return _Fill(
-        _ids(fields["maker"]),
-        _ids(fields["taker"]),
+        part.ids("maker"),
+        part.ids("taker"),
         token,
         buy,
         decodable,
-        _ints(fields["maker_amount"]),
-        _ints(fields["taker_amount"]),
-        _ints(fields["fee"]),
+        part.ints("maker_amount"),
+        part.ints("taker_amount"),
+        part.ints("fee"),
     )
 
 
@@ -184,16 +184,6 @@ def _is_zero(ids: Bytes) -> Mask:
     limbs = np.ascontiguousarray(ids).view(np.uint64)
     zero: Mask = (limbs[:, 0] | limbs[:, 1] | limbs[:, 2] | limbs[:, 3]) == 0
     return zero
-
-
-def _ids(column: Column) -> Bytes:
-    assert not isinstance(column, Ragged)
-    return column  # type: ignore[return-value]
-
-
-def _ints(column: Column) -> Ints:
-    assert not isinstance(column, Ragged)
-    return column  # type: ignore[return-value]
 
 
 def stack(parts: list[Bytes], width: int) -> Bytes:
