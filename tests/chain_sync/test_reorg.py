@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chain_world import RAW, check_truth, dump, dump_models, rebuild, serve, state_in, sync, universe, write_events
+from chain_world import RAW, check_truth, dump, dump_models, rebuild, serve, state_in, sync, write_events
 
 from polyhouse.errors import PolyhouseError
 from polyhouse.models.runner import build

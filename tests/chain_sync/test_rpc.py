@@ -53,8 +53,11 @@ async def node(answer: Any, status: int = 200) -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     ("code", "text", "error"),
     [
-        *((d.range_error[0], d.range_error[1].format(limit=500, low=1, high=2), RangeTooLargeError) for d in DIALECTS.values()),
-        *((d.count_error[0], d.count_error[1].format(limit=500, low=1, high=2), RangeTooLargeError) for d in DIALECTS.values()),
+        *(
+            (code, text.format(limit=500, low=1, high=2), RangeTooLargeError)
+            for dialect in DIALECTS.values()
+            for code, text in (dialect.range_error, dialect.count_error)
+        ),
         (-32005, "daily request count exceeded, request rate limited", RateLimitedError),
         (429, "Your app has exceeded its compute units per second capacity", RateLimitedError),
         (-32601, "the method eth_getLogs does not exist", UpstreamRefusedError),
@@ -120,8 +123,8 @@ BIG_SECOND = RpcEndpoint("rpc2", max_range=200_000_000, max_results=100_000, max
 
 async def test_faults_of_one_node_are_answered_by_the_other() -> None:
     world = universe(wallets=8, fills=80)
-    kinds = ("500", "truncated", "html")
-    plan = FaultPlan([Fault("rpc", kind) for kind in kinds])
+    faults = [Fault("rpc", "status", status=503, times=2), Fault("rpc", "html", times=2)]
+    plan = FaultPlan([*faults, Fault("rpc", "truncated", times=2)])
     async with serve(world, [BIG, BIG_SECOND], faults=plan) as server:
         head = server.node.head
         pool, reader = reader_of(server.rpc_urls)

@@ -1,4 +1,4 @@
-"""SIGKILL of a real `polyhouse sync chain` at named places and random times, then the same command: identical tables."""
+"""SIGKILL of a real `polyhouse sync chain` at named places and random times, then again: identical tables."""
 
 from __future__ import annotations
 
