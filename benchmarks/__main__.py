@@ -7,7 +7,7 @@ import os
 import platform
 from importlib.metadata import version
 
-from benchmarks import decode, ingest, rebuild
+from benchmarks import decode, import_dump, ingest, rebuild
 
 
 def main() -> None:
@@ -15,12 +15,14 @@ def main() -> None:
     parser.add_argument("--wallets", type=int, default=2_000, help="wallets of the simulated universe (ingest)")
     parser.add_argument("--fills", type=int, default=1_000_000, help="fills of the rebuild")
     parser.add_argument("--logs", type=int, default=400_000, help="raw logs of the decoder")
+    parser.add_argument("--dump-rows", type=int, default=1_000_000, help="rows of the imported dump")
     options = parser.parse_args()
     libraries = ", ".join(
         f"{name} {version(name)}" for name in ("chdb", "clickhouse-connect", "aiohttp", "msgspec", "numpy")
     )
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {libraries}; seed 1")
-    for row in [*ingest.run(options.wallets), *rebuild.run(options.fills), *decode.run(options.logs)]:
+    figures = [*ingest.run(options.wallets), *rebuild.run(options.fills), *decode.run(options.logs)]
+    for row in [*figures, *import_dump.run(options.dump_rows)]:
         print("{:<46} {:<52} {}".format(*row))
 
 

@@ -26,7 +26,8 @@ def import_files(run: Run, files: tuple[str, ...], file_format: str | None, no_m
     """Read dumps: orderFilled rows, Data API activity, trades and positions, Dome orders, userPositions, decoded logs.
 
     Files, folders and patterns; JSON, JSON Lines, CSV and Parquet, plain, .gz or .zst. A second import adds
-    nothing, and no row of a file replaces one of a live source. Rows that cannot be read go to a file in $POLYHOUSE_HOME/rejects.
+    nothing, and no row of a file replaces one of a live source. Rows that cannot be read go to a file in
+    $POLYHOUSE_HOME/rejects.
     """
     from polyhouse.cli import import_files as importing
     from polyhouse.cli import loading
