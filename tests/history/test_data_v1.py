@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import aiohttp
 import pytest
 
 from polyhouse.errors import UpstreamContractError
@@ -107,3 +108,25 @@ async def test_a_start_that_the_route_moves_is_noticed(server, tools, monkeypatc
         stream = ActivityV1(client, page_limit=20)
         with pytest.raises(UpstreamContractError, match="the route begins at"):
             await tools.whole(stream, stream.partition(wallet))
+
+
+async def test_the_trades_of_the_first_version_show_takers_unless_asked_and_end_at_the_wall(server):
+    exchanges = {"EX1", "NEX1", "EX2", "NEX2"}
+    takers = Counter(
+        log.fields["taker"] in exchanges
+        for tx in server.world.universe.transactions(until=server.world.now) for log in tx.logs
+        if log.t == "OrderFilled"
+    )  # fmt: skip
+    async with aiohttp.ClientSession() as session:
+
+        async def get(**params):
+            async with session.get(f"{server.data_url}/trades", params=params) as response:
+                return response.status, await response.json()
+
+        status, rows = await get(limit=10_000)
+        assert (status, len(rows)) == (200, takers[True])
+        assert len((await get(limit=10_000, takerOnly="false"))[1]) == takers.total()
+        assert {"proxyWallet", "conditionId", "asset", "transactionHash"} <= set(rows[0])
+        assert not {"type", "usdcSize"} & set(rows[0])
+        status, answer = await get(limit=10, offset=3_001)
+        assert (status, answer) == (400, {"error": "max historical activity offset of 3000 exceeded"})

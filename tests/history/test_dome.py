@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from polyhouse.domain.ids import format_hash, format_token
-from polyhouse.errors import AuthError, UpstreamContractError
+from polyhouse.errors import AuthError, CursorRejectedError, UpstreamContractError
 from polyhouse.sim import dome_api
 from polyhouse.sim.goldsky_api import raw_fills
 from polyhouse.sources.dome import DOME, DomeOrders, auth_headers
@@ -125,3 +125,17 @@ async def test_pages_that_would_not_move_on_are_refused(tools):
                 await tools.whole(stream, stream.partition("0x" + "11" * 20))
     finally:
         await runner.cleanup()
+
+
+async def test_a_key_that_expired_starts_the_walk_again_at_its_upper_end(server, tools):
+    wallet = busiest(server)
+    async with client_of(server.dome_url, tools, server=server) as client:
+        stream = DomeOrders(client, page_limit=9)
+        walk = stream.pages(stream.partition(wallet), {})
+        first = await anext(walk)
+        await walk.aclose()
+        broken = dict(first.position) | {"key": "expired"}
+        with pytest.raises(CursorRejectedError):
+            await tools.whole(stream, stream.partition(wallet), broken)
+        restarted = await tools.whole(stream, stream.partition(wallet), stream.restart_position(broken))
+        assert tools.rows(restarted) == tools.rows(await tools.whole(stream, stream.partition(wallet)))

@@ -175,7 +175,7 @@ async def test_a_trade_that_never_shows_is_tried_some_times_and_left_in_the_queu
         assert reader.asked == [(wallet,)] * 3
         assert live.report.counts["given_up"] == 1
         assert live.report.counts["unsupported"] == 1
-        assert any("does not reach back" in text for text in live.report.errors)
+        assert any("longer than the feed" in text for text in live.report.errors)
         assert home.state.wallet_counts()["pending"] == 1
         assert home.state.get_note(NOTE) == server.world.now
 

@@ -192,6 +192,7 @@ class SimServer:
         """Counters for reports and tests, as ``/_sim/stats`` prints them."""
         return {
             "now": self.world.now, "gamma_url": self.gamma_url, "clob_url": self.clob_url, "data_url": self.data_url,
+            "subgraph_url": self.subgraph_url, "dome_url": self.dome_url, "live_url": self.live_url,
             "rpc_urls": self.rpc_urls, "universe": self.world.views.stats(),
             "requests": dict(self.requests), "throttled": dict(self.throttled),
             "faults_fired": dict(self.faults.fired),

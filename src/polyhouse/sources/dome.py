@@ -16,6 +16,7 @@ from polyhouse.domain.ids import format_address, parse_address
 from polyhouse.errors import (
     AuthError,
     BadInputError,
+    CursorRejectedError,
     RowRejectedError,
     UpstreamContractError,
     UpstreamRefusedError,
@@ -192,6 +193,8 @@ class DomeOrders:
                 raise AuthError(
                     f"Dome refused the key ({error.status})", hint="check POLYHOUSE_DOME_API_KEY and its plan"
                 ) from None
+            if error.status == 400 and "pagination_key" in params:
+                raise CursorRejectedError(str(error), status=error.status) from None
             raise
 
 

@@ -151,7 +151,9 @@ class Walker:
         self.counter = SecondCounter(position.get("second"))
         self._where = where
         self._wallet = wallet
-        self._last: tuple[int, str] = (int(position.get("at", 0)), str(position.get("after", "")))
+        # Behind the second ``from``, or behind the row ``after`` of second ``at``.
+        behind = int(position["from"]) + 1 if "from" in position else int(position.get("at", 0))
+        self._last: tuple[int, str] = (behind, str(position.get("after", "")))
 
     @property
     def last(self) -> tuple[int, str]:

@@ -225,17 +225,18 @@ class Missed:
 
     Attributes:
         hints: one per fill since the beginning of the gap.
-        is_complete: the feed reaches back that far; if not, only a pass over all markets fills the gap.
+        is_complete: they reach back to the beginning; if not, a pass over all markets is needed for the rest.
     """
 
     hints: list[Hint]
     is_complete: bool
 
 
-async def missed_since(client: HttpClient, since: int) -> Missed:
+async def missed_since(client: HttpClient, since: int, *, max_pages: int = 300) -> Missed:
     """Who traded since second ``since`` (ten minutes of overlap included), from the feed of everyone's newest trades.
 
-    That feed holds the current and the previous month. Its first page may be five minutes old where it is cached by
+    That feed holds the current and the previous month; a gap of more than ``max_pages`` is better filled by a pass over
+    all markets, and only its newest part is told. Its first page may be five minutes old where it is cached by
     its address; the page size is varied, so that the address is new.
 
     Raises:
@@ -246,7 +247,7 @@ async def missed_since(client: HttpClient, since: int) -> Missed:
     guard = CursorGuard("live gap")
     cursor: str | None = None
     hints: list[Hint] = []
-    while True:
+    for _ in range(max_pages):
         params = {"taker_only": False, "filter_type": "TOKENS", "filter_amount": "0.000001", "limit": limit,
                   "cursor": cursor}  # fmt: skip
         page = await client.get(PATH, params, decoder.decoder("live gap"))
@@ -255,8 +256,9 @@ async def missed_since(client: HttpClient, since: int) -> Missed:
         if oldest is not None and oldest < stop:
             return Missed(hints, is_complete=True)
         if page.cursor is None:
-            return Missed(hints, is_complete=False)
+            break
         cursor = guard.pass_on(page.cursor)
+    return Missed(hints, is_complete=False)
 
 
 def _readable(rows: list[TradeRow | None]) -> tuple[list[Hint], int | None]:

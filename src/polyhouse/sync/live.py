@@ -23,6 +23,7 @@ from polyhouse.sync.store import RunState
 NOTE = "live.seen"
 """Note with the second until which every hint was followed up."""
 _REMEMBERED = 50_000
+_NAMED = 100_000
 _CONDITION_BYTES = 32
 
 
@@ -62,8 +63,8 @@ class LiveReport:
     Attributes:
         counts: ``hints``, ``repeated`` and ``unsupported`` ones, ``gaps``, ``wallets`` read, ``confirmed`` and
             ``given_up`` transactions.
-        wallets: every wallet that was read.
-        conditions: every condition that was hinted at.
+        wallets: the wallets that were read, the first hundred thousand.
+        conditions: the conditions that were hinted at, the first hundred thousand.
         errors: sentences; a gap that could not be filled is among them.
     """
 
@@ -71,6 +72,12 @@ class LiveReport:
     wallets: set[bytes] = field(default_factory=set)
     conditions: set[bytes] = field(default_factory=set)
     errors: list[str] = field(default_factory=list)
+
+
+def _note(known: set[bytes], more: Iterable[bytes]) -> None:
+    """Names are for reports: a follower that runs for months must not keep them all."""
+    if len(known) < _NAMED:
+        known.update(more)
 
 
 class LiveSync:
@@ -146,7 +153,7 @@ class LiveSync:
         if len(event.condition) != _CONDITION_BYTES or event.wallet in INFRA:
             self.report.counts["unsupported"] += 1  # Protocol V2, or a contract: no ledger will ever show it
             return
-        self.report.conditions.add(event.condition)
+        _note(self.report.conditions, [event.condition])
         wanted = self._wanted.get(event.wallet)
         if (wanted is not None and event.tx in wanted.txs) or (event.wallet, event.tx) in self._done:
             self.report.counts["repeated"] += 1
@@ -180,7 +187,7 @@ class LiveSync:
             self._error(f"live: a gap waits to be filled: {error}")
             return
         if not missed.is_complete:
-            self._error("live: the feed of newest trades does not reach back over the gap; `polyhouse run` fills it")
+            self._error("live: the gap is longer than the feed of newest trades; `polyhouse run` fills the rest")
         known = await asyncio.to_thread(self._arrived, {(hint.wallet, hint.tx) for hint in missed.hints})
         for hint in missed.hints:
             if (hint.wallet, hint.tx) not in known:
@@ -192,7 +199,7 @@ class LiveSync:
         for text in report.errors:
             self._error(text)
         self.report.counts["wallets"] += len(due)
-        self.report.wallets.update(due)
+        _note(self.report.wallets, due)
         pairs = {(wallet, tx) for wallet, txs in tried.items() for tx in txs}
         arrived = await asyncio.to_thread(self._arrived, pairs)
         self.report.counts["confirmed"] += len(arrived)
