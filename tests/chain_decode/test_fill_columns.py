@@ -14,6 +14,7 @@ from polyhouse.domain.logs import (
     OrderFilledV1,
     OrderFilledV2,
     OrdersMatched,
+    PositionsMerge,
     PositionSplit,
     Transfer,
 )
@@ -117,13 +118,17 @@ REFUNDS = st.builds(
     FeeRefunded, **{k: st.just(v) for k, v in PLACES.items()}, order=ORDERS, to=WALLETS, asset=st.just(bytes(32)),
     refund=AMOUNTS, charged=AMOUNTS,
 )  # fmt: skip
-HOLDERS = st.one_of(WALLETS, EXCHANGES, st.sampled_from([contracts.ZERO, contracts.ADP]))
+HOLDERS = st.one_of(WALLETS, st.just(contracts.NEX2), st.sampled_from([contracts.ZERO, contracts.ADP, contracts.NADP]))
 MOVES = st.lists(st.tuples(st.sampled_from(TOKENS), AMOUNTS), min_size=1, max_size=3).map(tuple)
 TRANSFERS = st.builds(Transfer, **{k: st.just(v) for k, v in PLACES.items()}, sender=HOLDERS, to=HOLDERS, moves=MOVES)
-SPLITS = st.builds(
-    PositionSplit, **{k: st.just(v) for k, v in PLACES.items()}, emitter=st.sampled_from(["CTF", "NRA"]),
-    stakeholder=HOLDERS, condition=st.sampled_from([b"c" * 32, b"x" * 32]), amount=AMOUNTS,
-)  # fmt: skip
+CHANGES = st.one_of(*(
+    st.builds(
+        kind, **{k: st.just(v) for k, v in PLACES.items()}, emitter=st.sampled_from(["CTF", "NRA"]),
+        stakeholder=st.sampled_from([contracts.ADP, contracts.ADP, contracts.NEX2, b"a" * 20]),
+        condition=st.sampled_from([b"c" * 32, b"c" * 32, b"x" * 32]), amount=AMOUNTS,
+    )
+    for kind in (PositionSplit, PositionsMerge)
+))  # fmt: skip
 OTHERS = st.builds(
     ConditionResolution, **{k: st.just(v) for k, v in PLACES.items()}, condition=st.just(b"c" * 32),
     numerators=st.just((1, 0)),
@@ -132,7 +137,7 @@ TRANSACTIONS = st.lists(
     st.lists(st.one_of(FILLS_V1, FILLS_V2, FILLS_V2, MATCHES, MATCHES, REFUNDS), min_size=1, max_size=6), max_size=5
 )
 MIXED = st.lists(
-    st.lists(st.one_of(FILLS_V1, FILLS_V2, MATCHES, TRANSFERS, TRANSFERS, SPLITS, OTHERS), min_size=1, max_size=6),
+    st.lists(st.one_of(FILLS_V1, FILLS_V2, MATCHES, TRANSFERS, TRANSFERS, CHANGES, OTHERS), min_size=1, max_size=6),
     max_size=5,
 )
 
