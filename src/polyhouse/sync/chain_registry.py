@@ -8,12 +8,12 @@ tokens, if the pool factory made a pool for it, or if another source named it as
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from polyhouse.domain import contracts, ids
 from polyhouse.domain.log_columns import Bytes, LogColumns, Ragged
-from polyhouse.domain.logs import DecodedLog
-from polyhouse.ledger.chain import ConditionInfo, NegRiskMarket, Registry
+from polyhouse.ledger.named_ids import named_ids
+from polyhouse.ledger.registry import ConditionInfo, NegRiskMarket, Registry
 from polyhouse.ports import Warehouse
 from polyhouse.sources.chain.decode import DecodedBatch
 from polyhouse.sync.store import RunState
@@ -36,9 +36,7 @@ def rows_of(matrix: Bytes) -> list[bytes]:
 
 
 def _bytes(columns: LogColumns, name: str) -> list[bytes]:
-    column = columns.fields[name]
-    assert not isinstance(column, Ragged)
-    return rows_of(column)
+    return rows_of(columns.ids(name))
 
 
 def market_rows(batch: DecodedBatch) -> tuple[dict[str, Columns], Counter[str]]:
@@ -224,14 +222,12 @@ class RegistryCache:
         self._markets: dict[bytes, NegRiskMarket] = {}
         self._pools: dict[bytes, bytes] | None = None
 
-    def registry(self, logs: Iterable[DecodedLog]) -> Registry:
-        """The registry of everything that these logs mention."""
+    def registry(self, columns: Mapping[str, LogColumns]) -> Registry:
+        """The registry of everything that these logs (kind → columns) mention."""
         if len(self._conditions) > _CACHED:
             self._conditions.clear()
             self._condition_of.clear()
-        named = _Named()
-        for log in logs:
-            named.add(log)
+        named = named_ids(columns)
         if self._pools is None:
             self._pools = {
                 bytes(row[0]): bytes(row[1])
@@ -296,25 +292,3 @@ class RegistryCache:
         self._conditions[condition] = ConditionInfo(condition, pair, market, index)
         for token in pair:
             self._condition_of[token] = condition
-
-
-class _Named:
-    """The ids that logs mention."""
-
-    def __init__(self) -> None:
-        self.tokens: set[bytes] = set()
-        self.conditions: set[bytes] = set()
-        self.markets: set[bytes] = set()
-        self.pools: set[bytes] = set()
-
-    def add(self, log: DecodedLog) -> None:
-        for name in ("token", "maker_asset", "taker_asset", "asset", "from_token", "to_token"):
-            value = getattr(log, name, _NONE)
-            if value != _NONE:
-                self.tokens.add(value)
-        for token, _ in getattr(log, "moves", ()):
-            self.tokens.add(token)
-        for name, target in (("condition", self.conditions), ("market", self.markets), ("pool", self.pools)):
-            value = getattr(log, name, None)
-            if value is not None:
-                target.add(value)

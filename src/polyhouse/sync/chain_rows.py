@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import compress
 from typing import Any
 
-from polyhouse.domain.logs import DecodedLog
-from polyhouse.ledger.chain import observations
+from polyhouse.domain.log_objects import KINDS
+from polyhouse.ledger.fill_columns import chain_rows
 from polyhouse.ports import Page, Reject
 from polyhouse.sources.chain import eras
 from polyhouse.sources.chain.blocks import Header, RawLog
@@ -54,9 +54,7 @@ def page_of(
     stored = log_columns([log for log in found.logs if _where(log) not in rejected])
     notes: Counter[str] = Counter({f"alert_{alert.word}": alert.count for alert in batch.alerts})
     tables, more = (
-        market_rows(batch)
-        if group == REGISTRY
-        else _ledger_rows(batch, cache, knows_all=found.last <= registry_to)
+        market_rows(batch) if group == REGISTRY else _ledger_rows(batch, cache, knows_all=found.last <= registry_to)
     )
     notes.update(more)
     tables["chain_logs"] = stored
@@ -85,22 +83,20 @@ def page_of(
 def _ledger_rows(
     batch: DecodedBatch, cache: RegistryCache, *, knows_all: bool
 ) -> tuple[dict[str, Columns], Counter[str]]:
-    logs = list(batch.to_logs())
-    registry = cache.registry(logs)
-    rows = observations(_transactions(logs), registry, use_transfers=True)
-    notes = Counter({f"flag_{word}": count for word, count in rows.flag_counts().items()})
-    notes["ledger_logs"] = len(logs)
+    registry = cache.registry(batch.columns)
+    rows = chain_rows(batch.columns, registry, use_transfers=True)
+    notes = Counter(f"flag_{flag.word}" for flag in rows.flags)
+    notes["ledger_logs"] = sum(len(part) for kind, part in batch.columns.items() if kind in KINDS)
+    found = rows.observations
     if knows_all:
         # The contract of the tokens is shared: who gave whom the tokens of another application is none of ours. While
         # markets may be unknown, such rows stay and are visible as unmapped.
-        kept = [row for row in rows.observations if row.condition or not row.kind.startswith("TRANSFER")]
-        notes["foreign_transfers"] = len(rows.observations) - len(kept)
-        rows.observations = kept
-    return rows.tables(), notes
-
-
-def _transactions(logs: Sequence[DecodedLog]) -> list[list[DecodedLog]]:
-    return [list(part) for _, part in groupby(logs, key=lambda log: log.tx)]
+        pairs = zip(found["condition"], found["kind"], strict=True)
+        kept = [bool(condition) or not kind.startswith("TRANSFER") for condition, kind in pairs]
+        notes["foreign_transfers"] = len(kept) - sum(kept)
+        if not all(kept):
+            found = {name: list(compress(values, kept)) for name, values in found.items()}
+    return {"observations": found, "resolutions": rows.resolutions}, notes
 
 
 def log_columns(logs: Sequence[RawLog]) -> Columns:
