@@ -154,6 +154,22 @@ def test_a_file_of_figures_is_compared_line_by_line(home: Path, reconcile: Recon
     assert "targets.csv:2" in document["error"]
 
 
+def test_imported_positions_of_the_subgraph_are_compared_offline(home: Path, reconcile: Reconcile) -> None:
+    ((wallet, realized),) = _sql(
+        home, "SELECT wallet, realized + fees FROM wallet_totals FINAL WHERE category = 'overall'"
+        " AND `window` = 'lifetime' ORDER BY wallet LIMIT 1"
+    )  # fmt: skip
+    with open_warehouse(f"chdb://{home}/warehouse") as warehouse:
+        parts = [realized - 7_000_000, 2_000_000]
+        columns = {"wallet": [wallet] * 2, "token_id": ["1", "-2"], "realized": parts}
+        warehouse.write("published_positions", columns, run=1, token="published")
+    address = "0x" + bytes(wallet).hex()
+    code, document = reconcile(address, "--offline")
+    assert code == 0
+    (row,) = (row for row in document["rows"] if row["kind"] == "subgraph_realized")
+    assert (row["wallet"], row["difference"]) == (address, 5)
+
+
 def test_wallets_that_cannot_be_read_are_named_and_the_exit_code_tells(home: Path, reconcile: Reconcile) -> None:
     contract = "0x4bfb41d5b3570defd03c39a9a4d8de6bd8b8982e"  # an exchange: the publisher refuses protocol contracts
     code, document = reconcile(contract)

@@ -131,10 +131,6 @@ def _shares_cause(known: Facts, *, missing: bool) -> str:
 
 
 def _subgraph(warehouse: Warehouse, scope: str, facts: dict[bytes, tuple[int, Facts]]) -> Iterator[Comparison]:
-    if not warehouse.query(
-        "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'published_positions'"
-    ).rows[0][0]:
-        return
     rows = warehouse.query(f"SELECT wallet, sum(realized) FROM published_positions FINAL WHERE {scope} GROUP BY wallet")
     for wallet, theirs in rows.rows:
         total, known = facts.get(bytes(wallet), (0, Facts()))
