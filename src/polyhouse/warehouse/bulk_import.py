@@ -21,7 +21,7 @@ from polyhouse.errors import PolyhouseError, RetryableError
 from polyhouse.tables import BY_NAME, OBSERVATIONS, Columns
 from polyhouse.warehouse.batches import to_arrow
 from polyhouse.warehouse.bulk_keys import RowNumbers
-from polyhouse.warehouse.bulk_sql import REASONS, ROW_KEY, ROWS_TABLE, parse_sql
+from polyhouse.warehouse.bulk_sql import REASONS, ROWS_TABLE, parse_sql
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +37,8 @@ TOLD = (
 _IGNORED = REASONS.index("zero_fill")
 # Measured on 264 MB of CSV: small engine blocks cost 15 % more, a merge of equal keys at insert doubles its price.
 _SETTINGS = "max_threads = 1, max_block_size = 65409, preferred_block_size_bytes = 100000000, optimize_on_insert = 0"
+_KEY = "sipHash64(CAST(kind, 'String'), '', shares, cash, toInt64(0), '', ordinal)"
+"""``observations.row_key`` of these rows, whose block, price and label are empty."""
 _CSV = (
     "input_format_csv_trim_whitespaces = 0, input_format_csv_detect_header = 0, format_csv_allow_single_quotes = 0,"
     " input_format_allow_errors_num = 0"
@@ -207,8 +209,10 @@ class OrdersImport:
         )
         if not batches:
             return "", False
+        # The buffers themselves: pyarrow's own way to numpy imports pandas, a second of CPU.
         line, content, log = (
-            np.concatenate([batch.column(place).to_numpy() for batch in batches]) for place in range(3)
+            np.concatenate([np.frombuffer(one.buffers()[1], np.uint64, len(one), 8 * one.offset) for one in columns])
+            for columns in zip(*(batch.columns for batch in batches), strict=True)
         )
         ordinals, again = self._numbers.number(content, log)
         report.repeated = len(again)
@@ -232,42 +236,47 @@ class OrdersImport:
 
     def _store(self, report: ChunkReport, digest: str, *, marked: bool) -> None:
         command, query = self._warehouse.command, self._warehouse.query
+        rows = f"(SELECT *, toUInt16(0) AS ordinal FROM {self._rows} WHERE reason = 0)"
         if marked:
-            keyed = (
-                f"(SELECT r.* REPLACE (if(m.ordinal = 0, r.row_key, {ROW_KEY.format(ordinal='m.ordinal')}) AS row_key),"
-                f" m.ordinal AS ordinal FROM {self._rows} AS r"
-                f" LEFT JOIN {self._marks} AS m ON r.line = m.line WHERE r.reason = 0 AND NOT m.again)"
+            rows = (
+                f"(SELECT r.*, m.ordinal AS ordinal FROM {self._rows} AS r LEFT JOIN {self._marks} AS m"
+                " ON r.line = m.line WHERE r.reason = 0 AND NOT m.again)"
             )
-        else:
-            keyed = f"(SELECT *, toUInt16(0) AS ordinal FROM {self._rows} WHERE reason = 0)"
-        first, last = query(f"SELECT min(ts), max(ts) FROM {self._rows} WHERE reason = 0").rows[0]
-        # Times and hashes are read first and let almost nothing through; the wide key is read only for what is left.
-        command(
-            f"INSERT INTO {self._known} SELECT wallet, token, toUnixTimestamp(ts), tx, toString(source), row_key,"
-            f" max(version) FROM observations PREWHERE ts >= toDateTime({first}, 'UTC') AND"
-            f" ts <= toDateTime({last}, 'UTC') AND row_key IN (SELECT row_key FROM {keyed})"
-            f" WHERE source IN ('dump', 'subgraph') GROUP BY wallet, token, ts, tx, source, row_key"
-        )
-        found = int(query(f"SELECT count() FROM {self._known}").rows[0][0])
-        candidates = f"SELECT *, toUInt64(0) AS known_version FROM {keyed}"
-        if found:
+        times, known = self._find_known(rows)
+        candidates = f"SELECT *, toUInt64(0) AS known_version FROM {rows}"
+        if known:
             candidates = (
-                f"SELECT k.*, o.known_version AS known_version FROM {keyed} AS k LEFT JOIN {self._known} AS o"
-                " ON k.wallet = o.wallet AND k.token = o.token AND k.ts = o.ts AND k.tx = o.tx"
-                " AND k.source = o.source AND k.row_key = o.row_key"
+                f"SELECT k.*, o.known_version AS known_version FROM (SELECT *, {_KEY} AS row_key FROM {rows}) AS k"
+                f" LEFT JOIN {self._known} AS o ON k.wallet = o.wallet AND k.token = o.token AND k.ts = o.ts"
+                " AND k.tx = o.tx AND k.source = o.source AND k.row_key = o.row_key"
             )
-        good, new = query(
-            f"SELECT count(), countIf(known_version = 0) FROM ({candidates})"
-            if found
-            else f"SELECT count(), count() FROM {keyed}"
-        ).rows[0]
+        good, new = query(f"SELECT count(), countIf(known_version = 0) FROM ({candidates})").rows[0]
         report.new = int(new)
         report.repeated += int(good) - int(new)
         token = hashlib.sha256(f"orders\0{self._run}\0{digest}".encode()).hexdigest()
         command(self._insert_sql(candidates, token))
-        wallets = query(f"SELECT DISTINCT wallet FROM ({candidates}) WHERE known_version = 0" if found else
-                        f"SELECT DISTINCT wallet FROM {self._rows} WHERE reason = 0")  # fmt: skip
-        report.wallets = [bytes(wallet) for (wallet,) in wallets.rows]
+        written = f"observations PREWHERE {times} AND run = {self._run}" if known else rows
+        wallets = query(f"SELECT DISTINCT wallet FROM {written}").rows
+        report.wallets = [bytes(wallet) for (wallet,) in wallets]
+
+    def _find_known(self, rows: str) -> tuple[str, int]:
+        """Stage the keys of these rows that earlier runs stored; (their times as a condition, their number).
+
+        Inside one file the ordinals keep keys apart, so rows of this run need no look. Times and hashes are read first
+        and let almost nothing through; the wide key is read only for what is left.
+        """
+        query = self._warehouse.query
+        first, last = query(f"SELECT min(ts), max(ts) FROM {self._rows} WHERE reason = 0").rows[0]
+        times = f"ts >= toDateTime({first}, 'UTC') AND ts <= toDateTime({last}, 'UTC')"
+        others = f"source IN ('dump', 'subgraph') AND run != {self._run}"
+        if not query(f"SELECT count() FROM observations PREWHERE {times} WHERE {others}").rows[0][0]:
+            return times, 0
+        self._warehouse.command(
+            f"INSERT INTO {self._known} SELECT wallet, token, toUnixTimestamp(ts), tx, toString(source), row_key,"
+            f" max(version) FROM observations PREWHERE {times} AND row_key IN (SELECT {_KEY} FROM {rows})"
+            f" WHERE {others} GROUP BY wallet, token, ts, tx, source, row_key"
+        )
+        return times, int(query(f"SELECT count() FROM {self._known}").rows[0][0])
 
     def _insert_sql(self, candidates: str, token: str) -> str:
         return (

@@ -24,13 +24,10 @@ CREATE TABLE {rows}
     line UInt64, reason UInt8, wallet FixedString(20), token FixedString(32), ts UInt32, tx FixedString(32),
     source LowCardinality(String), kind Enum8('BUY' = 1, 'SELL' = 2), shares Int64, cash Int64, shares_gross Int64,
     usdc_gross Int64, fee_net Int64, in_shares Bool, counterparty FixedString(20), taker_row Bool,
-    order_hash FixedString(32), pos UInt32, row_key UInt64, content UInt64, log UInt64
+    order_hash FixedString(32), pos UInt32, content UInt64, log UInt64
 )
 ENGINE = Memory
 """
-
-ROW_KEY = "sipHash64(CAST(kind, 'String'), '', shares, cash, toInt64(0), '', {ordinal})"
-"""``observations.row_key`` of these rows, whose block, price and label are empty."""
 
 _REQUIRED = ("maker", "maker_asset", "maker_amount", "taker", "taker_asset", "taker_amount", "ts", "tx")
 _OPTIONAL = ("order_hash", "id", "fee", "log_index")
@@ -61,7 +58,6 @@ SELECT
     multiIf(in_shares, usdc_gross, buys, usdc_gross + fee, usdc_gross - fee) AS cash,
     shares_gross, usdc_gross, fee, in_shares, if(taker_row, toFixedString('', 20), taker) AS counterparty, taker_row,
     order_hash, pos,
-    {ROW_KEY.format(ordinal="toUInt16(0)")} AS row_key,
     cityHash64(wallet, token, ts, tx, is_subgraph, buys, shares, cash) AS content,
     {log} AS log
 FROM
