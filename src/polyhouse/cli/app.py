@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": (_C + "demo", "demo", "Run everything on a simulated Polymarket, and compare with its truth."),
     "run": (_C + "sync", "run", "The main job: markets, trades, wallets, positions, metrics."),
     "sync": (_C + "sync", "sync", "Bring one kind of data up to date."),
-    "import": (_C + "importing", "import_files", "Read dumps: Data API activity and trades, Dome orders."),
+    "import": (_C + "importing", "import_files", "Read dumps: orderFilled rows, API answers, logs."),
     "metrics": (_C + "build", "metrics", "Recompute positions, units and totals."),
     "leaderboard": (_C + "show", "leaderboard", "Ranked wallets."),
     "wallet": (_C + "show", "wallet", "Everything known about one wallet."),
