@@ -39,7 +39,7 @@ async def test_chain_and_rest_in_any_order(tmp_path: Path) -> None:
     world = universe(wallets=12, fills=200)
     models = {}
     async with serve(world, [BIG]) as server:
-        for order in ("chain rest", "rest chain", "rest chain rest chain"):
+        for order in ("chain rest", "rest chain rest"):
             folder = tmp_path / order.replace(" ", "-")
             folder.mkdir()
             with open_warehouse(f"chdb://{folder}/warehouse") as warehouse, state_in(folder) as state:

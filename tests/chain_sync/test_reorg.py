@@ -13,6 +13,7 @@ from polyhouse.errors import PolyhouseError
 from polyhouse.models.runner import build
 from polyhouse.sim.universe import Universe
 from polyhouse.sync import chain
+from polyhouse.sync.reorg import rebuilt, wallets_to_rebuild
 from polyhouse.warehouse import open_warehouse
 
 BLOCKS = {"chain_blocks": "* EXCEPT version", "coverage": "from_block, to_block, contract_group, rows, digest, to_hash"}
@@ -56,15 +57,18 @@ async def test_depths_from_1_to_50_one_after_the_other(tmp_path: Path) -> None:
             removed = 0
             for depth, head in zip((1, 23, 50), full_places(world, 3), strict=True):
                 server.node.hold_head(head)
-                rebuild(warehouse, state, await sync(warehouse, state, server.rpc_urls))
+                report = await sync(warehouse, state, server.rpc_urls)
+                # Models only for the deepest one: building them is what takes the time.
+                rebuild(warehouse, state, report) if depth == 50 else rebuilt(state)
                 before = {bytes(row[0]) for row in warehouse.query("SELECT hash FROM chain_blocks FINAL").rows}
                 await server.reorg(depth)
                 report = await sync(warehouse, state, server.rpc_urls)
                 assert (report.status, report.errors) == ("ok", [])
                 assert report.counts["reorgs"] == 1
-                noted = rebuild(warehouse, state, report)
+                noted = wallets_to_rebuild(state)
                 assert noted is not None, "not everybody has to be rebuilt"
                 removed += len(noted)
+                rebuild(warehouse, state, report) if depth == 50 else rebuilt(state)
                 after = {bytes(row[0]) for row in warehouse.query("SELECT hash FROM chain_blocks FINAL").rows}
                 assert len(before - after) == depth
                 logs = {bytes(row[0]) for row in warehouse.query("SELECT block_hash FROM chain_logs FINAL").rows}
@@ -82,7 +86,7 @@ async def test_depths_from_1_to_50_one_after_the_other(tmp_path: Path) -> None:
             assert ours[table] == rows, table
 
 
-@pytest.mark.parametrize("cut", [1, 2, 5])
+@pytest.mark.parametrize("cut", [1, 4])
 async def test_a_removal_that_is_cut_anywhere_is_finished_later(
     tmp_path: Path, cut: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,10 +62,10 @@ def test_killed_anywhere_and_started_again(server: SimServer, tmp_path: Path) ->
     sync = ("sync", "chain", "--no-metrics", "--workers", "2")
     assert run(tmp_path / "whole", server, *sync) == 0
     home = tmp_path / "killed"
-    codes = [run(home, server, *sync, POLYHOUSE_FAILPOINT=place) for place in ("K6:2", "K9", "K10:2")]
+    codes = [run(home, server, *sync, POLYHOUSE_FAILPOINT=place) for place in ("K6:2", "K10")]
     moments = random.Random(20261121)
-    codes.append(run(home, server, *sync, kill_ms=moments.randrange(1_200, 2_500)))
-    assert codes.count(-signal.SIGKILL) >= 3
+    codes.append(run(home, server, *sync, kill_ms=moments.randrange(900, 1_500)))
+    assert codes.count(-signal.SIGKILL) >= 2
     assert run(home, server, *sync) == 0
     whole = look(tmp_path / "whole", WITHOUT_CUTS)
     assert whole["observations"]
