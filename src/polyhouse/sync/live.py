@@ -114,6 +114,7 @@ class LiveSync:
         self._gaps: list[int] = []
         self._done: set[tuple[bytes, bytes]] = set()
         self._swept = clock.time()
+        self._noted = 0
         self.report = LiveReport()
 
     async def follow(self, stop: asyncio.Event) -> LiveReport:
@@ -173,7 +174,8 @@ class LiveSync:
         due = sorted(wallet for wallet, wanted in self._wanted.items() if wanted.due <= now)[: self._limits.wallets]
         if due:
             await self._read(due)
-        if not self._wanted and not self._gaps:
+        if not self._wanted and not self._gaps and started != self._noted:
+            self._noted = started
             await asyncio.to_thread(self._state.set_note, NOTE, started)
 
     async def _fill_gaps(self) -> None:
