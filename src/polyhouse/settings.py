@@ -29,7 +29,7 @@ FILE_NAME = "polyhouse.toml"
 MASK = "***"
 
 _KNOWN_VARIABLES = frozenset({"POLYHOUSE_FAILPOINT"})
-_HTTP_FIELDS = ("gamma_url", "clob_url", "data_url", "rpc_url", "subgraph_url", "dome_url")
+_HTTP_FIELDS = ("gamma_url", "clob_url", "data_url", "rpc_url", "hypersync_url", "subgraph_url", "dome_url")
 _log = logging.getLogger("polyhouse.settings")
 
 
@@ -53,6 +53,10 @@ class Settings(BaseSettings):
     rpc_range: int = Field(default=10_000, ge=1, description="blocks of one question to a node at most")
     rpc_batch: int = Field(default=50, ge=1, description="calls of one request to a node at most")
     confirmations: int = Field(default=128, ge=1, description="newest blocks of the chain that may still change")
+    hypersync_url: str = Field(
+        default="https://polygon.hypersync.xyz", description="HyperSync: final blocks of the chain, much faster"
+    )
+    hypersync_token: SecretStr | None = Field(default=None, description="its token; unset: the nodes are asked instead")
     subgraph_url: str = Field(
         default="https://api.goldsky.com/api/public/project_cl6mb8i9h0003e201j6li0diw",
         description="base of the history subgraphs; /subgraphs/<name>/<version>/gn is appended",

@@ -147,22 +147,36 @@ async def history_stream(settings: Settings, source: str) -> AsyncIterator[Strea
 
 @asynccontextmanager
 async def chain_reader(settings: Settings, state: RunState) -> AsyncIterator[ChainReader]:
-    """A reader of the chain on the nodes of the settings; its counters are kept for ``status`` at the end.
+    """A reader of the chain on the nodes of the settings, and on HyperSync where a token for it is set; its counters
+    are kept for ``status`` at the end.
 
     Raises:
         ConfigError: no node is set, or its limits make no sense.
     """
+    from polyhouse.sources.chain.hypersync import HYPERSYNC, HypersyncReader, auth_headers
     from polyhouse.sources.chain.provider import RpcPool, parse_limits
     from polyhouse.sources.chain.rpc import ChainReader, RangeSize
+    from polyhouse.sources.http import HttpClient
 
     urls = settings.rpc_urls()
     limits = parse_limits(settings.rpc_limit, max(len(urls), 1))
     pool = RpcPool(urls, limits=limits[: len(urls)], rate_scale=settings.rate_scale, batch=settings.rpc_batch)
-    async with pool:
+    size = RangeSize(size=min(1_000, settings.rpc_range), largest=settings.rpc_range)
+    token = settings.hypersync_token.get_secret_value() if settings.hypersync_token else ""
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(pool)
+        clients = dict(pool.clients)
+        reader = ChainReader(pool, size)
+        if token:
+            client = HttpClient(
+                settings.hypersync_url, HYPERSYNC, rate_scale=settings.rate_scale, headers=auth_headers(token)
+            )
+            clients[client.name] = await stack.enter_async_context(client)
+            reader = HypersyncReader(pool, client, size)
         try:
-            yield ChainReader(pool, RangeSize(size=min(1_000, settings.rpc_range), largest=settings.rpc_range))
+            yield reader
         finally:
-            counters = upstream_counters(pool.clients)
+            counters = upstream_counters(clients)
             if counters:
                 state.set_note(UPSTREAM_NOTE, counters)
 

@@ -22,6 +22,7 @@ from aiohttp import web
 from polyhouse.errors import BadInputError
 from polyhouse.sim.faults import FaultPlan
 from polyhouse.sim.gateway import Gateway
+from polyhouse.sim.hypersync_api import HypersyncQuirks, HypersyncServer
 from polyhouse.sim.limits import WINDOW_SECONDS, Limiter
 from polyhouse.sim.live_api import LiveFaults, LiveHub
 from polyhouse.sim.node import Node, NodeQuirks
@@ -50,6 +51,7 @@ class SimServer:
         live: how badly the live socket behaves.
         node: what else is on the simulated chain.
         endpoints: JSON-RPC providers; three different ones by default.
+        hypersync: how the simulated HyperSync answers.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class SimServer:
         live: LiveFaults | None = None,
         node: NodeQuirks | None = None,
         endpoints: Sequence[RpcEndpoint] | None = None,
+        hypersync: HypersyncQuirks | None = None,
     ) -> None:
         if on_disk is None:
             on_disk = int(getattr(universe, "fills", 0)) >= _ON_DISK_FROM
@@ -83,6 +86,7 @@ class SimServer:
         self.rpc = RpcServer(
             lambda: self.node, default_endpoints() if endpoints is None else endpoints, self.faults, self.requests, seed
         )
+        self.hypersync = HypersyncServer(lambda: self.node, hypersync or HypersyncQuirks(), self.faults, self.requests)
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
         self._clock = asyncio.Lock()
@@ -94,6 +98,7 @@ class SimServer:
         app.router.add_get("/_sim/{action}", self._control)
         app.router.add_get("/live", self.live.handle)
         app.router.add_route("*", "/{name:rpc[^/]*}", self.rpc.handle)
+        app.router.add_route("*", "/hypersync/{path}", self.hypersync.handle)
         app.router.add_route("*", "/{host}/{path:.*}", self._gateway.handle)
         self._runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=0.1, max_line_size=65_536, handler_cancellation=True
@@ -150,6 +155,11 @@ class SimServer:
         return f"ws://{self._host}:{self._port}/live"
 
     @property
+    def hypersync_url(self) -> str:
+        """Base URL of the simulated HyperSync; ``polyhouse.sim.hypersync_api.TOKEN`` opens it."""
+        return f"{self.base_url}/hypersync"
+
+    @property
     def rpc_url(self) -> str:
         """The first JSON-RPC provider of the simulated node."""
         return self.rpc_urls[0]
@@ -193,7 +203,7 @@ class SimServer:
         return {
             "now": self.world.now, "gamma_url": self.gamma_url, "clob_url": self.clob_url, "data_url": self.data_url,
             "subgraph_url": self.subgraph_url, "dome_url": self.dome_url, "live_url": self.live_url,
-            "rpc_urls": self.rpc_urls, "universe": self.world.views.stats(),
+            "rpc_urls": self.rpc_urls, "hypersync_url": self.hypersync_url, "universe": self.world.views.stats(),
             "requests": dict(self.requests), "throttled": dict(self.throttled),
             "faults_fired": dict(self.faults.fired),
         }  # fmt: skip
