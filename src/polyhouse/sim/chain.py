@@ -7,12 +7,13 @@ streamed. All choices come from one seeded generator; a second walk repeats the 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from random import Random
 from typing import Any
 
 from polyhouse.domain.contracts import CLOB_V2_CUTOVER_TS
 from polyhouse.sim import moves
+from polyhouse.sim.amm import PoolLife, Step
 from polyhouse.sim.board import BIG_SHARES, MIN_SHARES, Board, Draft
 from polyhouse.sim.catalogue import DAY, HOUR, Catalogue
 from polyhouse.sim.income import IncomeDesk
@@ -23,7 +24,7 @@ from polyhouse.sim.people import Behaviour, People
 
 FIRST_BLOCK = 78_500_000
 BLOCK_SECONDS = 2
-_TRADE, _RESOLVE, _REDEEM, _MIDNIGHT, _AFTER = range(5)
+_TRADE, _RESOLVE, _REDEEM, _MIDNIGHT, _AFTER, _POOL = range(6)
 _FILLS_PER_TRADE = 3
 _MAX_SHARES = 60_000_000_000
 
@@ -36,10 +37,19 @@ class Chain:
         with_transfers: every transaction carries all its ERC-1155 transfers. Otherwise only those do that cannot be
             understood without them: plain transfers, and whatever touches an adapter. A transaction carries either
             all of its transfers or none.
+        pools: markets of the AMM era; they draw from generators of their own, so that the others do not change.
     """
 
     def __init__(
-        self, seed: str, people: People, catalogue: Catalogue, start: int, end: int, *, with_transfers: bool
+        self,
+        seed: str,
+        people: People,
+        catalogue: Catalogue,
+        start: int,
+        end: int,
+        *,
+        with_transfers: bool,
+        pools: Iterable[PoolLife] = (),
     ) -> None:
         self._rng = Random(seed)
         self._people = people
@@ -66,10 +76,13 @@ class Chain:
             if market.resolved_ts is not None:
                 self._push(market.resolved_ts, _RESOLVE, board)
         self._push(start - start % DAY + DAY, _MIDNIGHT, None)
+        for life in pools:
+            for ts, step in life.agenda:
+                self._push(ts, _POOL, (life, step))
 
     def walk(self) -> Iterator[Transaction]:
         """All transactions until the end of the span, in block order."""
-        handlers = (self._trade, self._resolve, self._redeem, self._midnight, self._after)
+        handlers = (self._trade, self._resolve, self._redeem, self._midnight, self._after, self._pool)
         queue, done = self._queue, self._done
         while queue:
             ts, _, kind, what = heapq.heappop(queue)
@@ -90,10 +103,10 @@ class Chain:
             self._block, self._tx_index, self._li = block, 0, 0
         return Draft(self._li, complete or self._with_transfers)
 
-    def _commit(self, ts: int, draft: Draft) -> None:
+    def _commit(self, ts: int, draft: Draft, rng: Random | None = None) -> None:
         if not draft.logs:
             return
-        tx = f"0x{self._rng.getrandbits(256):064x}"
+        tx = f"0x{(rng or self._rng).getrandbits(256):064x}"
         self._done.append(Transaction(tx, self._block, self._tx_index, ts, tuple(draft.logs)))
         self._tx_index += 1
         self._li = draft.li
@@ -300,6 +313,13 @@ class Chain:
         draft = self._draft(ts, complete=needs_transfers([match], ts))
         write_match(draft, board, match, self._people.addresses, ts)
         self._commit(ts, draft)
+
+    def _pool(self, ts: int, what: tuple[PoolLife, Step]) -> None:
+        life, step = what
+        draft = self._draft(ts)
+        for later, following in life.act(draft, ts, step):
+            self._push(later, _POOL, (life, following))
+        self._commit(ts, draft, life.rng)
 
     def _midnight(self, ts: int, _: None) -> None:
         for payments in self._income.pay(ts):

@@ -12,6 +12,35 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class SimPool:
+    """The AMM pool of an early market (accounting §2.7).
+
+    Attributes:
+        address: the pool's contract.
+        creator: the wallet that had the factory make it.
+        created_ts: when, Unix seconds.
+        fee: share of an investment, in 10^-18.
+        oracle: who prepared and resolves the condition.
+    """
+
+    address: str
+    creator: str
+    created_ts: int
+    fee: int
+    oracle: str
+
+    @property
+    def lp_token(self) -> str:
+        """Token id of its LP shares: the address as a number."""
+        return str(int(self.address, 16))
+
+    @property
+    def lp_condition(self) -> str:
+        """The unit of its LP shares: the same 32 bytes as the token."""
+        return f"0x{int(self.address, 16):064x}"
+
+
+@dataclass(frozen=True, slots=True)
 class SimMarket:
     """One binary market (= one condition). All ids as the upstreams print them."""
 
@@ -32,6 +61,7 @@ class SimMarket:
     fee_rate: str  # schedule rate as a decimal string, "0" = no fees
     resolved_ts: int | None = None  # None: not resolved inside the generated time span
     numerators: tuple[int, int] | None = None
+    pool: SimPool | None = field(default=None, repr=False)  # only markets of the AMM era have one
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +90,9 @@ class Log:
     OrdersMatched(ex, order) · FeeRefunded(order, to, id, refund) · PositionSplit/PositionsMerge(src, stakeholder,
     condition, amount) · PayoutRedemption(src, redeemer, condition, index_sets | amounts, payout) ·
     PositionsConverted(stakeholder, market, index_set, amount) · ConditionResolution(condition, numerators) ·
-    Transfer(from, to, token, amount) · Income(wallet, kind, amount).
+    Transfer(from, to, token, amount) · Income(wallet, kind, amount) · FPMMBuy(fpmm, buyer, investment, fee,
+    outcome_index, tokens) · FPMMSell(fpmm, seller, return, fee, outcome_index, tokens) · FPMMFundingAdded(fpmm, funder,
+    amounts, shares) · FPMMFundingRemoved(fpmm, funder, amounts, fees, shares).
 
     Addresses, conditions and tokens are real ids (0x… strings, decimal token ids); contracts are their symbols
     (EX1, NEX1, EX2, NEX2, NRA, ADP, NADP, AR, ZERO).

@@ -124,6 +124,13 @@ class Encoder:
         )
 
 
+def oracle_of(market: SimMarket) -> str:
+    """Who prepares and resolves the condition of a market."""
+    if market.pool is not None:
+        return market.pool.oracle
+    return NRA if market.neg_risk else ORACLE
+
+
 def _elsewhere(log: RawLog) -> RawLog:
     """The same log between the other instances of the contracts."""
     address, topics, data = log.address, " ".join(log.topics), log.data
@@ -240,7 +247,7 @@ class _Context:
         if market.neg_risk:
             indexed = (fixed(market.neg_risk_market_id), question)
             yield raw(NRA, "OutcomeReported", indexed, number(1 if f["numerators"][0] else 0))
-        oracle = NRA if market.neg_risk else ORACLE
+        oracle = oracle_of(market)
         data = number(len(f["numerators"])) + offset(2) + tail([number(n) for n in f["numerators"]])
         yield raw(CTF, "ConditionResolution", [fixed(f["condition"]), account(oracle), question], data, log)
 

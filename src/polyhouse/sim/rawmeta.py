@@ -8,7 +8,7 @@ from random import Random
 from polyhouse.domain import contracts, ids
 from polyhouse.sim.abi import ZERO_WORD, account, address, blob, fixed, number, numeral, offset, tail
 from polyhouse.sim.model import SimEvent, SimMarket
-from polyhouse.sim.rawlogs import CTF, NRA, ORACLE, USDC_E, WCOL, RawLog, raw
+from polyhouse.sim.rawlogs import CTF, NRA, USDC_E, WCOL, RawLog, oracle_of, raw
 
 _OPERATOR = ids.format_address(contracts.NEG_RISK_OPERATOR)
 _FACTORY = ids.format_address(contracts.FPMM_FACTORY)
@@ -29,16 +29,20 @@ def prepared(event: SimEvent, after: int | None, until: int) -> Iterator[tuple[i
     for listed in event.markets:
         if start < listed.created_ts <= until:
             yield listed.created_ts, f"condition {listed.condition_id}", list(_condition(listed))
+        pool = listed.pool
+        if pool is not None and start < pool.created_ts <= until:
+            created = pool_created(pool.address, pool.creator, [listed.condition_id], pool.fee)
+            yield pool.created_ts, f"pool {pool.address}", [created]
 
 
 def _condition(market: SimMarket) -> Iterator[RawLog]:
-    oracle = NRA if market.neg_risk else ORACLE
+    oracle = oracle_of(market)
     condition, question = fixed(market.condition_id), fixed(market.question_id)
     yield raw(CTF, "ConditionPreparation", [condition, account(oracle), question], number(2))
     if market.neg_risk:
         data = number(market.question_index) + offset(2) + blob(market.question.encode()[:_TITLE_LIMIT])
         yield raw(NRA, "QuestionPrepared", [fixed(market.neg_risk_market_id), question], data)
-    if market.created_ts < contracts.CLOB_V2_CUTOVER_TS:
+    if market.created_ts < contracts.CLOB_V2_CUTOVER_TS and market.pool is None:
         first, second = market.token_ids
         exchange = address("NEX1" if market.neg_risk else "EX1")
         # The exchange registers both directions.

@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from polyhouse.domain.categories import category_of
+from polyhouse.domain.categories import OTHER, category_of
 from polyhouse.errors import BadInputError
 from polyhouse.sim.model import SimEvent, SimMarket, Transaction
+from polyhouse.sim.truth_pools import Liquidity, lp_market
 from polyhouse.sim.truth_reading import (
     WHOLE,
     Conversion,
@@ -41,7 +42,7 @@ class WalletTruth:
     Attributes:
         totals: over its whole life.
         rest_exact: REST rows can express its history (accounting §1.10).
-        rest_reasons: why not: ``transfer``, ``conversion``, ``migration``.
+        rest_reasons: why not: ``transfer``, ``conversion``, ``migration``, ``amm``.
     """
 
     totals: Totals
@@ -116,6 +117,10 @@ class _Folding:
             for market in event.markets
         }
         self.market_of = {token: m for m in self.markets.values() for token in m.token_ids}
+        pooled = [(market, market.pool) for market in self.markets.values() if market.pool]
+        for market, pool in pooled:
+            self.market_of[pool.lp_token] = lp_market(market, pool)
+            self.category[pool.lp_condition] = OTHER
         self.questions: dict[str, tuple[list[tuple[str, str]], int]] = {}
         for name, (count, bips) in neg_risk_markets.items():
             members = [m for m in self.markets.values() if m.neg_risk_market_id == name]
@@ -123,7 +128,11 @@ class _Folding:
             if len(members) != count:
                 raise BadInputError(f"neg-risk market {name} has {len(members)} known questions instead of {count}")
             self.questions[name] = ([m.token_ids for m in members], bips)
-        self.reader = Reader({c: m.token_ids for c, m in self.markets.items()}, self.questions)
+        self.reader = Reader(
+            {c: m.token_ids for c, m in self.markets.items()},
+            self.questions,
+            {pool.address: market.token_ids for market, pool in pooled},
+        )
         self.given = given
         self.holdings: dict[tuple[str, str], Holding] = {}
         self.by_token: defaultdict[str, list[Holding]] = defaultdict(list)
@@ -215,6 +224,8 @@ class _Folding:
             self.resolution(event, ts)
         elif isinstance(event, Earned):
             self.income[event.wallet] += event.amount
+        elif isinstance(event, Liquidity):
+            self.liquidity(event, ts)
         elif isinstance(event, Moved):
             self.moved(event)
         else:
@@ -232,8 +243,21 @@ class _Folding:
         holding.first_fill_ts = holding.first_fill_ts or ts
         holding.last_fill_ts = ts
         self.fill_number += 1
+        if event.pooled:
+            self.reasons[event.wallet].add("amm")
         if event.price_e6 is not None:
             self.last_price[event.token] = (self.fill_number, event.price_e6)
+
+    def liquidity(self, event: Liquidity, ts: int) -> None:
+        """Neither fills nor volume: LP shares and outcome shares change hands at the cost of §2.7."""
+        for token, shares, cost in event.returned:
+            self.holding(event.wallet, token).acquire(shares, cost, ts)
+        provided = self.holding(event.wallet, event.lp_token)
+        if event.added:
+            provided.acquire(event.shares, event.cash, ts)
+        else:
+            provided.dispose(event.shares, event.cash, ts)
+        self.reasons[event.wallet].add("amm")
 
     def redemption(self, event: Redemption) -> None:
         tokens = self.markets[event.condition].token_ids

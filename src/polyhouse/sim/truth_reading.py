@@ -13,6 +13,7 @@ from typing import Any
 
 from polyhouse.domain import contracts, ids
 from polyhouse.sim.model import Log, Transaction
+from polyhouse.sim.truth_pools import Liquidity, liquidity
 
 EXCHANGES = frozenset({"EX1", "NEX1", "EX2", "NEX2", "EX3"})
 RELAYS = frozenset({"ADP", "NADP", "AR"})
@@ -26,7 +27,8 @@ WHOLE = -1
 class Fill:
     """One ``OrderFilled`` row: net shares and net cash of its owner, fee and volume in micro-USDC.
 
-    ``price_e6`` is None where the fill gives no mark: self trades, and fills without shares.
+    ``price_e6`` is None where the fill gives no mark: self trades, and fills without shares. ``pooled``: a trade with
+    an AMM pool, which the feeds do not show.
     """
 
     wallet: str
@@ -37,6 +39,7 @@ class Fill:
     fee: int
     volume: int
     price_e6: int | None
+    pooled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class Earned:
     amount: int
 
 
-Event = Fill | Pairs | Redemption | Conversion | Resolution | Moved | Migration | Earned
+Event = Fill | Pairs | Redemption | Conversion | Resolution | Moved | Migration | Earned | Liquidity
 
 
 class Reader:
@@ -114,15 +117,18 @@ class Reader:
     Args:
         tokens: condition → its two tokens.
         questions: neg-risk market → (token pairs by question index, fee in basis points).
+        pools: AMM pool → the tokens it trades; pools own nothing.
     """
 
     def __init__(
         self,
         tokens: Mapping[str, tuple[str, str]],
         questions: Mapping[str, tuple[Sequence[tuple[str, str]], int]],
+        pools: Mapping[str, tuple[str, str]] | None = None,
     ) -> None:
         self._tokens = tokens
         self._questions = questions
+        self._pools = pools or {}
 
     def read(self, transaction: Transaction) -> list[Event]:
         """The events of one transaction, in log order; unexplained transfers come last (§2.5)."""
@@ -147,6 +153,12 @@ class Reader:
             yield Resolution(f["condition"], tuple(f["numerators"]))
         elif log.t == "Migrated":
             yield Migration(f["wallet"], f["from_token"], f["to_token"], f["amount"])
+        elif log.t in ("FPMMBuy", "FPMMSell"):
+            yield from _pool_fill(log, self._pools[f["fpmm"]])
+        elif log.t in ("FPMMFundingAdded", "FPMMFundingRemoved"):
+            yield liquidity(log, self._pools[f["fpmm"]])
+        elif f.get("stakeholder") in self._pools:
+            return
         elif log.t == "PositionSplit" and not _plumbing(f["stakeholder"]):
             owner = self._receiver(logs, place, f["stakeholder"], self._tokens[f["condition"]][0])
             if owner:
@@ -207,13 +219,16 @@ class Reader:
         return [
             Moved(wallet, token, amount)
             for (wallet, token), amount in moved.items()
-            if amount and wallet not in MACHINERY
+            if amount and wallet not in MACHINERY and wallet not in self._pools
         ]
 
     def _explained(self, event: Event, logs: Sequence[Log]) -> Iterator[tuple[str, int]]:
         """Share changes of an event's wallet, per token."""
         if isinstance(event, Fill):
             yield event.token, event.shares if event.buy else -event.shares
+        elif isinstance(event, Liquidity):
+            for token, shares, _ in event.returned:
+                yield token, shares
         elif isinstance(event, Pairs):
             for token in self._tokens[event.condition]:
                 yield token, event.sign * event.amount
@@ -227,6 +242,16 @@ class Reader:
                     yield no, -event.amount
                 else:
                     yield yes, event.amount - event.amount * bips // 10_000
+
+
+def _pool_fill(log: Log, tokens: tuple[str, str]) -> Iterator[Fill]:
+    """A trade with a pool: the fee is inside what was invested, and outside what was returned (§2.7)."""
+    f = log.fields
+    buy, shares = log.t == "FPMMBuy", f["tokens"]
+    wallet, usdc = (f["buyer"], f["investment"]) if buy else (f["seller"], f["return"])
+    if shares:
+        price = (2 * usdc * 10**6 + shares) // (2 * shares)
+        yield Fill(wallet, tokens[f["outcome_index"]], buy, shares, usdc, f["fee"], usdc, price, pooled=True)
 
 
 def _plumbing(address: str) -> bool:

@@ -12,6 +12,7 @@ from functools import cached_property
 from random import Random
 
 from polyhouse.errors import BadInputError
+from polyhouse.sim.amm import AmmCatalogue
 from polyhouse.sim.catalogue import DAY, Catalogue, build_catalogue
 from polyhouse.sim.chain import Chain
 from polyhouse.sim.model import SimEvent, Transaction
@@ -39,6 +40,8 @@ class Universe:
         with_transfers: every transaction carries all its ERC-1155 transfers. By default only those do that cannot be
             understood without them (plain transfers, anything that touches an adapter). Either way a transaction
             carries all of its transfers or none.
+        amm_markets: so many early markets more, which were traded through AMM pools, and a few orders that were filled
+            directly; everything else stays as it is.
 
     Attributes:
         events: all events with their markets, the future ones included (see ``created_ts``).
@@ -60,12 +63,13 @@ class Universe:
         span_days: int = SPAN_DAYS,
         now_fraction: float = 0.85,
         with_transfers: bool = False,
+        amm_markets: int = 0,
     ) -> None:
         fills = wallets * _FILLS_PER_WALLET if fills is None else fills
-        if wallets < 4 or fills < 1 or span_days < 2 or not 0 < now_fraction <= 1:
+        if wallets < 4 or fills < 1 or span_days < 2 or amm_markets < 0 or not 0 < now_fraction <= 1:
             raise BadInputError(
-                f"a universe of {wallets} wallets, {fills} fills and {span_days} days cannot be simulated: it needs at "
-                "least 4 wallets, 1 fill, 2 days, and a clock inside its span"
+                f"a universe of {wallets} wallets, {fills} fills, {amm_markets} AMM markets and {span_days} days cannot "
+                "be simulated: it needs at least 4 wallets, 1 fill, 2 days, and a clock inside its span"
             )
         self.seed = seed
         self.fills = fills
@@ -78,7 +82,8 @@ class Universe:
             Random(f"catalogue {seed}"), fills=fills, start=self.start, end=self.end
         )
         self.wallets: list[str] = self._people.addresses
-        self.events: list[SimEvent] = list(self._catalogue.events)
+        self._amm = AmmCatalogue(f"amm {seed}", amm_markets, self._people, self._catalogue, self.start, self.end)
+        self.events: list[SimEvent] = [*self._catalogue.events, *self._amm.events]
 
     @cached_property
     def neg_risk_markets(self) -> dict[str, tuple[int, int]]:
@@ -134,6 +139,7 @@ class Universe:
             self.start,
             self.end,
             with_transfers=self._with_transfers,
+            pools=self._amm.lives(),
         )
 
 
