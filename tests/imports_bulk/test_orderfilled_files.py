@@ -137,6 +137,14 @@ def test_bad_lines_cost_themselves_and_are_named(load, stored, rejected, tmp_pat
     assert stored() == before
 
 
+def test_an_x_that_moved_from_one_id_into_another_is_seen(load, rejected, tmp_path):
+    rows = [order_row(1), order_row(2, maker="0" * 42), order_row(3, maker="0x" + "1" * 20 + "x" + "1" * 19)]
+    (tmp_path / "x.csv").write_text(csv_text(rows))
+    (report,) = load(tmp_path / "x.csv")
+    assert rejected(report) == [(3, "bad_maker"), (4, "bad_maker")]
+    assert report.rows_new == 1
+
+
 @pytest.mark.parametrize("kind", ["gz", "zst", "parquet"])
 def test_a_file_that_is_cut_off_is_an_error_and_changes_no_stored_row(load, stored, stores, tmp_path, kind):
     rng = random.Random(7)

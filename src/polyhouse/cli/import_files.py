@@ -189,13 +189,15 @@ class _FileImport:
         from polyhouse.sources.files.records import reject
 
         rejects: list[Reject] = []
-        if not (chunk.plain and importer.stage_csv(chunk.data, chunk.lines)):
+        by_engine = chunk.plain and importer.stage_csv(chunk.data, chunk.lines)
+        if not by_engine:
             rows = chunk.rows(self._path, columns)
             importer.stage_rows(rows.lines, rows.columns)
             rejects = rows.rejects
-        found = importer.load(chunk.first_line, checked=chunk.checked)
+        found = importer.load(chunk.first_line, checked=by_engine and chunk.checked)
+        refused = zip(found.bad, chunk.texts([line for line, _ in found.bad]), strict=True)
         rejects = sorted(
-            [*rejects, *(reject(reason, self._path, line, chunk.text(line)) for line, reason in found.bad)],
+            [*rejects, *(reject(reason, self._path, line, text) for (line, reason), text in refused)],
             key=lambda one: int(one.where.removeprefix(f"{self._path.name}:").partition(":")[0]),
         )
         unknown = set(found.wallets) - self._report.wallets

@@ -176,9 +176,11 @@ class OrdersImport:
             checked: see ``parse_sql``.
         """
         command = self._warehouse.command
-        sql = parse_sql(self._raw, self._columns, self._names, checked=checked)
-        command(f"INSERT INTO {self._rows} {sql} SETTINGS {_SETTINGS}", {"first": first_line, "limit": self._now})
-        report = self._judged()
+        report = self._parse(first_line, checked=checked)
+        if checked and report.bad:
+            # The x that a broken id lacks may stand inside another one: only if all rows are good, each x is in place.
+            command(f"TRUNCATE TABLE {self._rows}")
+            report = self._parse(first_line, checked=False)
         digest, marked = self._mark(report)
         if digest:
             self._store(report, digest, marked=marked)
@@ -186,7 +188,10 @@ class OrdersImport:
             command(f"TRUNCATE TABLE {table}")
         return report
 
-    def _judged(self) -> ChunkReport:
+    def _parse(self, first_line: int, *, checked: bool) -> ChunkReport:
+        sql = parse_sql(self._raw, self._columns, self._names, checked=checked)
+        values = {"first": first_line, "limit": self._now}
+        self._warehouse.command(f"INSERT INTO {self._rows} {sql} SETTINGS {_SETTINGS}", values)
         rows, ignored, bad = self._warehouse.query(
             f"SELECT count(), countIf(reason = {_IGNORED}), countIf(reason NOT IN (0, {_IGNORED})) FROM {self._rows}"
         ).rows[0]

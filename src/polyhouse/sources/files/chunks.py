@@ -33,7 +33,7 @@ class OrderChunk:
         first_line: line of the first one (1-based); Parquet: number of the row.
         lines: how many.
         data: the text, whole lines; empty for Parquet.
-        hex_ids: ids of 0x and digits in every row (see ``checked``).
+        hex_ids: ids of 0x and digits in every row (see ``checked``); 0 = a row may have more or fewer.
         batch: the columns of a Parquet piece, else None.
     """
 
@@ -51,16 +51,17 @@ class OrderChunk:
     @property
     def checked(self) -> bool:
         """Whether there are only characters of numbers and hex ids, and no ``x`` but those that ids begin with."""
-        if not self.data or self.data.translate(None, _CHECKED):
+        if not self.data or not self.hex_ids or self.data.translate(None, _CHECKED):
             return False
         return self.data.count(b"x") == self.hex_ids * self.lines
 
-    def text(self, line: int) -> str:
-        """One line as it stands in the file, to show it."""
+    def texts(self, lines: Sequence[int]) -> list[str]:
+        """Some lines as they stand in the file, to show them."""
+        places = [line - self.first_line for line in lines]
         if self.batch is not None:
-            row: Mapping[str, Any] = self.batch.slice(line - self.first_line, 1).to_pylist()[0]
-            return str(dict(row))
-        return self._lines()[line - self.first_line].decode("utf-8", "replace").rstrip("\r\n")
+            return [str(row) for place in places for row in self.batch.slice(place, 1).to_pylist()]
+        whole = self._lines() if places else []
+        return [whole[place].decode("utf-8", "replace").rstrip("\r\n") for place in places]
 
     def rows(self, path: Path, columns: int) -> OrderRows:
         """The lines taken apart, those of a wrong shape as rejects."""
@@ -123,7 +124,7 @@ class OrderFile:
             raise BadInputError(f"{self.path}: cannot be read ({error.strerror or error})") from error
 
     def _text(self) -> Iterator[OrderChunk]:
-        hex_ids = 3 + ("order_hash" in self.layout)
+        hex_ids = 0 if "order_hash" in self.layout else 3
         line, rest = 2, b""
         with open_bytes(self.path) as stream:
             _first_line(stream)
