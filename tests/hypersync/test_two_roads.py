@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -119,7 +120,7 @@ async def test_ranges_follow_each_other_and_end_where_asked() -> None:
         first, last = bounds(server)
         assert len(found) > 5
         assert (found[0].first, found[-1].last) == (first, last)
-        assert all(before.last + 1 == after.first for before, after in zip(found, found[1:], strict=False))
+        assert all(before.last + 1 == after.first for before, after in pairwise(found))
         logs = [log for one in found for log in one.logs]
         assert all(one.headers[-1].number == one.last for one in found)
         pool, nodes = reader_of(server.rpc_urls)
