@@ -1,4 +1,4 @@
-"""Early markets that were traded through AMM pools (accounting §2.7), and a few orders that were filled directly (§1.2).
+"""Early markets that were traded through AMM pools (accounting §2.7), and orders that were filled directly (§1.2).
 
 Each market has a generator of its own and its own small cast of wallets, who also trade elsewhere. Nobody sells, sends
 or redeems what he does not have; the pool's own splits and merges belong to nobody.
@@ -195,8 +195,7 @@ class PoolLife:
     def _resolve(self, draft: Draft, ts: int) -> Iterator[tuple[int, Step]]:
         market, rng = self._market, self.rng
         assert market.numerators is not None
-        fields = {"condition": market.condition_id, "numerators": list(market.numerators)}
-        draft.add("ConditionResolution", fields)
+        draft.add("ConditionResolution", {"condition": market.condition_id, "numerators": list(market.numerators)})
         self._board.resolved = True
         for wallet in self._cast:
             if self._pool.lp[wallet] and rng.randrange(4):
@@ -217,8 +216,8 @@ class PoolLife:
         split_pair(draft, self._board, funds, self._address)
         for outcome in (0, 1):
             self._receive(draft, wallet, outcome, funds - kept[outcome])
-        fields = {"fpmm": self._address, "funder": self._names[wallet], "amounts": list(kept), "shares": shares}
-        draft.add("FPMMFundingAdded", fields)
+        fields: dict[str, object] = {"fpmm": self._address, "funder": self._names[wallet]}
+        draft.add("FPMMFundingAdded", fields | {"amounts": list(kept), "shares": shares})
         return True
 
     def _remove(self, draft: Draft, wallet: int) -> bool:
@@ -235,8 +234,8 @@ class PoolLife:
         back, fees = self._pool.remove(wallet, shares)
         for outcome in (0, 1):
             self._receive(draft, wallet, outcome, back[outcome])
-        who = {"fpmm": self._address, "funder": self._names[wallet]}
-        draft.add("FPMMFundingRemoved", {**who, "amounts": list(back), "fees": fees, "shares": shares})
+        fields: dict[str, object] = {"fpmm": self._address, "funder": self._names[wallet]}
+        draft.add("FPMMFundingRemoved", fields | {"amounts": list(back), "fees": fees, "shares": shares})
         return True
 
     def _receive(self, draft: Draft, wallet: int, outcome: int, shares: int) -> None:

@@ -253,10 +253,10 @@ class _Folding:
         for token, shares, cost in event.returned:
             self.holding(event.wallet, token).acquire(shares, cost, ts)
         provided = self.holding(event.wallet, event.lp_token)
-        if event.added:
-            provided.acquire(event.shares, event.cash, ts)
+        if event.shares > 0:
+            provided.acquire(event.shares, -event.cash, ts)
         else:
-            provided.dispose(event.shares, event.cash, ts)
+            provided.dispose(-event.shares, event.cash, ts)
         self.reasons[event.wallet].add("amm")
 
     def redemption(self, event: Redemption) -> None:

@@ -1,4 +1,4 @@
-"""What the logs of AMM pools mean for wallets (accounting §2.7), for the truth: plain, and apart from the product's code."""
+"""What the logs of AMM pools mean for wallets (accounting §2.7): a part of the truth."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from polyhouse.sim.model import Log, SimMarket, SimPool
 
 @dataclass(frozen=True, slots=True)
 class Liquidity:
-    """Liquidity that was added (``added``) or taken out.
+    """Liquidity that was added or taken out.
 
     Attributes:
         lp_token: token of the LP shares.
-        shares: LP shares minted or burned.
-        cash: what they cost or brought, micro-USDC.
+        shares: LP shares minted (positive) or burned (negative).
+        cash: what they cost (negative) or brought, micro-USDC.
         returned: (token, micro-shares, cost) of the outcome shares that came back on this occasion.
     """
 
     wallet: str
     lp_token: str
-    added: bool
     shares: int
     cash: int
     returned: tuple[tuple[str, int, int], ...]
@@ -46,7 +45,7 @@ def _added(f: dict[str, Any], lp_token: str, tokens: tuple[str, str]) -> Liquidi
     elif a1 < a0:
         returned = ((tokens[1], a0 - a1, (a0 - a1) * a0 // (a0 + a1)),)
     rest = paid - sum(cost for _, _, cost in returned)
-    return Liquidity(f["funder"], lp_token, True, f["shares"], rest, returned)
+    return Liquidity(f["funder"], lp_token, f["shares"], -rest, returned)
 
 
 def _removed(f: dict[str, Any], lp_token: str, tokens: tuple[str, str]) -> Liquidity:
@@ -54,7 +53,7 @@ def _removed(f: dict[str, Any], lp_token: str, tokens: tuple[str, str]) -> Liqui
     r0, r1 = f["amounts"]
     cost = r0 * r1 // (r0 + r1) if r0 + r1 else 0
     returned = tuple((token, shares, cost) for token, shares in zip(tokens, (r0, r1), strict=True) if shares)
-    return Liquidity(f["funder"], lp_token, False, f["shares"], f["fees"] + cost * len(returned), returned)
+    return Liquidity(f["funder"], lp_token, -f["shares"], f["fees"] + cost * len(returned), returned)
 
 
 def lp_market(market: SimMarket, pool: SimPool) -> SimMarket:

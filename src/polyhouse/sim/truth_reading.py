@@ -139,6 +139,8 @@ class Reader:
             if log.t == "OrderFilled":
                 if place in fills:
                     events.append(fills[place])
+            elif log.t.startswith("FPMM"):
+                events.extend(_of_pool(log, self._pools[log.fields["fpmm"]]))
             else:
                 events.extend(self._other(logs, place, log))
         if any(log.t == "Transfer" for log in logs):
@@ -153,28 +155,26 @@ class Reader:
             yield Resolution(f["condition"], tuple(f["numerators"]))
         elif log.t == "Migrated":
             yield Migration(f["wallet"], f["from_token"], f["to_token"], f["amount"])
-        elif log.t in ("FPMMBuy", "FPMMSell"):
-            yield from _pool_fill(log, self._pools[f["fpmm"]])
-        elif log.t in ("FPMMFundingAdded", "FPMMFundingRemoved"):
-            yield liquidity(log, self._pools[f["fpmm"]])
-        elif f.get("stakeholder") in self._pools:
-            return
-        elif log.t == "PositionSplit" and not _plumbing(f["stakeholder"]):
+        elif log.t == "PositionSplit" and not self._plumbing(f["stakeholder"]):
             owner = self._receiver(logs, place, f["stakeholder"], self._tokens[f["condition"]][0])
             if owner:
                 yield Pairs(owner, f["condition"], 1, f["amount"])
-        elif log.t == "PositionsMerge" and not _plumbing(f["stakeholder"]):
+        elif log.t == "PositionsMerge" and not self._plumbing(f["stakeholder"]):
             owner, _ = _sender(logs, place, f["stakeholder"], self._tokens[f["condition"]][0])
             if owner:
                 yield Pairs(owner, f["condition"], -1, f["amount"])
-        elif log.t == "PositionsConverted" and not _plumbing(f["stakeholder"]):
+        elif log.t == "PositionsConverted" and not self._plumbing(f["stakeholder"]):
             pairs, _ = self._questions[f["market"]]
             lowest = min(i for i in range(len(pairs)) if f["index_set"] >> i & 1)
             owner, _ = _sender(logs, place, f["stakeholder"], pairs[lowest][1])
             if owner:
                 yield Conversion(owner, f["market"], f["index_set"], f["amount"])
-        elif log.t == "PayoutRedemption" and not _plumbing(f["redeemer"]):
+        elif log.t == "PayoutRedemption" and not self._plumbing(f["redeemer"]):
             yield from self._redemption(logs, place, f)
+
+    def _plumbing(self, address: str) -> bool:
+        """Stakeholders whose split, merge or redemption belongs to nobody (§2.1); relays are asked for their wallet."""
+        return address in self._pools or (address in MACHINERY and address not in RELAYS)
 
     def _redemption(self, logs: Sequence[Log], place: int, f: dict[str, Any]) -> Iterator[Event]:
         tokens = self._tokens[f["condition"]]
@@ -244,19 +244,17 @@ class Reader:
                     yield yes, event.amount - event.amount * bips // 10_000
 
 
-def _pool_fill(log: Log, tokens: tuple[str, str]) -> Iterator[Fill]:
-    """A trade with a pool: the fee is inside what was invested, and outside what was returned (§2.7)."""
+def _of_pool(log: Log, tokens: tuple[str, str]) -> Iterator[Fill | Liquidity]:
+    """What a pool did for a wallet. The fee is inside what was invested, and outside what was returned (§2.7)."""
     f = log.fields
+    if log.t in ("FPMMFundingAdded", "FPMMFundingRemoved"):
+        yield liquidity(log, tokens)
+        return
     buy, shares = log.t == "FPMMBuy", f["tokens"]
     wallet, usdc = (f["buyer"], f["investment"]) if buy else (f["seller"], f["return"])
     if shares:
         price = (2 * usdc * 10**6 + shares) // (2 * shares)
         yield Fill(wallet, tokens[f["outcome_index"]], buy, shares, usdc, f["fee"], usdc, price, pooled=True)
-
-
-def _plumbing(address: str) -> bool:
-    """Stakeholders whose split, merge or redemption belongs to nobody (§2.1); relays are asked for their wallet."""
-    return address in MACHINERY and address not in RELAYS
 
 
 def _sender(logs: Sequence[Log], place: int, holder: str, token: str) -> tuple[str, int]:

@@ -68,8 +68,8 @@ class Universe:
         fills = wallets * _FILLS_PER_WALLET if fills is None else fills
         if wallets < 4 or fills < 1 or span_days < 2 or amm_markets < 0 or not 0 < now_fraction <= 1:
             raise BadInputError(
-                f"a universe of {wallets} wallets, {fills} fills, {amm_markets} AMM markets and {span_days} days cannot "
-                "be simulated: it needs at least 4 wallets, 1 fill, 2 days, and a clock inside its span"
+                f"a universe of {wallets} wallets, {fills} fills, {amm_markets} AMM markets and {span_days} days "
+                "cannot be simulated: it needs at least 4 wallets, 1 fill, 2 days, and a clock inside its span"
             )
         self.seed = seed
         self.fills = fills

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from polyhouse.domain import contracts, ids
 from polyhouse.domain.log_columns import Bytes, LogColumns, Ragged
+from polyhouse.ledger.amm import lp_token
 from polyhouse.ledger.named_ids import named_ids
 from polyhouse.ledger.registry import ConditionInfo, NegRiskMarket, Registry
 from polyhouse.ports import Warehouse
@@ -40,7 +41,10 @@ def _bytes(columns: LogColumns, name: str) -> list[bytes]:
 
 
 def market_rows(batch: DecodedBatch) -> tuple[dict[str, Columns], Counter[str]]:
-    """Rows of ``markets``, ``tokens`` and ``chain_pools`` from the registry logs of a batch, and what was left out."""
+    """Rows of ``markets``, ``tokens`` and ``chain_pools`` from the registry logs of a batch, and what was left out.
+
+    The LP shares of a pool are a token and a unit of their own (accounting §2.7).
+    """
     notes: Counter[str] = Counter()
     market: Columns = {name: [] for name in _MARKET_COLUMNS}
     token: Columns = {name: [] for name in ("token", "condition", "outcome", "verified", "source")}
@@ -63,6 +67,10 @@ def market_rows(batch: DecodedBatch) -> tuple[dict[str, Columns], Counter[str]]:
     created = batch.columns.get("pool_created")
     if created is not None:
         tables["chain_pools"] = _pool_rows(created, notes)
+        for pool in tables["chain_pools"]["pool"]:
+            lp = lp_token(pool)
+            for name, item in zip(token, (lp, lp, 0, True, "chain"), strict=True):
+                token[name].append(item)
     return tables, notes
 
 
