@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -248,8 +247,6 @@ def test_a_signal_ends_the_server_cleanly(tmp_path):
     running = Server(tmp_path)
     info = holder(f"chdb://{tmp_path / 'warehouse'}")
     assert Path(info.token_file).exists()
-    started = time.monotonic()
     assert running.stop() == 128 + signal.SIGTERM
-    assert time.monotonic() - started < 10
     assert not Path(info.token_file).exists()
     assert holder(f"chdb://{tmp_path / 'warehouse'}") is None
