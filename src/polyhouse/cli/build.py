@@ -49,6 +49,7 @@ def check(run: Run, heal: bool) -> int:
     """Data-quality invariants: totals against the ordered split, sums against parts, the chain's blocks against what
     was read. Exit 1 if one is broken."""
     from polyhouse.models.checks import run_checks
+    from polyhouse.reads.token_map import in_words, token_map
     from polyhouse.sync.coverage import run_coverage_checks
     from polyhouse.wiring import open_stores
 
@@ -59,10 +60,14 @@ def check(run: Run, heal: bool) -> int:
 
     with open_stores(run.settings) as stores:
         results = [*run_checks(stores.warehouse), *run_coverage_checks(stores.warehouse)]
+        coverage = in_words(token_map(stores.warehouse))
     rows: list[dict[str, Any]] = [
         {"name": result.name, "ok": bool(result.ok), "broken": int(result.broken), "detail": str(result.detail)}
         for result in results
     ]
+    for row in rows:
+        if row["name"] == "tokens_are_mapped":
+            row["detail"] += f"; {coverage}"
     if run.json:
         emit_json({"ok": all(row["ok"] for row in rows), "checks": rows})
     else:

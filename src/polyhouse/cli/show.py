@@ -12,6 +12,7 @@ from polyhouse.cli.base import Run, command, next_steps, say
 from polyhouse.cli.output import Column, emit_facts, emit_json, emit_table
 from polyhouse.cli.reading import ask
 from polyhouse.reads.display import describe_slice, dollars, percent, short
+from polyhouse.reads.token_map import in_words
 
 _BOARD = (
     "rank", "wallet", "grade", "position_pnl", "realized", "unrealized", "omega_shrunk", "omega", "omega_status",
@@ -144,7 +145,7 @@ def status(run: Run) -> None:
     emit_facts(run, [
         *((f"wallets {name}", count) for name, count in document["wallets"].items()),
         ("trades", document["trades"]), ("markets", document["markets"]),
-        ("unmapped tokens", document["unmapped_tokens"]),
+        ("unmapped tokens", document["unmapped_tokens"]), ("token map", in_words(document["token_map"])),
         *((f"quarantined {reason}", count) for reason, count in document["quarantined"].items()),
         ("data to", document["as_of"]),
         ("last run", f"{last['command']}: {last['status']}, {last['started_at']}" if last else "none"),

@@ -9,6 +9,7 @@ from typing import Any
 from polyhouse.ports import Warehouse
 from polyhouse.reads.builds import newest_build_time
 from polyhouse.reads.exact import moment
+from polyhouse.reads.token_map import token_map
 
 WALLET_STATUSES = ("pending", "syncing", "completed", "failed")
 _COUNTS = (
@@ -33,7 +34,8 @@ def status(warehouse: Warehouse, facts: QueueFacts) -> dict[str, Any]:
     """The status document of the contract.
 
     ``trades`` are the fills in the computed totals (both roles), ``unmapped_tokens`` tokens whose market no source
-    named yet, ``as_of`` the newest ledger row of the last build.
+    named yet, ``token_map`` how much of the traded tokens and cash has a market, ``as_of`` the newest ledger row of
+    the last build.
     """
     result = warehouse.query(_COUNTS)
     row = dict(zip(result.columns, result.rows[0], strict=True))
@@ -43,6 +45,7 @@ def status(warehouse: Warehouse, facts: QueueFacts) -> dict[str, Any]:
         "trades": int(row["trades"] or 0),
         "markets": int(row["markets"] or 0),
         "unmapped_tokens": int(row["unmapped"] or 0),
+        "token_map": token_map(warehouse),
         "quarantined": {reason: int(count) for reason, count in facts.quarantine.items()},
         "as_of": moment(newest_build_time(warehouse)),
         "last_run": dict(facts.last_run) if facts.last_run is not None else None,
