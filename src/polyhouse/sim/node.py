@@ -104,7 +104,8 @@ class Node:
         self._held: int | None = None
         self._seen: int | None = None
         self._kept: OrderedDict[tuple[int, int], list[dict[str, Any]]] = OrderedDict()
-        first = next(iter(universe.transactions()), None)
+        # Of the future, too: blocks are numbered alike whether or not anything happened yet.
+        first = next(iter(universe.transactions(until=_FOR_EVER)), None)
         self._anchor = (FIRST_BLOCK, int(universe.now)) if first is None else (first.block, first.ts)
         self.catch_up()
 
