@@ -175,7 +175,9 @@ def _settle_neg_risk(warehouse: Warehouse, run: int, token: str, since: int) -> 
 
 
 def _write_proven(warehouse: Warehouse, run: int, token: str, wanted: Sequence[tuple[bytes, bytes]]) -> None:
-    known = {condition for condition, *_ in _described(warehouse, [condition for condition, _ in wanted])}
+    named = _described(warehouse, [condition for condition, _ in wanted])
+    # Gamma lists a market before it tells the tokens: that is not to know it.
+    known = {condition for condition, pair, *_ in named if len(pair) == 2}
     market: Columns = {name: [] for name in _MARKET_COLUMNS}
     tokens: Columns = {name: [] for name in ("token", "condition", "outcome", "verified", "source")}
     for condition, registered in dict(wanted).items():
