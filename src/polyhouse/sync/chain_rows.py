@@ -14,6 +14,7 @@ from polyhouse.sources.chain import eras
 from polyhouse.sources.chain.blocks import Header, RawLog
 from polyhouse.sources.chain.decode import DecodedBatch, decode
 from polyhouse.sources.chain.rpc import LogRange
+from polyhouse.sync.chain_contradictions import contradictions
 from polyhouse.sync.chain_registry import RegistryCache, market_rows
 from polyhouse.sync.coverage import REGISTRY, digest
 from polyhouse.tables import Columns
@@ -57,6 +58,9 @@ def page_of(
         market_rows(batch) if group == REGISTRY else _ledger_rows(batch, cache, knows_all=found.last <= registry_to)
     )
     notes.update(more)
+    rejects = [Reject(one.reason, one.where, one.raw) for one in batch.rejects]
+    if group == REGISTRY:
+        rejects += contradictions(batch)  # those logs are stored, what they claim is not
     tables["chain_logs"] = stored
     tables["chain_blocks"] = block_columns(found.headers, final_block)
     tables["coverage"] = {
@@ -74,8 +78,8 @@ def page_of(
         tables=tables,
         position={"block": found.last, "hash": found.headers[-1].hash.hex()},
         is_last=is_last,
-        fetched=len(stored["tx"]) + len(batch.rejects) + 1,  # the covered range is a row, too
-        rejected=[Reject(one.reason, one.where, one.raw) for one in batch.rejects],
+        fetched=len(stored["tx"]) + len(rejects) + 1,  # the covered range is a row, too
+        rejected=rejects,
         notes=dict(notes),
     )
 
