@@ -12,7 +12,7 @@ from typing import Any
 from polyhouse.errors import UpstreamContractError
 from polyhouse.ports import Checkpoint, Warehouse
 from polyhouse.sources.chain.rpc import ChainReader
-from polyhouse.sync.chain_registry import mark_unsettled
+from polyhouse.sync.chain_registry import ORACLES, mark_unsettled
 from polyhouse.sync.manifest import position_text
 from polyhouse.sync.store import RunState
 
@@ -177,10 +177,21 @@ def _forget_markets(warehouse: Warehouse, fork: int) -> None:
         "(SELECT CAST(topics[2], 'String') FROM chain_logs FINAL WHERE status = 'registry'"
         " AND event = 'ConditionPreparation' AND block < {b:UInt32})"
     )
-    gone = f"(condition IN {prepared} OR (condition IN {registered} AND condition NOT IN {still}))"
+    # So does a pool, but of oracles that prepare for everybody only the pool made it ours.
+    ours = f"hex(topics[3]) IN ({', '.join(sorted(repr(bytes(12).hex() + one.hex()).upper() for one in ORACLES))})"
+    pooled = "(SELECT condition FROM chain_pools FINAL WHERE block >= {b:UInt32})"
+    gone = (
+        f"(condition IN {prepared} OR (condition IN {registered} AND condition NOT IN {still})"
+        f" OR (condition IN {pooled} AND condition NOT IN {still[:-1]} AND {ours})))"
+    )
     named = "condition IN (SELECT condition FROM markets FINAL WHERE source != 'chain')"
     warehouse.command(f"DELETE FROM tokens WHERE {gone} AND NOT {named}", block)
     warehouse.command(f"DELETE FROM markets WHERE source = 'chain' AND {gone}", block)
+    warehouse.command(
+        "DELETE FROM tokens WHERE token IN (SELECT toFixedString(concat(toFixedString('', 12), pool), 32)"
+        " FROM chain_pools FINAL WHERE block >= {b:UInt32})",
+        block,
+    )
     market = "CAST(topics[2], 'String')"
     events = "status = 'registry' AND event IN ('MarketPrepared', 'QuestionPrepared')"
     warehouse.command(
