@@ -168,7 +168,11 @@ class PoolLife:
                 yield market.resolved_ts + 300, ("buy", self._cast[1])
 
     def act(self, draft: Draft, ts: int, step: Step) -> list[tuple[int, Step]]:
-        """Append the logs of one transaction to ``draft``; returns what follows from it later."""
+        """Append the logs of one transaction to ``draft``; returns what follows from it later.
+
+        All of them carry their transfers: the feeds do not show what pools do, but their balances know it.
+        """
+        draft.complete = True
         name, wallet = step
         if name == "resolve":
             return list(self._resolve(draft, ts))
@@ -289,9 +293,8 @@ class PoolLife:
     # What needs no pool.
 
     def _direct(self, draft: Draft, wallet: int) -> bool:
-        """An operator fills an order of ``wallet`` out of its own pocket: no match, and only the maker has a row.
-
-        The operator's shares come and go by transfer, so that these transactions carry theirs always.
+        """An operator fills an order of ``wallet`` out of its own pocket: no match, and only the maker has a row; the
+        operator's shares come and go by transfer.
         """
         rng, board, operator = self.rng, self._board, self._cast[-1]
         outcome = 0 if board.held(operator, 0) >= board.held(operator, 1) else 1
@@ -309,7 +312,6 @@ class PoolLife:
         fee = got // 100 if rng.randrange(3) == 0 else 0
         moved = shares - fee if buys else shares
         taker = wallet if buys else operator
-        draft.complete = True
         draft.move(self._names[giver], self._names[taker], token, moved)
         board.debit(giver, outcome, moved)
         board.credit(taker, outcome, moved)

@@ -41,7 +41,7 @@ class Universe:
             understood without them (plain transfers, anything that touches an adapter). Either way a transaction
             carries all of its transfers or none.
         amm_markets: so many early markets more, which were traded through AMM pools, and a few orders that were filled
-            directly; everything else stays as it is.
+            directly, always with their transfers; everything else stays as it is.
 
     Attributes:
         events: all events with their markets, the future ones included (see ``created_ts``).
