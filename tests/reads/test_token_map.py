@@ -100,3 +100,14 @@ def test_a_token_that_becomes_known_is_mapped_by_the_next_build(warehouse: Wareh
     warehouse.write("tokens", tokens, run=2, token="late")
     build(warehouse)
     assert token_map(warehouse) == {"traded_tokens": 1, "mapped_tokens": 1, "cash_share_mapped": Decimal(1)}
+
+
+def test_a_fill_that_vanished_does_not_count_any_more(warehouse: Warehouse) -> None:
+    fill(warehouse, KNOWN, 1, 500)
+    fill(warehouse, b"\x06" * 32, 2, 500)
+    build(warehouse)
+    assert token_map(warehouse)["traded_tokens"] == 2
+    warehouse.command("DELETE FROM observations WHERE token = unhex('" + "06" * 32 + "')")
+    assert token_map(warehouse)["traded_tokens"] == 2  # as of the last build
+    build(warehouse, [WALLET])
+    assert token_map(warehouse) == {"traded_tokens": 1, "mapped_tokens": 1, "cash_share_mapped": Decimal(1)}
