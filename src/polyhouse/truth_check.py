@@ -45,8 +45,11 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
-        """Every compared wallet is equal, the others are marked, and there is no wallet too many."""
-        return self.compared == self.equal and not self.differences and not self.unflagged
+        """Every compared wallet is equal, and there is no wallet too many.
+
+        ``unflagged`` wallets do not count: a transfer of shares that turned out worthless leaves no trace in REST.
+        """
+        return self.compared == self.equal and not self.differences
 
 
 def compare(warehouse: Warehouse, truth: Truth, *, everyone: bool = False, income: bool = True) -> Comparison:

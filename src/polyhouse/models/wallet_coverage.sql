@@ -1,7 +1,7 @@
 -- wallet_coverage: where a wallet's history came from, and why its numbers may still move.
 -- Reasons: conversion (its legs were read from REST), resolution (the payout is not proven), unseen_shares (sold,
--- redeemed or converted more than ever arrived), shares_differ (Polymarket reports another balance: a transfer, which
--- REST does not show), unmapped (rows of tokens nobody could name yet), fills_only (some fills are known only from a
+-- redeemed or converted more than ever arrived), shares_differ (Polymarket reports another balance, or paid for one: a
+-- transfer, which REST does not show), unmapped (rows of tokens nobody could name yet), fills_only (some fills are known only from a
 -- source that tells neither refunds nor position changes: an old subgraph, a dump of orders).
 WITH
     reported AS
@@ -32,6 +32,21 @@ WITH
         GROUP BY wallet, token
         HAVING abs(sum(ours) - sum(theirs)) >= 100000
     ),
+    -- a redemption of everything pays what we settled, up to a micro a call and outcome: else the balance was another
+    paid_otherwise AS
+    (
+        SELECT wallet
+        FROM positions FINAL
+        WHERE (wallet, condition) IN
+        (
+            SELECT l.wallet, t.condition
+            FROM ledger AS l FINAL
+            INNER JOIN (SELECT token, condition FROM token_map FINAL) AS t ON t.token = l.token
+            WHERE l.kind = 'REDEEM' AND l.source != 'chain'
+        ) AND /*wallets*/
+        GROUP BY wallet, condition
+        HAVING sum(redeemed_cash) > 0 AND sum(shares) = 0 AND abs(sum(redeemed_cash) - sum(settled_value)) > 100
+    ),
     facts AS
     (
         SELECT DISTINCT wallet, source != 'chain' AS is_rest,
@@ -51,6 +66,8 @@ WITH
         SELECT wallet, NULL, 'unmapped' FROM unmapped FINAL WHERE /*wallets*/
         UNION ALL
         SELECT wallet, NULL, 'shares_differ' FROM differing
+        UNION ALL
+        SELECT wallet, NULL, 'shares_differ' FROM paid_otherwise
     )
 SELECT
     wallet,
