@@ -120,13 +120,9 @@ def _provisional_line(comparison: Comparison) -> str:
     reasons = ", ".join(f"{name} {count}" for name, count in sorted(comparison.inexact.items()))
     detail = f" ({reasons})" if reasons else ""
     missed = len(comparison.unflagged)
-    marked = (
-        f"; {missed} of them not marked (shares given away that turned out worthless leave no trace)"
-        if missed
-        else "; all marked"
-        if comparison.inexact_wallets
-        else ""
-    )
+    marked = "; all marked" if comparison.inexact_wallets else ""
+    if missed:
+        marked = f"; {missed} of them not marked (shares given away that turned out worthless leave no trace)"
     return f"provisional: {comparison.inexact_wallets} wallets whose history REST cannot express{detail}{marked}"
 
 
