@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chain_world import RAW, check_truth, dump, dump_models, rebuild, serve, state_in, sync, write_events
 
+from polyhouse.cli.import_logs import log_tables
 from polyhouse.domain import contracts, ids
 from polyhouse.domain.categories import category_of
 from polyhouse.ledger.amm import lp_token
@@ -177,3 +179,40 @@ async def test_a_pool_whose_blocks_are_abandoned_leaves_no_trace(tmp_path: Path)
     for trace in (ids.parse_address(pool.address), ids.parse_condition(market.condition_id), token):
         assert repr(trace)[2:-1] in seen[0]
         assert repr(trace)[2:-1] not in seen[1]
+
+
+def test_a_file_of_pool_logs_brings_its_lp_shares_along(tmp_path: Path) -> None:
+    """What pools did, as ``polyhouse import`` reads decoded logs: all rows are mapped, and LP shares are the truth's."""
+    universe = early(7)
+    truth = truth_of(universe)
+    markets = [m for event in universe.events for m in event.markets if m.pool]
+    logs = [
+        {"t": log.t, "tx": tx.tx, "li": log.li, "bn": tx.block, "ti": tx.tx_index, "ts": tx.ts, **log.fields}
+        for tx in universe.transactions()
+        for log in tx.logs
+        if log.t.startswith("FPMM")
+    ]
+    document = {
+        "conditions": [{"id": m.condition_id, "tokens": list(m.token_ids)} for m in markets],
+        "fpmms": [{"id": m.pool.address, "condition": m.condition_id} for m in markets if m.pool],
+        "logs": logs,
+    }
+    (tmp_path / "pools.json").write_text(json.dumps(document))
+    tables, count, rejects = log_tables(tmp_path / "pools.json")
+    assert (count, rejects) == (len(logs), [])
+    with open_warehouse(f"chdb://{tmp_path}/warehouse") as warehouse:
+        for name, columns in tables.items():
+            warehouse.write(name, columns, run=1, token="file")
+        build(warehouse)
+        assert warehouse.query("SELECT count() FROM unmapped FINAL").rows == [(0,)]
+        rows = warehouse.query(
+            "SELECT wallet, condition, shares, cost, realized FROM positions FINAL"
+            " WHERE startsWith(token, toFixedString('', 12))"
+        ).rows
+    units = {m.pool.lp_condition for m in markets if m.pool}
+    assert {("0x" + bytes(wallet).hex(), "0x" + bytes(unit).hex(), *values) for wallet, unit, *values in rows} == {
+        (wallet, p.condition, p.shares, p.cost, p.realized)
+        for (wallet, _), p in truth.positions.items()
+        if p.condition in units
+    }
+    assert len(rows) > 20

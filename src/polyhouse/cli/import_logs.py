@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def log_tables(path: Path) -> tuple[dict[str, Columns], int, list[Reject]]:
     case = parse_case({**document, "logs": good})
     rows = observations(case.transactions, case.registry, use_transfers=case.use_transfers)
     tables = {name: columns for name, columns in rows.tables().items() if any(columns.values())}
-    tables |= _market_tables(case.conditions)
+    tables |= _market_tables(case.conditions, case.registry.pools)
     if case.neg_risk_markets:
         tables["neg_risk_markets"] = {
             "market": [market.market for market in case.neg_risk_markets],
@@ -88,8 +89,12 @@ def _problem(entry: Any) -> str:
     return ""
 
 
-def _market_tables(conditions: Any) -> dict[str, Columns]:
-    """Tokens that the file names and that are their condition's by derivation; others stay out and in ``unmapped``."""
+def _market_tables(conditions: Any, pools: Iterable[bytes]) -> dict[str, Columns]:
+    """Tokens that the file names and that are their condition's by derivation; others stay out and in ``unmapped``.
+
+    The LP shares of a pool are a token and a unit of their own (accounting §2.7).
+    """
+    from polyhouse.ledger.amm import lp_token
     from polyhouse.sources.files.rows import mapping_of
 
     token: Columns = {name: [] for name in ("token", "condition", "outcome", "source", "verified")}
@@ -105,4 +110,7 @@ def _market_tables(conditions: Any) -> dict[str, Columns]:
         for outcome, one in enumerate(info.tokens):
             for name, value in zip(token, (one, info.condition, outcome, "file", True), strict=True):
                 token[name].append(value)
-    return {"tokens": token, "markets": market} if token["token"] else {}
+    for lp in map(lp_token, pools):
+        for name, value in zip(token, (lp, lp, 0, "file", True), strict=True):
+            token[name].append(value)
+    return {name: rows for name, rows in (("tokens", token), ("markets", market)) if rows["condition"]}
