@@ -34,9 +34,7 @@ async def polyhouse(server, home: Path, *arguments: str, **extra: str) -> tuple[
 
 async def test_a_token_takes_the_second_road_and_no_token_the_first(tmp_path: Path) -> None:
     async with serve(universe(wallets=6, fills=60)) as server:
-        code, _, err = await polyhouse(
-            server, tmp_path, "sync", "chain", "--no-metrics", POLYHOUSE_HYPERSYNC_TOKEN=TOKEN
-        )
+        code, _, err = await polyhouse(server, tmp_path, "sync", "chain", POLYHOUSE_HYPERSYNC_TOKEN=TOKEN)
         assert code == 0, err
         assert TOKEN not in err
         asked = server.requests["hypersync/query"]
@@ -47,18 +45,16 @@ async def test_a_token_takes_the_second_road_and_no_token_the_first(tmp_path: Pa
         assert {"rpc.other", "hypersync.other"} <= {one["name"] for one in document["upstreams"]}
         assert set(document["token_map"]) == {"traded_tokens", "mapped_tokens", "cash_share_mapped"}
         await server.advance(86_400)
-        code, _, err = await polyhouse(server, tmp_path, "sync", "chain", "--no-metrics")
+        code, _, err = await polyhouse(server, tmp_path, "sync", "chain")
         assert code == 0, err
         assert server.requests["hypersync/query"] == asked
-        code, out, err = await polyhouse(server, tmp_path, "metrics", "--json")
-        assert code == 0, err
         code, out, err = await polyhouse(server, tmp_path, "check", "--json")
         detail = {row["name"]: row["detail"] for row in json.loads(out)["checks"]}["tokens_are_mapped"]
         assert (code, detail.count("100 % of the cash of all fills")) == (0, 1), out
 
 
-@pytest.mark.parametrize("token", ["wrong-token-7431", TOKEN[:-1]])
-async def test_a_refused_token_ends_with_code_4_and_is_not_shown(tmp_path: Path, token: str) -> None:
+async def test_a_refused_token_ends_with_code_4_and_is_not_shown(tmp_path: Path) -> None:
+    token = "wrong-token-7431"
     async with serve(universe(wallets=6, fills=60)) as server:
         code, out, err = await polyhouse(
             server, tmp_path, "sync", "chain", "--no-metrics", "--debug", POLYHOUSE_HYPERSYNC_TOKEN=token

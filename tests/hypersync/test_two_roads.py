@@ -179,8 +179,16 @@ async def test_answers_without_progress_are_refused() -> None:
 
 async def test_errors_pass_and_a_dead_service_is_an_error() -> None:
     async with serve(universe(wallets=8, fills=80)) as server, second_road(server) as reader:
-        server.faults.set([Fault("hypersync/query", "status", status=503, times=1)])
-        assert sum(len(one.logs) for one in await ranges(reader, server)) > 100
+        whole = sum(len(one.logs) for one in await ranges(reader, server))
+        assert whole > 100
+        for fault in (
+            Fault("hypersync/query", "status", status=503, times=1),
+            Fault("hypersync/query", "truncated", times=1),
+            Fault("hypersync/query", "status", status=429, times=1, retry_after="0"),
+        ):
+            server.faults.set([fault])
+            assert sum(len(one.logs) for one in await ranges(reader, server)) == whole
+        assert sum(server.faults.fired.values()) == 3
         server.faults.set([Fault("hypersync/query", "status", status=503)])
         with pytest.raises(UpstreamUnavailableError):
             await ranges(reader, server)

@@ -1,7 +1,8 @@
 """The simulated HyperSync: the logs of the simulated node behind a token, by ``GET /height`` and ``POST /query``.
 
 ``SimServer(universe, hypersync=HypersyncQuirks(max_logs=500, lag=1_000))`` serves it at the property ``hypersync_url``;
-``TOKEN`` opens it. Faults: the routes ``hypersync/height`` and ``hypersync/query``.
+``TOKEN`` opens it. Faults: the routes ``hypersync/height`` and ``hypersync/query``; of the kinds, ``slow``, ``hang``
+(which answers late) and ``truncated`` do what they say, all others answer with their status.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class HypersyncServer:
         fault = self._faults.decide(route)
         if fault is not None and fault.kind in {"slow", "hang"}:
             await asyncio.sleep(fault.seconds)
-        elif fault is not None:
+        elif fault is not None and fault.kind != "truncated":
             return web.Response(status=fault.status or 500, text="an error of the archive")
         try:
             document = self._route(request, route, await request.read())
@@ -92,7 +93,10 @@ class HypersyncServer:
             return web.Response(status=error.status, text=str(error))
         except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
             return web.Response(status=400, text=f"the query cannot be read: {error}")
-        return web.Response(body=msgspec.json.encode(document), content_type="application/json")
+        body = msgspec.json.encode(document)
+        if fault is not None and fault.kind == "truncated":
+            body = body[: len(body) * 2 // 3]
+        return web.Response(body=body, content_type="application/json")
 
     def _route(self, request: web.Request, route: str, body: bytes) -> dict[str, Any]:
         sent = request.headers.get("Authorization", "")
