@@ -182,7 +182,7 @@ async def test_a_pool_whose_blocks_are_abandoned_leaves_no_trace(tmp_path: Path)
 
 
 def test_a_file_of_pool_logs_brings_its_lp_shares_along(tmp_path: Path) -> None:
-    """What pools did, as ``polyhouse import`` reads decoded logs: all rows are mapped, and LP shares are the truth's."""
+    """What pools did, as ``polyhouse import`` reads decoded logs: all rows mapped, and LP shares are the truth's."""
     universe = early(7)
     truth = truth_of(universe)
     markets = [m for event in universe.events for m in event.markets if m.pool]
