@@ -38,7 +38,8 @@ _IGNORED = REASONS.index("zero_fill")
 # Measured on 264 MB of CSV: small engine blocks cost 15 % more, a merge of equal keys at insert doubles its price.
 _SETTINGS = "max_threads = 1, max_block_size = 65409, preferred_block_size_bytes = 100000000, optimize_on_insert = 0"
 _KEY = "sipHash64(CAST(kind, 'String'), '', shares, cash, toInt64(0), '', ordinal)"
-"""``observations.row_key`` of these rows, whose block, price and label are empty."""
+"""``observations.row_key`` of these rows, whose block, price and label are empty; it is given, since the engine takes
+0.3 µs a row longer for the general case."""
 _CSV = (
     "input_format_csv_trim_whitespaces = 0, input_format_csv_detect_header = 0, format_csv_allow_single_quotes = 0,"
     " input_format_allow_errors_num = 0"
@@ -287,17 +288,17 @@ class OrdersImport:
         return (
             "INSERT INTO observations (wallet, token, condition, tx, source, kind, ts, pos, ordinal, shares, cash,"
             " shares_gross, usdc_gross, fee_net, fee_asset, fee_usdc, role, counterparty, order_hash, outcome, run,"
-            " version) SELECT wallet, token, label.1 AS condition, tx, source, kind, toDateTime(ts, 'UTC'), pos,"
+            " version, row_key) SELECT wallet, token, label.1 AS condition, tx, source, kind, toDateTime(ts, 'UTC'), pos,"
             " ordinal, shares, cash, shares_gross, usdc_gross, fee_net,"
             " multiIf(fee_net = 0, '', in_shares, 'shares', 'usdc'),"
             " if(in_shares, if(shares_gross = 0, 0, toInt64(intDiv(toInt128(fee_net) * usdc_gross, shares_gross))),"
             " fee_net),"
             " if(taker_row, 'TAKER', 'MAKER') AS role, counterparty, order_hash,"
-            f" if(condition = '', 999, toUInt16(label.2)) AS outcome, {self._run} AS run, {TOLD} AS version"
-            f" FROM ({candidates}) AS c LEFT ANY JOIN (SELECT token, (condition, outcome) AS label FROM tokens FINAL"
+            f" if(condition = '', 999, toUInt16(label.2)) AS outcome, {self._run} AS run, {TOLD} AS version,"
+            f" {_KEY} AS row_key FROM ({candidates}) AS c LEFT ANY JOIN (SELECT token, (condition, outcome) AS label FROM tokens FINAL"
             f" WHERE token IN (SELECT token FROM {self._rows})) AS t ON c.token = t.token"
             f" WHERE version > known_version"
-            f" SETTINGS {_SETTINGS}, insert_deduplication_token = '{token}'"
+            f" SETTINGS {_SETTINGS}, insert_allow_materialized_columns = 1, insert_deduplication_token = '{token}'"
         )
 
     def _drop(self) -> None:
