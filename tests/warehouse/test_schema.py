@@ -121,11 +121,12 @@ def test_every_view_answers_and_every_observation_table_has_its_current_view(war
         ).rows
     }
     assert {f"{table.name}_current" for table in ALL} <= names
-    wanted = "observations fills ledger positions units wallet_totals markets tokens events resolutions unmapped"
+    wanted = "observations trades_unified trades_canonical ledger positions units wallet_totals markets tokens events resolutions unmapped"
     assert {f"vw_{name}" for name in wanted.split()} <= names
     for name in names:
         warehouse.query(f"SELECT * FROM {name}")
-    fill = warehouse.query("SELECT wallet, side, shares, cash, outcome_index FROM vw_fills ORDER BY ts LIMIT 1").rows[0]
+    chosen = "SELECT wallet, side, shares, cash, outcome_index FROM vw_trades_canonical ORDER BY ts LIMIT 1"
+    fill = warehouse.query(chosen).rows[0]
     assert (fill[0], fill[1], str(fill[2]), str(fill[3]), fill[4]) == (
         "0x" + "00" * 20, "BUY", "12.500000", "0.000001", None
     )  # fmt: skip

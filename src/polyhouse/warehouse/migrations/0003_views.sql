@@ -41,24 +41,6 @@ SELECT
     label, flags, run, version
 FROM observations FINAL;
 
-CREATE OR REPLACE VIEW vw_fills AS
-SELECT
-    lower(concat('0x', hex(wallet))) AS wallet,
-    toString(reinterpretAsUInt256(reverse(token))) AS token_id,
-    if(condition = '', '', lower(concat('0x', hex(condition)))) AS condition_id,
-    lower(concat('0x', hex(tx))) AS tx_hash,
-    source, kind AS side, ts, block, pos, role,
-    toDecimal128(shares, 6) / 1000000 AS shares,
-    toDecimal128(cash, 6) / 1000000 AS cash,
-    toDecimal128(fee_usdc, 6) / 1000000 AS fee_usdc,
-    toDecimal128(toInt128(usdc_gross) - refund_usdc, 6) / 1000000 AS volume,
-    toDecimal128(price_e12, 12) / 1000000000000 AS price,
-    lower(concat('0x', hex(counterparty))) AS counterparty,
-    exchange,
-    if(outcome = 999, NULL, outcome) AS outcome_index
-FROM observations FINAL
-WHERE kind IN ('BUY', 'SELL');
-
 CREATE OR REPLACE VIEW vw_events AS
 SELECT
     event_id, slug, title, tags, category, category_version, series, neg_risk,
