@@ -93,14 +93,39 @@ async def test_both_roads_fill_identical_tables(tmp_path) -> None:
 
 async def test_nodes_read_what_the_archive_does_not_have_yet(tmp_path) -> None:
     world = universe(5, wallets=10, fills=150)
-    async with serve(world, hypersync=HypersyncQuirks(lag=9_000_000)) as server:
+    async with serve(world) as server:
+        server.hypersync.quirks.lag = server.node.head - middle(server)
         node = await store_of(server, tmp_path / "node", world, by_node=True)
         behind = await store_of(server, tmp_path / "behind", world, by_node=False)
         assert server.requests["hypersync/query"] > 2
         server.hypersync.quirks.lag, server.hypersync.quirks.says_height = 0, False
         silent = await store_of(server, tmp_path / "silent", world, by_node=False)
-    assert node[0] == behind[0] == silent[0]
+        begun, finished = await mixed_store(server, tmp_path / "mixed")
+    assert node[0] == behind[0] == silent[0] == finished
     assert node[2] == behind[2] == silent[2]
+    assert 0 < begun < len(finished["chain_logs"])
+
+
+def middle(server: SimServer) -> int:
+    """A block with as many blocks with logs before as behind it."""
+    numbers = server.node.numbers(0, server.node.head, server.node.branch)
+    return numbers[len(numbers) // 2]
+
+
+async def mixed_store(server: SimServer, folder) -> tuple[int, dict]:
+    """(logs that HyperSync stored, tables at the end) of a store that one road began and the other finished."""
+    folder.mkdir()
+    server.hypersync.quirks.says_height = True
+    with open_warehouse(f"chdb://{folder}/warehouse") as warehouse, state_in(folder) as state:
+        pool, nodes = reader_of(server.rpc_urls)
+        async with pool, second_road(server, page_logs=100) as reader:
+            asked = server.rpc.calls["rpc eth_getLogs"]
+            await run(warehouse, state, reader, to_block=middle(server))
+            assert server.rpc.calls["rpc eth_getLogs"] == asked
+            begun = int(warehouse.query("SELECT count() FROM chain_logs FINAL").rows[0][0])
+            await run(warehouse, state, nodes)
+        assert holes(warehouse) == {group: [] for group in GROUPS}
+        return begun, dump(warehouse, RAW)
 
 
 async def ranges(reader: ChainReader, server: SimServer, **options: Any) -> list[LogRange]:
