@@ -121,7 +121,10 @@ def test_every_view_answers_and_every_observation_table_has_its_current_view(war
         ).rows
     }
     assert {f"{table.name}_current" for table in ALL} <= names
-    wanted = "observations trades_unified trades_canonical ledger positions units wallet_totals markets tokens events resolutions unmapped"
+    wanted = (
+        "observations trades_unified trades_canonical ledger positions units wallet_totals markets tokens events"
+        " resolutions unmapped"
+    )
     assert {f"vw_{name}" for name in wanted.split()} <= names
     for name in names:
         warehouse.query(f"SELECT * FROM {name}")
