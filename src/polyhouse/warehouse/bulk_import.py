@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from polyhouse.errors import PolyhouseError, RetryableError
 from polyhouse.tables import BY_NAME, OBSERVATIONS, Columns
@@ -40,6 +40,9 @@ _SETTINGS = "max_threads = 1, max_block_size = 65409, preferred_block_size_bytes
 _KEY = "sipHash64(CAST(kind, 'String'), '', shares, cash, toInt64(0), '', ordinal)"
 """``observations.row_key`` of these rows, whose block, price and label are empty; it is given, since the engine takes
 0.3 µs a row longer for the general case."""
+_HELD_PIECES = 64
+"""The parts of so many pieces wait for the end of the file to be merged: each merge before it handles rows that a later
+one handles again, at 2 µs a row, and takes memory beside the insert. Readers bear so many parts well."""
 _CSV = (
     "input_format_csv_trim_whitespaces = 0, input_format_csv_detect_header = 0, format_csv_allow_single_quotes = 0,"
     " input_format_allow_errors_num = 0"
@@ -115,6 +118,9 @@ class OrdersImport:
         self._columns = {name: f"f{place}" for name, place in layout.items()}
         self._names = {name: header[place] for name, place in layout.items()}
         self._numbers = RowNumbers()
+        self._held = False
+        self._pieces = 0
+        self._file: IO[bytes] | None = None
         self._raw, self._rows, self._marks, self._known = (
             f"import_{name}_{run}" for name in ("raw", "rows", "marks", "known")
         )
@@ -132,35 +138,50 @@ class OrdersImport:
         )
         return self
 
+    def _hold_merges(self, hold: bool) -> None:
+        """Let the engine merge parts of observations, or not. A server does it by itself and for others too."""
+        if hold != self._held and self._warehouse.is_embedded:
+            self._warehouse.command(f"SYSTEM {'STOP' if hold else 'START'} MERGES observations")
+            self._held = hold
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._numbers.close()
+        if self._file is not None:
+            self._file.close()
         self._drop()
 
     def stage_csv(self, data: bytes, lines: int) -> bool:
         """Let the engine read lines of comma-separated text; False if it cannot read each of them as one row."""
         if not self._warehouse.is_embedded:
             return False
-        with tempfile.NamedTemporaryFile(suffix=".csv") as file:
-            file.write(data)
-            file.flush()
-            structure = ", ".join(f"{name} String" for name in self._fields)
-            try:
-                self._warehouse.command(
-                    f"INSERT INTO {self._raw} ({', '.join(self._fields)}) SELECT * FROM file('{file.name}', 'CSV',"
-                    f" '{structure}') SETTINGS {_SETTINGS}, {_CSV}"
-                )
-            except RetryableError:
-                raise
-            except PolyhouseError:
-                staged = -1
-            else:
-                staged = int(self._warehouse.query(f"SELECT count() FROM {self._raw}").rows[0][0])
+        structure = ", ".join(f"{name} String" for name in self._fields)
+        try:
+            self._warehouse.command(
+                f"INSERT INTO {self._raw} ({', '.join(self._fields)}) SELECT * FROM file('{self._write_piece(data)}',"
+                f" 'CSV', '{structure}') SETTINGS {_SETTINGS}, {_CSV}"
+            )
+        except RetryableError:
+            raise
+        except PolyhouseError:
+            staged = -1
+        else:
+            staged = int(self._warehouse.query(f"SELECT count() FROM {self._raw}").rows[0][0])
         if staged == lines:
             return True
         self._warehouse.command(f"TRUNCATE TABLE {self._raw}")
         return False
+
+    def _write_piece(self, data: bytes) -> str:
+        """Put a piece on disk for the engine, over the one before (its pages are there already); the path."""
+        if self._file is None:
+            self._file = tempfile.NamedTemporaryFile(suffix=".csv")  # noqa: SIM115 - closed with the import
+        self._file.seek(0)
+        self._file.write(data)
+        self._file.truncate()
+        self._file.flush()
+        return self._file.name
 
     def stage_rows(self, lines: Sequence[int], columns: Sequence[Any]) -> None:
         """Stage rows given as one list (or Arrow array) of texts per column of the header, with their lines."""
@@ -182,10 +203,11 @@ class OrdersImport:
             # The x that a broken id lacks may stand inside another one: only if all rows are good, each x is in place.
             command(f"TRUNCATE TABLE {self._rows}")
             report = self._parse(first_line, checked=False)
+        command(f"TRUNCATE TABLE {self._raw}")
         digest, marked = self._mark(report)
         if digest:
             self._store(report, digest, marked=marked)
-        for table in (self._raw, self._rows, self._marks, self._known):
+        for table in (self._rows, self._marks, self._known):
             command(f"TRUNCATE TABLE {table}")
         return report
 
@@ -260,7 +282,9 @@ class OrdersImport:
         report.new = int(new)
         report.repeated += int(good) - int(new)
         token = hashlib.sha256(f"orders\0{self._run}\0{digest}".encode()).hexdigest()
+        self._hold_merges(self._pieces < _HELD_PIECES)
         command(self._insert_sql(candidates, token))
+        self._pieces += 1
         written = f"observations PREWHERE {times} AND run = {self._run}" if known else rows
         wallets = query(f"SELECT DISTINCT wallet FROM {written}").rows
         report.wallets = [bytes(wallet) for (wallet,) in wallets]
@@ -288,15 +312,16 @@ class OrdersImport:
         return (
             "INSERT INTO observations (wallet, token, condition, tx, source, kind, ts, pos, ordinal, shares, cash,"
             " shares_gross, usdc_gross, fee_net, fee_asset, fee_usdc, role, counterparty, order_hash, outcome, run,"
-            " version, row_key) SELECT wallet, token, label.1 AS condition, tx, source, kind, toDateTime(ts, 'UTC'), pos,"
-            " ordinal, shares, cash, shares_gross, usdc_gross, fee_net,"
+            " version, row_key) SELECT wallet, token, label.1 AS condition, tx, source, kind, toDateTime(ts, 'UTC'),"
+            " pos, ordinal, shares, cash, shares_gross, usdc_gross, fee_net,"
             " multiIf(fee_net = 0, '', in_shares, 'shares', 'usdc'),"
             " if(in_shares, if(shares_gross = 0, 0, toInt64(intDiv(toInt128(fee_net) * usdc_gross, shares_gross))),"
             " fee_net),"
             " if(taker_row, 'TAKER', 'MAKER') AS role, counterparty, order_hash,"
             f" if(condition = '', 999, toUInt16(label.2)) AS outcome, {self._run} AS run, {TOLD} AS version,"
-            f" {_KEY} AS row_key FROM ({candidates}) AS c LEFT ANY JOIN (SELECT token, (condition, outcome) AS label FROM tokens FINAL"
-            f" WHERE token IN (SELECT token FROM {self._rows})) AS t ON c.token = t.token"
+            f" {_KEY} AS row_key FROM ({candidates}) AS c LEFT ANY JOIN"
+            " (SELECT token, (condition, outcome) AS label FROM tokens FINAL WHERE token IN"
+            f" (SELECT token FROM {self._rows})) AS t ON c.token = t.token"
             f" WHERE version > known_version"
             f" SETTINGS {_SETTINGS}, insert_allow_materialized_columns = 1, insert_deduplication_token = '{token}'"
         )
