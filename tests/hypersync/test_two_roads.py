@@ -94,7 +94,7 @@ async def test_both_roads_fill_identical_tables(tmp_path) -> None:
 async def test_nodes_read_what_the_archive_does_not_have_yet(tmp_path) -> None:
     world = universe(5, wallets=10, fills=150)
     async with serve(world) as server:
-        server.hypersync.quirks.lag = server.node.head - middle(server)
+        server.hypersync.quirks.lag, server.hypersync.quirks.boasts = server.node.head - middle(server), True
         node = await store_of(server, tmp_path / "node", world, by_node=True)
         behind = await store_of(server, tmp_path / "behind", world, by_node=False)
         assert server.requests["hypersync/query"] > 2

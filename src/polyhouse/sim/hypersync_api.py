@@ -41,6 +41,7 @@ class HypersyncQuirks:
         hash_salt: a digit that replaces the last one of every block hash: the archive of another chain; "" = none.
         deaf: it has the blocks, but no logs.
         says_height: answers name the height of the archive.
+        boasts: an answer to blocks that the archive does not have says that they were scanned.
     """
 
     max_blocks: int = 2_000_000_000
@@ -52,6 +53,7 @@ class HypersyncQuirks:
     hash_salt: str = ""
     deaf: bool = False
     says_height: bool = True
+    boasts: bool = False
 
 
 class _RefusalError(Exception):
@@ -121,11 +123,13 @@ class HypersyncServer:
         height = self._height(node, branch)
         first, stop = int(asked["from_block"]), int(asked.get("to_block") or height + 1)
         stop = min(stop, height + 1, first + quirks.max_blocks)
-        chosen = asked["field_selection"]
+        wanted, chosen = int(asked.get("to_block") or 0), asked["field_selection"]
         if not set(chosen["block"]) <= _BLOCK_FIELDS or not set(chosen["log"]) <= _LOG_FIELDS:
             raise _RefusalError(400, "unknown field")
         most = min(quirks.max_logs, int(asked.get("max_num_logs") or quirks.max_logs))
         logs, next_block = self._scan(node, branch, asked.get("logs") or [], (first, stop), most)
+        if quirks.boasts and next_block == height + 1:
+            next_block = max(next_block, wanted)
         whole = asked.get("include_all_blocks") is True
         numbers = range(first, next_block) if whole else sorted({int(log["blockNumber"], 16) for log in logs})
         blocks = [self._block(node, branch, number, chosen["block"]) for number in numbers]
