@@ -93,7 +93,7 @@ def load(warehouse: Warehouse, universe: Universe) -> None:
             warehouse.write(name, columns, run=1, token="universe")
 
 
-@pytest.mark.parametrize(("seed", "with_transfers"), [(1, True), (2, True), (3, False)])
+@pytest.mark.parametrize(("seed", "with_transfers"), [(1, True), (3, False)])
 def test_the_rules_make_the_truth_of_the_logs(tmp_path: Path, seed: int, with_transfers: bool) -> None:
     universe = early(seed, with_transfers=with_transfers)
     truth = truth_of(universe)
@@ -137,7 +137,7 @@ async def test_pools_that_appear_later_are_known_in_time(tmp_path: Path) -> None
     tables = []
     for place, moments in enumerate(((0.3,), (0.02, 0.13, 0.3))):
         world = Universe(
-            seed=5, wallets=16, fills=100, amm_markets=8, with_transfers=True, now_fraction=moments[0], span_days=200
+            seed=5, wallets=10, fills=40, amm_markets=6, with_transfers=True, now_fraction=moments[0], span_days=40
         )
         folder = tmp_path / str(place)
         folder.mkdir()
@@ -153,32 +153,32 @@ async def test_pools_that_appear_later_are_known_in_time(tmp_path: Path) -> None
             check_truth(warehouse, world.transactions(), world)
             names = {name: RAW[name] for name in ("observations", "resolutions", "tokens", "chain_pools")}
             tables.append(dump(warehouse, names) | dump_models(warehouse))
-    assert len(tables[0]["chain_pools"]) > 4
+    assert len(tables[0]["chain_pools"]) > 3
     for name, rows in tables[0].items():
         assert tables[1][name] == rows, name
 
 
 async def test_a_pool_whose_blocks_are_abandoned_leaves_no_trace(tmp_path: Path) -> None:
     """An oracle that works for everybody prepared its condition before: only the pool had made that one ours."""
-    world = early(6)
+    world = Universe(seed=6, wallets=8, fills=20, amm_markets=3, with_transfers=True, span_days=20)
     pools = [(market, market.pool) for event in world.events for market in event.markets if market.pool]
     own = ids.format_address(contracts.NEG_RISK_UMA_ADAPTER)
     market, pool = next(pair for pair in pools if pair[1].oracle != own)
     world.now = pool.created_ts + 20
-    seen = []
     with open_warehouse(f"chdb://{tmp_path}/warehouse") as warehouse, state_in(tmp_path) as state:
         async with serve(world) as server:
             await sync(warehouse, state, server.rpc_urls)
         sql = "SELECT block FROM chain_pools FINAL WHERE lower(hex(pool)) = {p:String}"
         fork = warehouse.query(sql, {"p": pool.address[2:]}).rows[0][0]
-        for _ in range(2):
-            seen.append(repr(dump(warehouse, {name: RAW[name] for name in ("chain_pools", "tokens", "markets")})))
-            remove_from(warehouse, state, 9, fork, world.now, "test")
+        names = {name: RAW[name] for name in ("chain_pools", "tokens", "markets")}
+        known = repr(dump(warehouse, names))
+        remove_from(warehouse, state, 9, fork, world.now, "test")
+        gone = repr(dump(warehouse, names))
         assert state.get_note(UNSETTLED_NOTE) == 0
     token = int(market.token_ids[0]).to_bytes(32, "big")
     for trace in (ids.parse_address(pool.address), ids.parse_condition(market.condition_id), token):
-        assert repr(trace)[2:-1] in seen[0]
-        assert repr(trace)[2:-1] not in seen[1]
+        assert repr(trace)[2:-1] in known
+        assert repr(trace)[2:-1] not in gone
 
 
 def test_a_file_of_pool_logs_brings_its_lp_shares_along(tmp_path: Path) -> None:
