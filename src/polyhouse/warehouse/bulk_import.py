@@ -152,7 +152,7 @@ class OrdersImport:
             self._file.close()
         self._drop()
 
-    def stage_csv(self, data: bytes, lines: int) -> bool:
+    def stage_csv(self, data: bytes | bytearray, lines: int) -> bool:
         """Let the engine read lines of comma-separated text; False if it cannot read each of them as one row."""
         if not self._warehouse.is_embedded:
             return False
@@ -173,7 +173,7 @@ class OrdersImport:
         self._warehouse.command(f"TRUNCATE TABLE {self._raw}")
         return False
 
-    def _write_piece(self, data: bytes) -> str:
+    def _write_piece(self, data: bytes | bytearray) -> str:
         """Put a piece on disk for the engine, over the one before (its pages are there already); the path."""
         if self._file is None:
             self._file = tempfile.NamedTemporaryFile(suffix=".csv")  # noqa: SIM115 - closed with the import

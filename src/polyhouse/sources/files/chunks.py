@@ -32,14 +32,14 @@ class OrderChunk:
     Attributes:
         first_line: line of the first one (1-based); Parquet: number of the row.
         lines: how many.
-        data: the text, whole lines; empty for Parquet.
+        data: the text, whole lines, until the next chunk is asked for; empty for Parquet.
         hex_ids: ids of 0x and digits in every row (see ``checked``); 0 = a row may have more or fewer.
         batch: the columns of a Parquet piece, else None.
     """
 
     first_line: int
     lines: int
-    data: bytes = b""
+    data: bytes | bytearray = b""
     hex_ids: int = 3
     batch: Any = None
 
@@ -81,7 +81,7 @@ class OrderChunk:
         return found
 
     def _lines(self) -> list[bytes]:
-        return self.data.removesuffix(b"\n").split(b"\n")
+        return bytes(self.data).removesuffix(b"\n").split(b"\n")
 
 
 @dataclass(slots=True)
@@ -130,18 +130,17 @@ class OrderFile:
     def _text(self) -> Iterator[OrderChunk]:
         hex_ids = 0 if "order_hash" in self.layout else 3
         line, rest = 2, b""
+        # One buffer for all pieces: memory that is asked for anew costs more than what is read into it.
+        buffer = bytearray()
         with open_bytes(self.path) as stream:
             _first_line(stream)
-            # One buffer for all pieces: memory that is asked for anew costs more than what is read into it.
-            buffer = bytearray(CHUNK_BYTES)
-            view = memoryview(buffer)
-            while size := stream.readinto(buffer):  # type: ignore[attr-defined]
-                end = buffer.rfind(b"\n", 0, size) + 1
-                whole = b"".join((rest, view[:end])) if end else b""
-                rest = bytes(view[end:size]) if end else rest + view[:size]
-                if whole:
-                    lines = whole.count(b"\n")
-                    yield OrderChunk(line, lines, whole, hex_ids)
+            while filled := _fill(buffer, rest, stream):
+                end = buffer.rfind(b"\n", 0, filled) + 1
+                rest = bytes(buffer[end:filled])
+                if end:
+                    del buffer[end:]
+                    lines = buffer.count(b"\n")
+                    yield OrderChunk(line, lines, buffer, hex_ids)
                     line += lines
             if rest:
                 yield OrderChunk(line, 1, rest, hex_ids)
@@ -184,6 +183,16 @@ def order_file(path: Path) -> OrderFile | None:
     if len(set(names)) != len(names):
         raise BadInputError(f"{path.name}:1: a column name appears twice in the header")
     return OrderFile(path, names, found)
+
+
+def _fill(buffer: bytearray, rest: bytes, stream: Any) -> int:
+    """Put the rest of the piece before, then what the stream has next, into the buffer; their size, 0 at the end."""
+    size = len(rest) + CHUNK_BYTES
+    buffer.extend(bytes(max(0, size - len(buffer))))
+    buffer[: len(rest)] = rest
+    with memoryview(buffer) as whole, whole[len(rest) : size] as room:
+        read: int = stream.readinto(room)
+    return len(rest) + read if read else 0
 
 
 def _first_line(stream: BinaryIO) -> bytes:
