@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 
 from benchmarks.measure import in_fresh_process, measured
@@ -19,12 +20,14 @@ def run(rows: int) -> list[tuple[str, str, str]]:
         in_fresh_process(write_dump, folder, rows)
         first = in_fresh_process(_import_first, folder)
         more = in_fresh_process(_import, folder, "more.csv")
+        merges = in_fresh_process(_merge, folder)
         again = in_fresh_process(_import, folder, "all.csv")
         size = (folder / "all.csv").stat().st_size
     return [
         (f"Import of {rows:,} orderFilled rows (CSV)", f"{first[0] / rows * 1e6:.2f} µs CPU a row", f"{size >> 20} MB"),
         ("  peak memory", f"{first[2]:.0f} MB", f"{rows / first[1]:,.0f} rows/s"),
         (f"  {MORE:,} new rows on top", f"{more[0]:.2f} s CPU", f"{more[3]:,} new"),
+        ("  merges that the import left for later", f"{merges[0] / rows * 1e6:.2f} µs CPU a row", f"{merges[1]} parts"),
         ("  the same file again", f"{again[0] / rows * 1e6:.2f} µs CPU a row", f"{again[3]:,} new"),
     ]
 
@@ -83,6 +86,22 @@ def _import_first(folder: Path) -> tuple[float, float, float, int]:
         columns = {"token": tokens, "condition": tokens, "outcome": [0] * len(tokens)}
         stores.warehouse.write("tokens", columns | {"source": ["gamma"] * len(tokens)}, run=1, token="bench")
     return _import(folder, "all.csv")
+
+
+def _merge(folder: Path) -> tuple[float, int]:
+    """(CPU seconds, parts left) of an open store that does nothing until the engine has merged what it wants to."""
+    from polyhouse.settings import Settings
+    from polyhouse.wiring import open_stores
+
+    with open_stores(Settings(home=folder / "home")) as stores, measured() as cost:
+        quiet = 0
+        while quiet < 3:
+            time.sleep(1)
+            ((running,),) = stores.warehouse.query("SELECT count() FROM system.merges").rows
+            quiet = 0 if running else quiet + 1
+        parts = "SELECT count() FROM system.parts WHERE active AND table = 'observations'"
+        left = int(stores.warehouse.query(parts).rows[0][0])
+    return cost.cpu, left
 
 
 def _import(folder: Path, name: str) -> tuple[float, float, float, int]:
