@@ -8,7 +8,7 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from random import Random
 from typing import Any
 
@@ -55,7 +55,8 @@ class RpcServer:
         requests: Counter[str],
         seed: int = 0,
     ) -> None:
-        self.endpoints = {endpoint.name: endpoint for endpoint in endpoints}
+        # Copies: they are changed while the server runs, and the caller may use his for another server.
+        self.endpoints = {endpoint.name: replace(endpoint) for endpoint in endpoints}
         self.calls: Counter[str] = Counter()
         self._node = node
         self._faults = faults
