@@ -79,8 +79,10 @@ def _sorted(pairs):
 def _import_first(folder: Path) -> tuple[float, float, float, int]:
     """The first import, into a store that knows all tokens."""
     from polyhouse.settings import Settings
+    from polyhouse.warehouse.memory import import_engine
     from polyhouse.wiring import open_stores
 
+    import_engine(for_bulk=True)
     with open_stores(Settings(home=folder / "home")) as stores:
         tokens = [int(text).to_bytes(32, "big") for text in (folder / "tokens.txt").read_text().split()]
         columns = {"token": tokens, "condition": tokens, "outcome": [0] * len(tokens)}
@@ -91,8 +93,10 @@ def _import_first(folder: Path) -> tuple[float, float, float, int]:
 def _merge(folder: Path) -> tuple[float, int]:
     """(CPU seconds, parts left) of an open store that does nothing until the engine has merged what it wants to."""
     from polyhouse.settings import Settings
+    from polyhouse.warehouse.memory import import_engine
     from polyhouse.wiring import open_stores
 
+    import_engine(for_bulk=True)
     with open_stores(Settings(home=folder / "home")) as stores, measured() as cost:
         quiet = 0
         while quiet < 3:
@@ -109,8 +113,10 @@ def _import(folder: Path, name: str) -> tuple[float, float, float, int]:
     from polyhouse.cli.import_files import import_files
     from polyhouse.settings import Settings
     from polyhouse.sync.progress import NullReporter
+    from polyhouse.warehouse.memory import import_engine
     from polyhouse.wiring import open_stores
 
+    import_engine(for_bulk=True)
     with open_stores(Settings(home=folder / "home")) as stores, measured() as cost:
         (report,) = import_files(
             stores, [folder / name], file_format=None, rejects=folder / "rejects", reporter=NullReporter()

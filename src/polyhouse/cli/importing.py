@@ -31,9 +31,12 @@ def import_files(run: Run, files: tuple[str, ...], file_format: str | None, no_m
     """
     from polyhouse.cli import import_files as importing
     from polyhouse.cli import loading
+    from polyhouse.warehouse.memory import import_engine
     from polyhouse.wiring import open_stores
 
     paths = importing.expand(files)
+    if run.settings.warehouse_url().startswith("chdb://"):
+        import_engine(for_bulk=True)
     reporter = reporter_for(run)
     with open_stores(run.settings) as stores:
         reports = importing.import_files(

@@ -11,21 +11,27 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-# Freed memory stays with the engine for a while: given back at once, the next statement asks for the same pages again.
-# System time of an import, measured: of 1,000,000 rows 2.8 s if at once and 1.4 s after one second, of 10,000,000 rows
-# 10.3 s after one second and 6.8 s after 2.5, at a peak of 845 and 875 MB. The peak of a loader of small batches hardly
-# changes (432 and 440 MB).
-_ENGINE_ALLOCATOR = {"JE_MALLOC_CONF": "percpu_arena:disabled,narenas:2,dirty_decay_ms:2500,muzzy_decay_ms:0"}
+_ENGINE_ALLOCATOR = "percpu_arena:disabled,narenas:2,dirty_decay_ms:{},muzzy_decay_ms:0"
+_AT_ONCE_MS = 0
+# Memory given back at once is asked for again by the next statement. System time of an import of 1,000,000 rows: 2.8 s
+# if given back at once, 1.4 s after one second; of 10,000,000 rows 10.3 s after one second, 6.8 s after 2.5, at a peak
+# of 845 and 875 MB. A loader of small batches gains nothing by it and holds 18 MB more.
+_BULK_MS = 2_500
 _ARROW_ALLOCATOR = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
 _M_TRIM_THRESHOLD, _M_ARENA_MAX = -1, -8
 _TRIM_BYTES = 128 * 1024
 _ARENAS = 2
 
 
-def import_engine() -> Any:
-    """Import the embedded engine and Arrow with allocators that give memory back, unless the user configured them."""
+def import_engine(*, for_bulk: bool = False) -> Any:
+    """Import the embedded engine and Arrow with allocators that give memory back, unless the user configured them.
+
+    Args:
+        for_bulk: keep freed memory for a moment, for large inserts; counts only if the engine is not imported yet.
+    """
     _tune_libc()
-    ours = {name: value for name, value in (_ENGINE_ALLOCATOR | _ARROW_ALLOCATOR).items() if name not in os.environ}
+    engine = {"JE_MALLOC_CONF": _ENGINE_ALLOCATOR.format(_BULK_MS if for_bulk else _AT_ONCE_MS)}
+    ours = {name: value for name, value in (engine | _ARROW_ALLOCATOR).items() if name not in os.environ}
     os.environ.update(ours)
     try:
         import chdb
