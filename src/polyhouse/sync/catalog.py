@@ -239,8 +239,10 @@ def fill_figures(warehouse: Warehouse, wallets: Sequence[bytes]) -> dict[bytes, 
     """Wallet → (fills in its own ledger, time of the newest one); wallets without fills are left out."""
     rows = warehouse.query(
         f"""
-        SELECT wallet, count() AS fills, toUnixTimestamp(max(ts)) AS newest FROM observations_current
+        SELECT wallet, uniqExact(token, ts, tx, row_key) AS fills, toUnixTimestamp(max(ts)) AS newest
+        FROM observations -- counting keys costs a fraction of the memory that merging all parts on read does
         WHERE wallet IN {_GIVEN_WALLETS} AND source = 'activity' AND kind IN ('BUY', 'SELL') GROUP BY wallet
+        SETTINGS max_threads = 1
         """,
         _given(wallets),
     ).rows
@@ -255,7 +257,7 @@ def positions_not_of_run(
         f"""
         SELECT wallet, token, condition FROM reported_positions_current
         WHERE wallet IN {_GIVEN_WALLETS} AND run != {{run:UInt64}} AND status != {{gone:String}}
-        ORDER BY wallet, token
+        ORDER BY wallet, token SETTINGS max_threads = 1
         """,
         {**_given(wallets), "run": run, "gone": gone},
     ).rows
