@@ -7,6 +7,7 @@ fees.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -77,7 +78,7 @@ def _row(wallet: bytes, series: str, point: Point, markets: int, now: int) -> tu
     )  # fmt: skip
 
 
-class _Published:
+class _Published(ABC):
     """A stream of one answer per wallet; partition key = wallet."""
 
     name = ""
@@ -115,9 +116,9 @@ class _Published:
             rejected=rejected,
         )
 
+    @abstractmethod
     async def _ask(self, wallet: str) -> tuple[str | None, list[Point], int]:
         """(wallet of the answer, its points, number of markets); no wallet if nothing is known of it."""
-        raise NotImplementedError
 
 
 class UserStats(_Published):
