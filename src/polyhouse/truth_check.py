@@ -45,10 +45,7 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
-        """Every compared wallet is equal, and there is no wallet too many.
-
-        ``unflagged`` wallets do not count: a transfer of shares that turned out worthless leaves no trace in REST.
-        """
+        """Every compared wallet is equal, and there is no wallet too many; ``unflagged`` is reported beside it."""
         return self.compared == self.equal and not self.differences
 
 

@@ -122,7 +122,7 @@ def _provisional_line(comparison: Comparison) -> str:
     missed = len(comparison.unflagged)
     marked = "; all marked" if comparison.inexact_wallets else ""
     if missed:
-        marked = f"; {missed} of them not marked (shares given away that turned out worthless leave no trace)"
+        marked = f"; {missed} of them not marked"
     return f"provisional: {comparison.inexact_wallets} wallets whose history REST cannot express{detail}{marked}"
 
 

@@ -1,7 +1,8 @@
 -- wallet_coverage: where a wallet's history came from, and why its numbers may still move.
 -- Reasons: conversion (its legs were read from REST), resolution (the payout is not proven), unseen_shares (sold,
 -- redeemed or converted more than ever arrived), shares_differ (Polymarket reports another balance, or paid for one: a
--- transfer, which REST does not show), unmapped (rows of tokens nobody could name yet), fills_only (some fills are known only from a
+-- transfer, which REST does not show), redemption (worthless shares were burned and
+-- the source does not say how many), unmapped (rows of tokens nobody could name yet), fills_only (some fills are known only from a
 -- source that tells neither refunds nor position changes: an old subgraph, a dump of orders).
 WITH
     reported AS
@@ -47,6 +48,17 @@ WITH
         GROUP BY wallet, condition
         HAVING sum(redeemed_cash) > 0 AND sum(shares) = 0 AND abs(sum(redeemed_cash) - sum(settled_value)) > 100
     ),
+    -- before 2026-08-10 a REST redemption names no share amounts (accounting §1.10); cash proves those of a winner, but
+    -- nothing proves how many worthless shares were left
+    burned_unseen AS
+    (
+        SELECT DISTINCT l.wallet AS wallet
+        FROM ledger AS l FINAL
+        INNER JOIN (SELECT token FROM token_map FINAL WHERE resolved AND numerator = 0) AS t ON t.token = l.token
+        WHERE l.kind = 'REDEEM' AND l.source != 'chain' AND l.amount = -1
+          AND (l.wallet, l.token) IN (SELECT wallet, token FROM positions FINAL WHERE settled_shares > 0)
+          AND /*wallets*/
+    ),
     facts AS
     (
         SELECT DISTINCT wallet, source != 'chain' AS is_rest,
@@ -68,6 +80,8 @@ WITH
         SELECT wallet, NULL, 'shares_differ' FROM differing
         UNION ALL
         SELECT wallet, NULL, 'shares_differ' FROM paid_otherwise
+        UNION ALL
+        SELECT wallet, NULL, 'redemption' FROM burned_unseen
     )
 SELECT
     wallet,
