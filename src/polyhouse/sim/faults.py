@@ -34,6 +34,7 @@ class Fault:
     Attributes:
         route: glob over ``host/path``, e.g. ``data/v2/trades`` or ``gamma/*``.
         kind: what happens.
+        query: glob over the query string, e.g. ``*user=0xabc…*``: one wallet's requests.
         status: for ``status`` and ``html``; 0 = 500 and 403.
         probability: chance per matching request.
         after: matching requests that pass before the rule applies.
@@ -50,6 +51,7 @@ class Fault:
     times: int | None = None
     seconds: float = 0.0
     retry_after: str = ""
+    query: str = "*"
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(FaultKind):
@@ -92,10 +94,10 @@ class FaultPlan:
         """The rules as JSON documents."""
         return [asdict(rule) for rule in self._rules]
 
-    def decide(self, path: str) -> Fault | None:
+    def decide(self, path: str, query: str = "") -> Fault | None:
         """The fault that hits this request, if any."""
         for place, rule in enumerate(self._rules):
-            if not fnmatchcase(path, rule.route):
+            if not fnmatchcase(path, rule.route) or not fnmatchcase(query, rule.query):
                 continue
             self._matched[place] += 1
             if self._matched[place] <= rule.after or (rule.times is not None and self._used[place] >= rule.times):

@@ -172,7 +172,7 @@ class Gateway:
         if refused is not None:
             self.throttled[path] += 1
             return self._respond(request, refused.encoded(), refused)
-        fault = self._faults.decide(path)
+        fault = self._faults.decide(path, request.query_string)
         if fault is not None and fault.kind in ("slow", "hang"):
             await asyncio.sleep(fault.seconds)
             if fault.kind == "hang":

@@ -34,6 +34,7 @@ from polyhouse.sources.http.body import is_json, read_body
 from polyhouse.sources.http.breaker import CircuitBreaker
 from polyhouse.sources.http.clock import SystemClock
 from polyhouse.sources.http.lanes import Lane, build_lanes
+from polyhouse.sources.http.limiter import SlidingWindow
 from polyhouse.sources.http.limits import WINDOW_SECONDS, HostLimits
 from polyhouse.sources.http.metrics import RouteStats
 from polyhouse.sources.http.retry import Backoff, RetryPolicy, error_of
@@ -73,7 +74,7 @@ class HttpClient:
         clock: Clock | None = None,
         rate_scale: float = 0.8,
         policy: RetryPolicy | None = None,
-        connections: int = 16,
+        connections: int = 32,
         headers: Mapping[str, str] | None = None,
         rng: random.Random | None = None,
         window: float = WINDOW_SECONDS,
@@ -187,7 +188,7 @@ class HttpClient:
                     # The route may have been paused while this task waited for a connection or for the host.
                     if not lane.is_paused:
                         sent = True
-                        return await self._judged(lane, path, params, decode, body, probe=probe)
+                        return await self._judged(lane, places, path, params, decode, body, probe=probe)
                     self._breaker.abandoned(probe=probe)
             finally:
                 lane.give_back(places, sent=sent)
@@ -195,6 +196,7 @@ class HttpClient:
     async def _judged(
         self,
         lane: Lane,
+        places: list[SlidingWindow],
         path: str,
         params: Params | None,
         decode: Callable[[bytes], T],
@@ -207,7 +209,7 @@ class HttpClient:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self._total):
-                body = await self._exchange(lane, path, params, question)
+                body = await self._exchange(lane, places, path, params, question)
             value = self._decoded(path, body, decode)
         except UpstreamUnavailableError as error:
             self._breaker.failed(probe=probe)
@@ -237,7 +239,9 @@ class HttpClient:
         lane.answered()
         return value
 
-    async def _exchange(self, lane: Lane, path: str, params: Params | None, question: bytes | None) -> bytes:
+    async def _exchange(
+        self, lane: Lane, places: list[SlidingWindow], path: str, params: Params | None, question: bytes | None
+    ) -> bytes:
         where = self._where(path)
         # No path asks the URL of the setting as it is: node providers keep their keys in it.
         url = self._base.joinpath(path.lstrip("/")) if path else URL(str(self._base).rstrip("/"))
@@ -252,6 +256,7 @@ class HttpClient:
                     if 300 <= response.status < 400:
                         url = self._redirect(url, response, where)
                         continue
+                    lane.answer_began(places)
                     return await self._received(lane, response, where, params)
         except aiohttp.ClientConnectorCertificateError:
             raise ConfigError(

@@ -34,6 +34,13 @@ class Lane:
         return places
 
     @staticmethod
+    def answer_began(places: list[SlidingWindow]) -> None:
+        """The server has counted the request: its places expire one window from now (see ``limiter``)."""
+        for window in places:
+            window.release()
+        places.clear()
+
+    @staticmethod
     def give_back(places: list[SlidingWindow], *, sent: bool) -> None:
         """Return the places: used ones expire one window from now, unused ones at once."""
         for window in places:

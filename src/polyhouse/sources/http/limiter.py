@@ -1,7 +1,16 @@
 """A sliding-window limiter that all tasks of a process share.
 
-A request holds its place in the window from the grant until ten seconds after the end of its answer. The server sees it
-somewhere between the two, so that no window *of the server* can ever hold more than the limit, whatever the latency.
+A request holds its place in the window from the grant until one window after its answer *began* (status and headers),
+or after it failed. Why no window of the server can then hold more than the limit, whatever the latency: let request B
+be granted the place of request A. The server counted A before it began to answer, so A arrived no later than that
+moment; B is sent at least one window after it, and arrives after it was sent. So the arrivals of one place lie a window
+apart.
+
+Two other rules were considered. *Until one window after the sending* saves the latency (0.25 s in 10.25 s: 2.4 % of the
+rate) and is wrong: A may need a second to arrive (a new connection, a lost packet) and B a millisecond, and then they
+meet in one window; that difference has no bound, so no margin makes the rule right. *Until the end of the answer* is
+right, but counts the time in which a large body travels and is decoded, in which the server counts nothing.
+
 Tasks are served in the order in which they came.
 """
 
@@ -78,7 +87,7 @@ class SlidingWindow:
             self._in_flight += 1
 
     def release(self) -> None:
-        """The answer is here (or failed): the place becomes free one window from now."""
+        """The answer has begun (or will never come): the place becomes free one window from now."""
         self._in_flight -= 1
         self._recent.append(self._clock.monotonic())
         self._freed.set()
