@@ -303,12 +303,41 @@ PUBLISHED_POSITIONS = _table(
 )  # fmt: skip
 """``userPositions`` of the pnl-subgraph, from dumps (accounting §2.9): to compare with, never an input."""
 
+WALLET_REGISTRY = _table(
+    "wallet_registry",
+    ("wallet",),
+    {
+        "wallet": "address", "status": "word", "provenance": "texts", "first_seen": "time", "last_seen": "time",
+        "attempts": "u32", "next_attempt": "time", "last_error": "text", "last_attempt_at": "time",
+        "last_synced_at": "time", "sync_duration_ms": "u64", "trades_synced": "u64", "rows_synced": "u64",
+        "last_trade_at": "time",
+        "whale_score": "i64",  # tenths, as the queue ranks by it
+        "due_at": "time",  # when the wallet wants work again, 0 = never
+        "updated_at": "time",
+    },
+)  # fmt: skip
+"""Mirror of the wallet registry of the state store, so that SQL answers questions about it. The state store is the
+truth; this copy is brought up to date at the end of every run and every minute of a long one."""
+
+SYNC_RUNS = _table(
+    "sync_runs",
+    ("run_id",),
+    {
+        "run_id": "u64", "command": "word", "args": "text", "started_at": "time",
+        "finished_at": "time",  # 0 = it goes on, or its process was killed and nobody came after it yet
+        "status": "word",  # running | ok | partial | failed | interrupted
+        "counts": "text",  # JSON object: what the run counted, by name
+        "error": "text",
+    },
+)  # fmt: skip
+"""Mirror of the record of runs of the state store, kept like ``wallet_registry``."""
+
 ALL = (
     # Block hashes first: rows of a block that is abandoned later can always be found again.
     CHAIN_BLOCKS,
     OBSERVATIONS, EVENTS, MARKETS, TOKENS, RESOLUTIONS, NEG_RISK_MARKETS, REPORTED_POSITIONS, REPORTED_HOLDERS,
     REPORTED_VALUES, REPORTED_PNL, RECONCILIATION, GIVEN_MARKS, PRICE_POINTS, PUBLISHED_POSITIONS, SYNC_PAGES,
-    CHAIN_LOGS, CHAIN_POOLS, COVERAGE,
+    CHAIN_LOGS, CHAIN_POOLS, COVERAGE, WALLET_REGISTRY, SYNC_RUNS,
 )  # fmt: skip
 """All of them, in the order in which the tables of a batch are written."""
 BY_NAME = {table.name: table for table in ALL}
