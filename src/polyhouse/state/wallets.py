@@ -81,6 +81,15 @@ class WalletStore(Database):
             row = connection.execute(select(wallets).where(wallets.c.address == address)).mappings().first()
         return _record(row) if row else None
 
+    def known_wallets(self, addresses: Iterable[bytes]) -> set[bytes]:
+        """Those of the addresses that are registered."""
+        found: set[bytes] = set()
+        with self._reading() as connection:
+            for few in _chunks(list(addresses)):
+                query = select(wallets.c.address).where(wallets.c.address.in_(few))
+                found.update(bytes(address) for address in connection.execute(query).scalars())
+        return found
+
     def wallet_addresses(self, status: str | None = None, limit: int | None = None) -> list[bytes]:
         """Addresses in order, of one status if given."""
         query = select(wallets.c.address).order_by(wallets.c.address).limit(limit)

@@ -81,6 +81,10 @@ class RunState(State, Protocol):
         """Make wallets known and queue the new ones."""
         ...
 
+    def known_wallets(self, addresses: Iterable[bytes]) -> set[bytes]:
+        """Those of the addresses that are registered."""
+        ...
+
     def wallet_addresses(self, status: str | None = None, limit: int | None = None) -> Sequence[bytes]:
         """Known wallets."""
         ...
