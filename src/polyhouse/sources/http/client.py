@@ -33,8 +33,7 @@ from polyhouse.ports import Clock
 from polyhouse.sources.http.body import is_json, read_body
 from polyhouse.sources.http.breaker import CircuitBreaker
 from polyhouse.sources.http.clock import SystemClock
-from polyhouse.sources.http.lanes import Lane, build_lanes
-from polyhouse.sources.http.limiter import SlidingWindow
+from polyhouse.sources.http.lanes import RouteLane, RouteLanes, build_lanes
 from polyhouse.sources.http.limits import WINDOW_SECONDS, HostLimits
 from polyhouse.sources.http.metrics import RouteStats
 from polyhouse.sources.http.retry import Backoff, RetryPolicy, error_of
@@ -62,6 +61,8 @@ class HttpClient:
         headers: sent with every request; their values never show up in an error.
         rng: randomness of the jitter.
         window: length of the limiters' window in seconds.
+        lanes: whoever grants the requests; by default the limits are counted here. ``rate_scale`` and ``window``
+            say nothing then.
         timeouts: (connect, read, total) seconds of one attempt.
         max_body_bytes: cap on a body after decompression.
     """
@@ -80,6 +81,7 @@ class HttpClient:
         window: float = WINDOW_SECONDS,
         timeouts: tuple[float, float, float] = (5.0, 20.0, 60.0),
         max_body_bytes: int = MAX_BODY_BYTES,
+        lanes: RouteLanes | None = None,
     ) -> None:
         self.name = limits.name
         self.clock: Clock = clock or SystemClock()
@@ -88,7 +90,9 @@ class HttpClient:
         if self._base.user and any(header.lower() == "authorization" for header in headers or {}):
             raise ConfigError(f"{self.name}: a key in the URL and an Authorization header exclude each other")
         self._limits = limits
-        self._lanes = build_lanes(limits, self.clock, rate_scale, window, self.policy.retry_after_cap)
+        self.lanes: RouteLanes = lanes or build_lanes(
+            limits, self.clock, rate_scale, window, self.policy.retry_after_cap
+        )
         self._backoff = Backoff(self.policy, rng or random.Random())  # noqa: S311 - jitter is no secret
         self._breaker = CircuitBreaker(
             self.name, self.clock, threshold=self.policy.breaker_failures, pause=self.policy.breaker_pause
@@ -151,7 +155,7 @@ class HttpClient:
     async def _ask(
         self, path: str, params: Params | None, decode: Callable[[bytes], T], route: str | None, body: bytes | None
     ) -> T:
-        lane = self._lanes.lane(path, route)
+        lane = self.lanes.lane(path, route)
         self._backoff.budget.earn()
         retrying = AsyncRetrying(
             sleep=self.clock.sleep,
@@ -165,7 +169,7 @@ class HttpClient:
 
     def snapshot(self) -> list[RouteStats]:
         """The counters of every route class that was used, and its limit as it stands."""
-        return self._lanes.snapshot()
+        return list(self.lanes.snapshot())
 
     @property
     def breaker_state(self) -> str:
@@ -173,11 +177,11 @@ class HttpClient:
         return self._breaker.state
 
     @staticmethod
-    def _count_retry(lane: Lane, _state: RetryCallState) -> None:
+    def _count_retry(lane: RouteLane, _state: RetryCallState) -> None:
         lane.stats.retries += 1
 
     async def _attempt(
-        self, lane: Lane, path: str, params: Params | None, decode: Callable[[bytes], T], body: bytes | None
+        self, lane: RouteLane, path: str, params: Params | None, decode: Callable[[bytes], T], body: bytes | None
     ) -> T:
         while True:
             places = await lane.acquire()
@@ -195,8 +199,8 @@ class HttpClient:
 
     async def _judged(
         self,
-        lane: Lane,
-        places: list[SlidingWindow],
+        lane: RouteLane,
+        places: list[Any],
         path: str,
         params: Params | None,
         decode: Callable[[bytes], T],
@@ -240,7 +244,7 @@ class HttpClient:
         return value
 
     async def _exchange(
-        self, lane: Lane, places: list[SlidingWindow], path: str, params: Params | None, question: bytes | None
+        self, lane: RouteLane, places: list[Any], path: str, params: Params | None, question: bytes | None
     ) -> bytes:
         where = self._where(path)
         # No path asks the URL of the setting as it is: node providers keep their keys in it.
@@ -270,7 +274,9 @@ class HttpClient:
             raise UpstreamUnavailableError(f"{where} failed: {type(error).__name__}") from None
         raise UpstreamRefusedError(f"{where} redirects in circles")
 
-    async def _received(self, lane: Lane, response: aiohttp.ClientResponse, where: str, params: Params | None) -> bytes:
+    async def _received(
+        self, lane: RouteLane, response: aiohttp.ClientResponse, where: str, params: Params | None
+    ) -> bytes:
         if response.status != 200:
             body = await response.content.read(_ERROR_BODY_BYTES)
             error = error_of(

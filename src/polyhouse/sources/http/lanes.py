@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from polyhouse.ports import Clock
 from polyhouse.sources.http.limiter import SlidingWindow
@@ -10,6 +12,61 @@ from polyhouse.sources.http.limits import HostLimits
 from polyhouse.sources.http.metrics import RouteStats
 
 _FIRST_PAUSE = 0.5
+
+
+class RouteLane(Protocol):
+    """One route class as the client sees it: asked before a request is sent, and told what came of it.
+
+    The windows may be counted in another process (``polyhouse.fleet``), so that all loaders share one budget.
+    """
+
+    stats: RouteStats
+
+    async def acquire(self) -> list[Any]:
+        """Wait for the permission to send one request; what it returns is handed back below."""
+        ...
+
+    def answer_began(self, places: list[Any]) -> None:
+        """The server has counted the request."""
+        ...
+
+    def give_back(self, places: list[Any], *, sent: bool) -> None:
+        """The request is over, or was never sent."""
+        ...
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the upstream asked this route to wait."""
+        ...
+
+    @property
+    def pause_left(self) -> float:
+        """Seconds until requests of this route may go on."""
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """All tasks of this route wait."""
+        ...
+
+    def throttled(self, retry_after: float | None) -> None:
+        """The upstream refused for load."""
+        ...
+
+    def answered(self) -> None:
+        """The upstream answered properly."""
+        ...
+
+
+class RouteLanes(Protocol):
+    """All lanes of one host as the client sees them."""
+
+    def lane(self, path: str, route: str | None) -> RouteLane:
+        """The lane of a path, or of the route class with this name."""
+        ...
+
+    def snapshot(self) -> Sequence[RouteStats]:
+        """The counters of every lane that was used."""
+        ...
 
 
 @dataclass(slots=True)
@@ -53,6 +110,11 @@ class Lane:
     def is_paused(self) -> bool:
         """Whether the upstream asked this route to wait."""
         return self.windows[0].is_paused
+
+    @property
+    def pause_left(self) -> float:
+        """Seconds until requests of this route may go on."""
+        return self.windows[0].pause_left
 
     def pause(self, seconds: float) -> None:
         """All tasks of this route wait."""

@@ -68,6 +68,11 @@ class SlidingWindow:
         """Whether a pause is running."""
         return self._clock.monotonic() < self._paused_until
 
+    @property
+    def pause_left(self) -> float:
+        """Seconds until the pause is over, 0 = none is running."""
+        return max(0.0, self._paused_until - self._clock.monotonic())
+
     async def acquire(self) -> None:
         """Wait for a place in the window and take it; give it back with ``release`` or ``cancel``.
 
