@@ -11,6 +11,7 @@ from polyhouse.ports import Warehouse
 from polyhouse.reads.builds import newest_build_time
 from polyhouse.reads.exact import moment, money
 from polyhouse.reads.provenance import coverage_details
+from polyhouse.reads.scores import scores
 from polyhouse.reads.totals import OVERALL, SELECT_LIST, check_window, no_totals, totals_document
 
 _WALLET = "toFixedString(unhex({wallet:String}), 20)"
@@ -66,7 +67,7 @@ def wallet(
         ],
         "units": _units(warehouse, bound),
         "positions": positions,
-        "scores": {"whale": None, "insider": None},
+        "scores": scores(warehouse, wallet_id),
         "sync": dict(sync) if sync is not None else _never_queued(),
     }
 

@@ -1,0 +1,63 @@
+-- Scores of wallets (metrics/scores.py defines them, models/scores.sql computes them): ranking aids with their inputs.
+
+CREATE TABLE IF NOT EXISTS wallet_scores_v1
+(
+    wallet           FixedString(20),
+    whale_tenths     UInt8,                   -- whale_v1 in tenths: 0 … 100
+    is_whale         Bool,
+    volume           Int64,
+    trades           UInt64,
+    wins             UInt32,                  -- decided positions with realised PnL above 0
+    decided          UInt32,                  -- positions that are not open and realised anything
+    bought_cost      Int64,                   -- put into all positions
+    bought_positions UInt32,                  -- positions that anything was put into
+    insider_tenths   Nullable(UInt8),         -- insider_v1 in tenths; null = no input at all
+    is_suspected     Bool,
+    insider_status   LowCardinality(String),  -- OK | PARTIAL | SMALL_SAMPLE | NO_SAMPLE
+    entries          UInt64,                  -- purchases before the outcome was known
+    entry_positions  UInt32,                  -- distinct tokens among them
+    stake            Int64,                   -- cash paid for them
+    early_stake      Int64,                   -- … in markets whose start and end are known
+    early_weight     Int64,                   -- sum of stake x earliness of these
+    reference_stake  Int64,                   -- … whose price 24 hours before is known
+    against_stake    Int64,                   -- … of these, bought below it
+    timing_stake     Int64,                   -- … that are 24 hours old or resolved within them
+    timing_gain      Int64,                   -- worth of these after 24 hours less what they cost
+    as_of            DateTime('UTC'),         -- newest ledger row of the build: purchases younger than a day have no timing yet
+    version          UInt64,
+    is_deleted       UInt8 DEFAULT 0
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+ORDER BY wallet;
+
+-- The price of every token after every second in which it or its complement traded, in order; filled by each build for
+-- the tokens it needs and emptied afterwards.
+CREATE TABLE IF NOT EXISTS price_points
+(
+    token    FixedString(32),
+    at       UInt32,                          -- Unix seconds
+    price_e6 Int64
+)
+ENGINE = MergeTree
+ORDER BY (token, at);
+
+CREATE OR REPLACE VIEW vw_wallet_scores_v1 AS
+SELECT
+    lower(concat('0x', hex(wallet))) AS wallet,
+    toDecimal32(whale_tenths, 1) / 10 AS whale_score,
+    is_whale,
+    toDecimal128(volume, 6) / 1000000 AS volume,
+    trades, wins, decided,
+    toDecimal128(bought_cost, 6) / 1000000 AS bought_cost,
+    bought_positions,
+    toDecimal32(insider_tenths, 1) / 10 AS insider_score,
+    is_suspected, insider_status, entries, entry_positions,
+    toDecimal128(stake, 6) / 1000000 AS stake,
+    toDecimal128(early_stake, 6) / 1000000 AS early_stake,
+    toDecimal128(early_weight, 6) / 1000000 AS early_weight,
+    toDecimal128(reference_stake, 6) / 1000000 AS reference_stake,
+    toDecimal128(against_stake, 6) / 1000000 AS against_stake,
+    toDecimal128(timing_stake, 6) / 1000000 AS timing_stake,
+    toDecimal128(timing_gain, 6) / 1000000 AS timing_gain,
+    as_of
+FROM wallet_scores_v1 FINAL;
