@@ -332,12 +332,45 @@ SYNC_RUNS = _table(
 )  # fmt: skip
 """Mirror of the record of runs of the state store, kept like ``wallet_registry``."""
 
+REPORTED_STANDINGS = _table(
+    "reported_standings",
+    ("board", "period", "category", "wallet", "detail"),
+    {
+        "board": "word",  # PNL | VOLUME | WINS (the biggest single wins)
+        "period": "word",  # day | week | month | all
+        "category": "word",  # as the upstream spells it, "overall" = everything
+        "wallet": "address",
+        "detail": "text",  # WINS: the position that won; else ""
+        "rank": "u32",
+        "pnl": "i64",  # micro-USDC; of day, week and month it moves with marks
+        "volume": "i64",  # micro-shares, 0 where the board has none
+        "run": "u64", "seen_at": "time",
+    },
+)  # fmt: skip
+"""Leaderboards as Polymarket publishes them: a wallet that dropped off a board keeps the row of when it was seen."""
+
+WALLET_LINKS = _table(
+    "wallet_links",
+    ("owner", "wallet", "kind", "source"),
+    {
+        "owner": "address",  # the signer (EOA)
+        "wallet": "address",  # what it trades with; the owner itself for kind eoa
+        # eoa: the owner is a signer, whatever it trades with · proxy, safe, deposit: derived from the owner (accounting
+        # §5.2) and known to the store · stated: the source says so, no derivation does
+        "kind": "word",
+        "source": "word",  # where the owner was found: users | file
+        "run": "u64", "seen_at": "time",  # when the link was first made
+    },
+)  # fmt: skip
+"""Which signer owns which wallets: attributes to show, never a reason to merge wallets (accounting §5.2)."""
+
 ALL = (
     # Block hashes first: rows of a block that is abandoned later can always be found again.
     CHAIN_BLOCKS,
     OBSERVATIONS, EVENTS, MARKETS, TOKENS, RESOLUTIONS, NEG_RISK_MARKETS, REPORTED_POSITIONS, REPORTED_HOLDERS,
     REPORTED_VALUES, REPORTED_PNL, RECONCILIATION, GIVEN_MARKS, PRICE_POINTS, PUBLISHED_POSITIONS, SYNC_PAGES,
     CHAIN_LOGS, CHAIN_POOLS, COVERAGE, WALLET_REGISTRY, SYNC_RUNS,
+    REPORTED_STANDINGS, WALLET_LINKS,
 )  # fmt: skip
 """All of them, in the order in which the tables of a batch are written."""
 BY_NAME = {table.name: table for table in ALL}
