@@ -11,6 +11,7 @@ from polyhouse.errors import (
     CircuitOpenError,
     ConfigError,
     CursorRejectedError,
+    PolyhouseError,
     RateLimitedError,
     UpstreamContractError,
     UpstreamRefusedError,
@@ -259,6 +260,29 @@ async def test_silence_is_a_failure(serve, instant_clock):
     async with client_for(await serve(silent), instant_clock, ONCE, timeouts=(1.0, 0.2, 5.0)) as client:
         with pytest.raises(UpstreamUnavailableError, match="TimeoutError"):
             await client.get("/v2/trades", None, number)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ((500, {}, b"{}"), "answered 500"), ((200, {}, b"[]"), "unexpected shape"), ((200, {}, b"{"), "does not parse"),
+    ],
+)  # fmt: skip
+async def test_errors_say_how_it_was_asked(serve, instant_clock, answer, text):
+    async with client_for(await serve(Script(answer)), instant_clock, ONCE) as client:
+        with pytest.raises(PolyhouseError, match=f"data: POST /gn .*{text}"):
+            await client.post("/gn", b"{}", number)
+        with pytest.raises(PolyhouseError, match=f"data: GET /gn .*{text}"):
+            await client.get("/gn", None, number)
+
+
+async def test_silence_says_how_it_was_asked(serve, instant_clock):
+    async def silent(request):
+        await asyncio.sleep(30)
+
+    async with client_for(await serve(silent), instant_clock, ONCE, timeouts=(1.0, 5.0, 0.2)) as client:
+        with pytest.raises(UpstreamUnavailableError, match="data: POST /gn did not answer"):
+            await client.post("/gn", b"{}", number)
 
 
 async def test_nobody_listening(instant_clock, unused_tcp_port):

@@ -214,7 +214,7 @@ class HttpClient:
         try:
             async with asyncio.timeout(self._total):
                 body = await self._exchange(lane, places, path, params, question)
-            value = self._decoded(path, body, decode)
+            value = self._decoded(self._where(path, question), body, decode)
         except UpstreamUnavailableError as error:
             self._breaker.failed(probe=probe)
             if error.retry_after_seconds is not None:
@@ -233,7 +233,8 @@ class HttpClient:
         except TimeoutError:
             self._breaker.failed(probe=probe)
             lane.stats.errors += 1
-            raise UpstreamUnavailableError(f"{self._where(path)} did not answer within {self._total:.0f} s") from None
+            where = self._where(path, question)
+            raise UpstreamUnavailableError(f"{where} did not answer within {self._total:.0f} s") from None
         except BaseException:
             self._breaker.abandoned(probe=probe)
             raise
@@ -246,7 +247,7 @@ class HttpClient:
     async def _exchange(
         self, lane: RouteLane, places: list[Any], path: str, params: Params | None, question: bytes | None
     ) -> bytes:
-        where = self._where(path)
+        where = self._where(path, question)
         # No path asks the URL of the setting as it is: node providers keep their keys in it.
         url = self._base.joinpath(path.lstrip("/")) if path else URL(str(self._base).rstrip("/"))
         url = url.with_query(_query(params))
@@ -295,13 +296,14 @@ class HttpClient:
         lane.stats.bytes += len(body)
         return body
 
-    def _decoded(self, path: str, body: bytes, decode: Callable[[bytes], T]) -> T:
+    @staticmethod
+    def _decoded(where: str, body: bytes, decode: Callable[[bytes], T]) -> T:
         try:
             return decode(body)
         except msgspec.ValidationError as error:
-            raise UpstreamContractError(f"{self._where(path)} answered an unexpected shape: {error}") from None
+            raise UpstreamContractError(f"{where} answered an unexpected shape: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise UpstreamUnavailableError(f"{self._where(path)} answered JSON that does not parse: {error}") from None
+            raise UpstreamUnavailableError(f"{where} answered JSON that does not parse: {error}") from None
 
     def _redirect(self, url: URL, response: aiohttp.ClientResponse, where: str) -> URL:
         """The next URL, if it is on the very same host; anything else is refused."""
@@ -322,8 +324,9 @@ class HttpClient:
             raise RuntimeError("HttpClient is used outside of its `async with` block")
         return self._session
 
-    def _where(self, path: str) -> str:
-        return f"{self.name}: GET {path}" if path else f"{self.name}: POST"
+    def _where(self, path: str, question: bytes | None) -> str:
+        """What was asked, for errors. Of an URL without a path nothing is said: node providers keep keys in it."""
+        return f"{self.name}: {'GET' if question is None else 'POST'} {path}".rstrip()
 
     def _without_secrets(self, error: PolyhouseError) -> PolyhouseError:
         """Upstreams may echo what we sent; keys must not reach logs that way."""
