@@ -1,8 +1,10 @@
 """``data.activity``: the ledger of one wallet, oldest row first (upstream.md §2, accounting §1.10).
 
 One partition is one wallet; its key is the address. The first walk starts at 1, which is the only start that reaches
-further back than three years. A finished walk leaves ``{"from": time of the newest row}``; the next one begins ten
-minutes earlier, on the boundary of a second, so that places inside a second are counted from its beginning.
+further back than three years. A finished walk leaves ``{"from": time of the newest row, "tail": digest}``; the next one
+begins ten minutes earlier, on the boundary of a second, so that places inside a second are counted from its beginning.
+Most wallets did nothing meanwhile: if the ten minutes come out as they were (``tail`` is a digest of their rows, labels
+included), the rows are counted as repeated and not written again, and nobody takes the wallet for a changed one.
 
 Not in the feed by default, and not asked for: tips (they are no PnL). Asking for them means naming every type, and
 then types that are unknown today would be left out silently.
@@ -23,6 +25,7 @@ from polyhouse.ports import Page, Partition, Position
 from polyhouse.sources.columns import NO_TOKEN, checked, condition_of, tables, token_of
 from polyhouse.sources.data_api.envelope import RowsDecoder, RowsPage
 from polyhouse.sources.data_api.rows import (
+    OBSERVATION_NAMES,
     OVERLAP_SECONDS,
     PROTOCOL_V2_DIGITS,
     SMALLEST_REPEAT,
@@ -34,7 +37,7 @@ from polyhouse.sources.data_api.rows import (
     require_time,
 )
 from polyhouse.sources.http import HttpClient
-from polyhouse.sources.walk import CursorGuard, PageGuard, SecondCounter
+from polyhouse.sources.walk import CursorGuard, PageGuard, SecondCounter, digest
 
 PATH = "/v2/activity"
 INCOME_TYPES = frozenset({"REWARD", "YIELD", "MAKER_REBATE", "TAKER_REBATE", "REFERRAL_REWARD"})
@@ -61,6 +64,7 @@ class ActivityRow(msgspec.Struct):
 _decoder = RowsDecoder(ActivityRow)
 _Amounts = tuple[str, bytes, int, int, int, int, int, str, str]
 """kind, condition, shares, cash, usdc_gross, fee, price_e12, label, flags"""
+_TS = OBSERVATION_NAMES.index("ts")
 
 
 def _trade(row: ActivityRow) -> _Amounts | None:
@@ -167,10 +171,29 @@ class PageReader:
         )  # fmt: skip
 
 
+class _Tail:
+    """The rows of the newest ten minutes of a walk that began on the boundary of a second."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[Any, ...]] = []
+
+    def add(self, rows: list[tuple[Any, ...]]) -> None:
+        """Take the rows of the next page."""
+        self.rows += rows
+        if self.rows and self.rows[0][_TS] < self.rows[-1][_TS] - OVERLAP_SECONDS:
+            low = self.rows[-1][_TS] - OVERLAP_SECONDS
+            self.rows = [row for row in self.rows if row[_TS] >= low]
+
+    def digest(self) -> str:
+        """The same for the same rows, in every process."""
+        return digest(self.rows)
+
+
 class Activity:
     """Stream of wallet ledgers; partition key = wallet address.
 
-    Positions: ``{"start", "cursor", "seen", "second"}`` inside a walk, ``{"from": newest time}`` after a complete one.
+    Positions: ``{"start", "cursor", "seen", "second"}`` inside a walk, ``{"from": newest time, "tail": digest}`` after
+    a complete one (without ``tail`` if the walk was interrupted inside).
     """
 
     name = "data.activity"
@@ -199,15 +222,24 @@ class Activity:
         cursor: str | None = position.get("cursor")
         start = int(position["start"]) if cursor else self._start(position)
         newest = int(position.get("from", 0))
+        tail = None if cursor else _Tail()
         while True:
             page = await self._client.get(PATH, self._params(partition.key, start, cursor), _decoder.decoder(where))
             same.check(page.rows)
             rows, ignored = reader.read(page)
             newest = max(newest, reader.counter.ts)
             cursor = guard.pass_on(page.cursor) if page.cursor else None
-            after: Position = {"from": newest} if cursor is None else {
-                "start": start, "cursor": cursor, "seen": guard.tail, "second": reader.counter.dump(),
-            }  # fmt: skip
+            after: Position = {"start": start, "cursor": cursor, "seen": guard.tail, "second": reader.counter.dump()}
+            if tail is not None:
+                tail.add(rows)
+            if cursor is None:
+                after = {"from": newest, **({"tail": tail.digest()} if tail is not None and tail.rows else {})}
+            if rows and after == position:
+                ignored, notes, rows = ignored + len(rows), {"repeated_rows": len(rows)}, []
+            else:
+                notes = {}
+            if zero := page.fetched - len(page.rejects) - len(rows) - notes.get("repeated_rows", 0):
+                notes["zero_rows"] = zero
             yield checked(
                 Page(
                     tables=tables(observations=observation_columns(rows, "activity")),
@@ -216,7 +248,7 @@ class Activity:
                     fetched=page.fetched,
                     rejected=page.rejects,
                     ignored=ignored,
-                    notes={"zero_rows": ignored} if ignored else {},
+                    notes=notes,
                 ),
                 len(rows),
             )

@@ -21,6 +21,7 @@ class Pagination(msgspec.Struct):
 
     has_more: bool | None = None
     next_cursor: str | None = None
+    limit: int | None = None
 
 
 class Envelope(msgspec.Struct, Generic[T]):
@@ -42,6 +43,7 @@ class RowsPage(Generic[T]):
         cursor: of the next page, None = nothing follows.
         where: stream and partition, for rejects.
         body: as received.
+        limit: rows of a page as the upstream served it, None where it does not say.
     """
 
     rows: list[T | None]
@@ -49,6 +51,7 @@ class RowsPage(Generic[T]):
     cursor: str | None
     where: str
     body: bytes
+    limit: int | None = None
     _raws: list[msgspec.Raw] | None = field(default=None)
 
     @property
@@ -102,11 +105,11 @@ class RowsDecoder(Generic[T]):
         except msgspec.ValidationError:
             return self._row_by_row(body, where)
         cursor = self._checked(envelope, where)
-        return RowsPage(envelope.data or [], [], cursor, where, body)
+        return RowsPage(envelope.data or [], [], cursor, where, body, _limit(envelope))
 
     def _row_by_row(self, body: bytes, where: str) -> RowsPage[T]:
         envelope = _raw_decoder.decode(body)
-        page: RowsPage[T] = RowsPage([], [], self._checked(envelope, where), where, body)
+        page: RowsPage[T] = RowsPage([], [], self._checked(envelope, where), where, body, _limit(envelope))
         for index, raw in enumerate(envelope.data or []):
             try:
                 page.rows.append(self._row.decode(raw))
@@ -128,6 +131,11 @@ class RowsDecoder(Generic[T]):
                 f"{where}: has_more is {pagination.has_more} but next_cursor is {'set' if cursor else 'missing'}"
             )
         return cursor
+
+
+def _limit(envelope: Envelope[Any]) -> int | None:
+    limit = envelope.pagination.limit if envelope.pagination is not None else None
+    return limit if limit and limit > 0 else None
 
 
 def check_data(envelope: Envelope[Any], where: str) -> None:

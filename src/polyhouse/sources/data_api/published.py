@@ -1,11 +1,11 @@
-"""``data.positions``, ``data.holders``, ``data.value``: what Polymarket itself publishes.
+"""``data.positions``, ``data.value``: what Polymarket itself publishes of a wallet.
 
 These rows are measurements to compare our numbers with, never an input to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -15,10 +15,9 @@ from polyhouse.errors import BadInputError, UpstreamContractError
 from polyhouse.ports import Page, Partition, Position
 from polyhouse.sources.columns import checked, columns, condition_of, reported_micros, tables, time_or_zero, token_of
 from polyhouse.sources.data_api.envelope import Envelope, RowsDecoder, check_data
-from polyhouse.sources.data_api.rows import SMALLEST_AMOUNT, Number, outcome_of
-from polyhouse.sources.data_api.trades import checked_conditions
+from polyhouse.sources.data_api.rows import SMALLEST_AMOUNT, Number
 from polyhouse.sources.http import HttpClient
-from polyhouse.sources.walk import CursorGuard, PageGuard, digest
+from polyhouse.sources.walk import CursorGuard, PageGuard
 
 
 class PositionRow(msgspec.Struct):
@@ -36,21 +35,6 @@ class PositionRow(msgspec.Struct):
     last_event_at: int | str | None = None
 
 
-class HolderRow(msgspec.Struct):
-    """One holder on the wire."""
-
-    proxy_wallet: str
-    amount: Number = None
-    outcome_index: int | None = None
-
-
-class HolderGroup(msgspec.Struct):
-    """The holders of one token on one page."""
-
-    token_id: str | int
-    holders: list[HolderRow] | None = None
-
-
 class ValueRow(msgspec.Struct):
     """Portfolio value on the wire."""
 
@@ -59,7 +43,6 @@ class ValueRow(msgspec.Struct):
 
 
 _positions = RowsDecoder(PositionRow)
-_holders = RowsDecoder(HolderGroup)
 _value = msgspec.json.Decoder(Envelope[ValueRow], strict=False)
 
 
@@ -116,6 +99,9 @@ class Positions(_CursorStream):
         """The partition of a wallet."""
         return Partition(self.name, wallet.lower())
 
+    def _selection(self, partition: Partition) -> dict[str, str]:
+        return {"user": partition.key}
+
     async def pages(self, partition: Partition, position: Position) -> AsyncIterator[Page]:
         """See ``ports.Stream``."""
         where = f"{self.name} {partition.key}"
@@ -123,7 +109,7 @@ class Positions(_CursorStream):
         same = PageGuard(where)
         cursor: str | None = position.get("cursor")
         params = {
-            "user": partition.key,
+            **self._selection(partition),
             "status": "OPEN",
             "sort_by": "TIMESTAMP",
             "sort_direction": "ASC",
@@ -150,62 +136,6 @@ class Positions(_CursorStream):
                     position=self._after(guard, cursor),
                     is_last=cursor is None,
                     fetched=page.fetched,
-                    rejected=page.rejects,
-                ),
-                len(rows),
-            )
-            if cursor is None:
-                return
-
-
-class Holders(_CursorStream):
-    """Holders of the tokens of up to twenty conditions; partition params ``{"conditions": […]}``.
-
-    A page holds a slice of each token's list; the pages of one token add up. The cursor hides an offset, so that rows
-    may repeat or be skipped while balances move.
-    """
-
-    name = "data.holders"
-
-    def partition(self, conditions: Sequence[str]) -> Partition:
-        """The partition of up to twenty conditions."""
-        ids = sorted({text.lower() for text in conditions})
-        return Partition(self.name, ids[0] if len(ids) == 1 else digest(ids), {"conditions": ids})
-
-    async def pages(self, partition: Partition, position: Position) -> AsyncIterator[Page]:
-        """See ``ports.Stream``."""
-        where = f"{self.name} {partition.key}"
-        guard = CursorGuard(where, position.get("seen"))
-        same = PageGuard(where)
-        cursor: str | None = position.get("cursor")
-        params = {"condition": checked_conditions(partition), "limit": self._page_limit}
-        while True:
-            page = await self._client.get("/v2/holders", {**params, "cursor": cursor}, _holders.decoder(where))
-            same.check(page.rows)
-            rows: list[tuple[Any, ...]] = []
-            fetched = len(page.rejects)
-            for index, group in enumerate(page.rows):
-                for holder in (group.holders or []) if group else []:
-                    fetched += 1
-                    try:
-                        rows.append(
-                            (
-                                token_of(group.token_id if group else ""),
-                                parse_address(holder.proxy_wallet, "wallet"),
-                                reported_micros(holder.amount, "amount"),
-                                outcome_of(holder.outcome_index),
-                            )
-                        )
-                    except BadInputError as error:
-                        page.reject(index, "bad_value", str(error))
-            cursor = page.cursor
-            names = ("token", "wallet", "shares", "outcome")
-            yield checked(
-                Page(
-                    tables=tables(reported_holders=columns(names, rows, seen_at=int(self._client.clock.time()))),
-                    position=self._after(guard, cursor),
-                    is_last=cursor is None,
-                    fetched=fetched,
                     rejected=page.rejects,
                 ),
                 len(rows),

@@ -11,7 +11,7 @@ A walk that was interrupted goes on downwards; what is newer than its head belon
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -160,16 +160,16 @@ class MarketTrades:
     async def pages(self, partition: Partition, position: Position) -> AsyncIterator[Page]:
         """See ``ports.Stream``."""
         where = f"{self.name} {partition.key}"
-        conditions = checked_conditions(partition)
-        stop = int(position.get("stop", 0) or max(0, int(position.get("head_ts", 0)) - OVERLAP_SECONDS))
+        query = self._query(partition)
+        stop = int(position.get("stop", 0)) or self._stop(partition, position)
         head = int(position.get("head", position.get("head_ts", 0)))
-        takers = self._taker_feed(conditions, where, position) if self._roles else None
+        takers = self._taker_feed(query, where, position) if self._roles else None
         reader = PageReader(SecondCounter(position.get("second")), takers, where)
         guard = CursorGuard(where, position.get("seen"))
         same = PageGuard(where, smallest=SMALLEST_REPEAT)
         cursor: str | None = position.get("cursor")
         while True:
-            page = await self._fetch(conditions, where, cursor)
+            page = await self._fetch(query, where, cursor)
             same.check(page.rows)
             times = [row.timestamp for row in page.rows if row is not None and MIN_TIME <= row.timestamp <= MAX_TIME]
             taker_rows = await takers.cover(min(times)) if takers is not None and times else 0
@@ -197,28 +197,38 @@ class MarketTrades:
                     fetched=page.fetched,
                     rejected=page.rejects,
                     ignored=ignored,
-                    notes={"taker_rows_read": taker_rows} if taker_rows else {},
+                    notes=self._notes(taker_rows, is_short=page.cursor is None and reader.counter.ts >= stop),
                 ),
                 len(rows),
             )
             if is_last:
                 return
 
-    def _taker_feed(self, conditions: str, where: str, position: Position) -> TakerFeed[TradeRow]:
-        fetch = partial(self._fetch, conditions, f"{where} takers", taker_only=True)
-        return TakerFeed(fetch, taker_key, position.get("takers"), f"{where} takers")
-
-    async def _fetch(
-        self, conditions: str, where: str, cursor: str | None, *, taker_only: bool = False
-    ) -> RowsPage[TradeRow]:
-        params = {
-            "condition": conditions,
-            "taker_only": taker_only,
+    def _query(self, partition: Partition) -> dict[str, Any]:
+        """What stays the same on every page of a walk."""
+        return {
+            "condition": checked_conditions(partition),
             "filter_type": "TOKENS",
             "filter_amount": SMALLEST_AMOUNT,
             "limit": self._page_limit,
-            "cursor": cursor,
         }
+
+    def _stop(self, partition: Partition, position: Position) -> int:  # noqa: ARG002 - other feeds look at it
+        """The second down to which a new walk reads; 0 = to the end of the feed."""
+        return max(0, int(position.get("head_ts", 0)) - OVERLAP_SECONDS)
+
+    def _notes(self, taker_rows: int, *, is_short: bool) -> dict[str, int]:  # noqa: ARG002 - other feeds look at it
+        """``is_short``: the feed ended before a row older than the stop was met."""
+        return {"taker_rows_read": taker_rows} if taker_rows else {}
+
+    def _taker_feed(self, query: Mapping[str, Any], where: str, position: Position) -> TakerFeed[TradeRow]:
+        fetch = partial(self._fetch, query, f"{where} takers", taker_only=True)
+        return TakerFeed(fetch, taker_key, position.get("takers"), f"{where} takers")
+
+    async def _fetch(
+        self, query: Mapping[str, Any], where: str, cursor: str | None, *, taker_only: bool = False
+    ) -> RowsPage[TradeRow]:
+        params = {**query, "taker_only": taker_only, "cursor": cursor}
         return await self._client.get(PATH, params, decoder.decoder(where))
 
 
