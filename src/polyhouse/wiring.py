@@ -85,26 +85,48 @@ async def engine_session(
     *,
     stop: asyncio.Event | None = None,
     concurrency: int = 50,
+    claim: int = 50,
+    window: float = 10.0,
 ) -> AsyncIterator[SyncEngine]:
-    """A sync engine with open HTTP clients; their counters are kept for ``status`` at the end."""
+    """A sync engine with open HTTP clients; their counters are kept for ``status`` at the end, its progress in a file.
+
+    Args:
+        settings: where everything is.
+        stores: warehouse and state, open.
+        reporter: shows the progress.
+        stop: ends the run at the next page.
+        concurrency: partitions that are read at the same time.
+        claim: wallets that are taken out of the queue at a time.
+        window: seconds that the published limits span; a simulator may run faster than the world.
+    """
     from polyhouse.sources.http import CLOB, DATA, GAMMA, HttpClient, SystemClock
+    from polyhouse.sync.checkpoint_file import CheckpointFile
     from polyhouse.sync.context import EngineLimits
     from polyhouse.sync.engine import SyncEngine
+    from polyhouse.sync.progress import ShowsTraffic
+    from polyhouse.sync.traffic import TrafficMeter
 
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         clients: dict[str, HttpClient] = {}
         for url, limits in ((settings.gamma_url, GAMMA), (settings.clob_url, CLOB), (settings.data_url, DATA)):
-            client = HttpClient(url, limits, clock=clock, rate_scale=settings.rate_scale)
+            client = HttpClient(url, limits, clock=clock, rate_scale=settings.rate_scale, window=window)
             clients[limits.name] = await stack.enter_async_context(client)
+        traffic = TrafficMeter(
+            lambda: [route for client in clients.values() for route in client.snapshot()], clock.monotonic, window
+        )
+        if isinstance(reporter, ShowsTraffic):
+            reporter.watch(traffic)
+        file = await stack.enter_async_context(CheckpointFile(settings.home, reporter, traffic, clock))
         engine = SyncEngine(
             stores.warehouse,
             stores.state,
             build_sources(clients),
-            reporter,
+            file,
             clock,
             stop=stop,
-            limits=EngineLimits(concurrency=concurrency),
+            limits=EngineLimits(concurrency=concurrency, claim=claim),
+            observer=file,
         )
         try:
             yield engine

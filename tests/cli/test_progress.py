@@ -1,4 +1,7 @@
 from polyhouse.cli.progress import LineReporter, duration
+from polyhouse.sources.http.metrics import RouteStats
+from polyhouse.sync.progress import Traffic
+from polyhouse.sync.traffic import TrafficMeter
 
 
 class Clock:
@@ -11,16 +14,44 @@ class Clock:
 
 def test_lines_come_every_tenth_and_every_thirty_seconds():
     clock, lines = Clock(), []
-    reporter = LineReporter(lines.append, clock)
-    reporter.phase("wallets", 1000, "wallets")
+    reporter = LineReporter(lines.append, clock, lambda: 43_200 + clock.now)
+    reporter.phase("markets", 1000, "markets")
     for _ in range(1000):
         clock.now += 0.01
         reporter.advance(1, rows=7)
     reporter.finish()
-    assert lines[0] == "wallets: 1,000 wallets"
-    assert lines[1] == "wallets: 100/1,000 wallets, 700 rows, 100.0 wallets/s, about 9 s left"
-    assert lines[-1] == "wallets: done, 1,000/1,000 wallets, 7,000 rows, 100.0 wallets/s, 10 s"
+    assert lines[0] == "markets: 1,000 markets"
+    assert lines[1] == (
+        "markets: 100/1000 (10%) markets, 700 rows, 100.0 markets/s, 1 s so far, about 9 s left, until 12:00 UTC"
+    )
+    assert lines[-1] == "markets: done, 1000/1000 (100%) markets, 7,000 rows, 100.0 markets/s, 10 s"
     assert len(lines) == 11
+
+
+def test_wallets_say_what_was_completed_and_what_failed_and_requests_against_the_limit():
+    clock, lines = Clock(), []
+    reporter = LineReporter(lines.append, clock, lambda: 86_000 + clock.now)
+    reporter.watch(lambda: Traffic(5_000, "data.activity", 31.44, 32.0))
+    reporter.phase("wallets", 6605, "wallets")
+    clock.now = 152.3
+    reporter.advance(1523, rows=120_000, trades=110_342, failed=33, empty=0)
+    assert lines[1] == (
+        "wallets: 1523/6605 (23%) wallets, 1,490 completed, 33 failed, 120,000 rows, 110,342 trades, "
+        "31.4 of 32.0 requests/s, 10.0 wallets/s, 2 min 32 s so far, about 8 min 28 s left, until 1970-01-02 00:04 UTC"
+    )
+
+
+def test_the_pace_is_that_of_the_last_minutes():
+    clock, lines = Clock(), []
+    reporter = LineReporter(lines.append, clock, clock)
+    reporter.phase("wallets", 100_000, "wallets")
+    for _ in range(3_000):  # ten a second at first, one a second later
+        clock.now += 0.1
+        reporter.advance()
+    for _ in range(900):
+        clock.now += 1
+        reporter.advance()
+    assert "1.0 wallets/s" in lines[-1]
 
 
 def test_an_unknown_total_has_no_share_and_no_time_left():
@@ -35,8 +66,8 @@ def test_an_unknown_total_has_no_share_and_no_time_left():
     reporter.finish()
     assert lines == [
         "markets (number of pages not known yet)",
-        "markets: 30 pages, 1.0 pages/s, 30 s",
-        "markets: 60 pages, 1.0 pages/s, 1 min 0 s",
+        "markets: 30 pages, 1.0 pages/s, 30 s so far",
+        "markets: 60 pages, 1.0 pages/s, 1 min 0 s so far",
         "waiting 12 s (429)",
         "markets: done, 70 pages, 1.0 pages/s, 1 min 10 s",
     ]
@@ -51,4 +82,21 @@ def test_a_new_phase_ends_the_old_one():
 
 
 def test_durations_are_for_people():
-    assert [duration(s) for s in (0, 59.4, 200, 7500)] == ["0 s", "59 s", "3 min 20 s", "2 h 5 min"]
+    shown = [duration(s) for s in (0, 59.4, 200, 7500, 300_000)]
+    assert shown == ["0 s", "59 s", "3 min 20 s", "2 h 5 min", "3 d 11 h"]
+
+
+def test_the_rate_is_that_of_the_busiest_route_over_one_window():
+    clock = Clock()
+    routes = [RouteStats("data.activity", limit=320), RouteStats("gamma.events", limit=400)]
+    meter = TrafficMeter(lambda: routes, clock)
+    assert meter().per_second == 0
+    for _ in range(40):  # 30 requests a second for 20 s
+        clock.now += 0.5
+        routes[0].requests += 15
+        routes[1].requests += 1
+        seen = meter()
+    assert (seen.requests, seen.route, seen.limit_per_second) == (640, "data.activity", 32.0)
+    assert 29.9 <= seen.per_second <= 30.1
+    clock.now += 30
+    assert meter().per_second < 10

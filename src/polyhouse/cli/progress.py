@@ -6,10 +6,11 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from polyhouse.cli.base import Run, say
-from polyhouse.sync.progress import NullReporter, Reporter
+from polyhouse.sync.progress import NullReporter, PhaseFigures, Reporter, Traffic
 
 _LINE_SECONDS = 30.0
 _LINE_SHARE = 0.1
@@ -18,37 +19,43 @@ _LINE_SHARE = 0.1
 class LineReporter:
     """Plain lines for logs: at the start and end of each phase, and every 10 % or 30 s between."""
 
-    def __init__(self, write: Callable[[str], None] = say, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], None] = say,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._write = write
         self._monotonic = monotonic
-        self._name = ""
-        self._unit = ""
-        self._total: int | None = None
-        self._done = 0
-        self._counts: Counter[str] = Counter()
-        self._started = self._last_time = monotonic()
+        self._wall = wall
+        self._traffic: Callable[[], Traffic] = Traffic
+        self._figures: PhaseFigures | None = None
+        self._last_time = monotonic()
         self._last_done = 0
+
+    def watch(self, traffic: Callable[[], Traffic]) -> None:
+        """Show requests per second from now on."""
+        self._traffic = traffic
 
     def phase(self, name: str, total: int | None, unit: str) -> None:
         """Begin a phase and say so."""
-        if self._name:
-            self.finish()
-        self._name, self._unit, self._total, self._done = name, unit, total, 0
-        self._counts.clear()
-        self._started = self._last_time = self._monotonic()
-        self._last_done = 0
+        self.finish()
+        self._last_time, self._last_done = self._monotonic(), 0
+        self._figures = PhaseFigures(name, unit, total, self._last_time)
         size = f": {total:,} {unit}" if total is not None else f" (number of {unit} not known yet)"
         self._write(f"{name}{size}")
 
     def advance(self, n: int = 1, **counts: int) -> None:
         """Count, and write a line when one is due."""
-        self._done += n
-        self._counts.update(counts)
-        now = self._monotonic()
-        share_due = self._total and self._done - self._last_done >= self._total * _LINE_SHARE
-        if (share_due and self._done < (self._total or 0)) or now - self._last_time >= _LINE_SECONDS:
-            self._last_time, self._last_done = now, self._done
-            self._write(f"{self._name}: {self._describe(now)}")
+        figures, now = self._figures, self._monotonic()
+        if figures is None:
+            return
+        figures.advance(now, n, counts)
+        total = figures.total or 0
+        share_due = total and figures.done - self._last_done >= total * _LINE_SHARE
+        if (share_due and figures.done < total) or now - self._last_time >= _LINE_SECONDS:
+            self._last_time, self._last_done = now, figures.done
+            self._write(f"{figures.name}: {', '.join(described(figures, now, self._wall(), self._traffic()))}")
 
     def note(self, text: str) -> None:
         """Write a sentence."""
@@ -56,57 +63,41 @@ class LineReporter:
 
     def finish(self) -> None:
         """Write the phase's last line."""
-        if self._name:
-            self._write(f"{self._name}: done, {self._describe(self._monotonic(), eta=False)}")
-        self._name = ""
-
-    def _describe(self, now: float, *, eta: bool = True) -> str:
-        elapsed = max(now - self._started, 1e-9)
-        rate = self._done / elapsed
-        parts = [f"{self._done:,}{f'/{self._total:,}' if self._total is not None else ''} {self._unit}"]
-        parts += counters(self._counts)
-        parts.append(f"{rate:,.1f} {self._unit}/s")
-        if eta and self._total and rate > 0:
-            parts.append(f"about {duration((self._total - self._done) / rate)} left")
-        else:
-            parts.append(duration(elapsed))
-        return ", ".join(parts)
+        if self._figures is not None:
+            figures, self._figures = self._figures, None
+            self._write(f"{figures.name}: done, {', '.join(summed_up(figures, self._monotonic()))}")
 
 
 class BarReporter:
-    """A live bar with counts, rate and time left."""
+    """A live bar with counts, requests against the limit, rate, time left and the projected end."""
 
     def __init__(self, *, color: bool = True) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import TimeRemainingColumn as Remaining
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
         self._console = Console(stderr=True, no_color=None if color else True, highlight=False)
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=16),
-            MofNCompleteColumn(),
             TextColumn("{task.fields[detail]}"),
-            TimeElapsedColumn(),
-            Remaining(),
             console=self._console,
             transient=True,
-            speed_estimate_period=300,
         )
         self._task: Any = None
-        self._name = ""
-        self._unit = ""
-        self._done = 0
-        self._counts: Counter[str] = Counter()
-        self._started = time.monotonic()
+        self._traffic: Callable[[], Traffic] = Traffic
+        self._figures = PhaseFigures("", "", None, time.monotonic())
+        self._painted = 0.0
+
+    def watch(self, traffic: Callable[[], Traffic]) -> None:
+        """Show requests per second from now on."""
+        self._traffic = traffic
 
     def phase(self, name: str, total: int | None, unit: str) -> None:
         """Show a new bar; one without an end while the total is unknown."""
         self.finish()
-        self._name, self._unit, self._done = name, unit, 0
-        self._counts.clear()
-        self._started = time.monotonic()
+        self._figures = PhaseFigures(name, unit, total, time.monotonic())
+        self._painted = 0.0
         self._progress.start()
         self._task = self._progress.add_task(name, total=total, detail=unit)
 
@@ -114,11 +105,13 @@ class BarReporter:
         """Move the bar."""
         if self._task is None:
             return
-        self._done += n
-        self._counts.update(counts)
-        rate = self._done / max(time.monotonic() - self._started, 1e-9)
-        detail = " ".join([f"{self._unit} {rate:,.0f}/s", *counters(self._counts)])
-        self._progress.update(self._task, advance=n, detail=detail)
+        now = time.monotonic()
+        self._figures.advance(now, n, counts)
+        self._progress.update(self._task, advance=n)
+        if now - self._painted >= 0.1:  # the bar itself is drawn ten times a second
+            self._painted = now
+            detail = " · ".join(described(self._figures, now, time.time(), self._traffic()))
+            self._progress.update(self._task, detail=detail)
 
     def note(self, text: str) -> None:
         """Print a sentence above the bar."""
@@ -131,9 +124,9 @@ class BarReporter:
         self._progress.stop()
         self._progress.remove_task(self._task)
         self._task = None
-        elapsed = duration(time.monotonic() - self._started)
-        line = ", ".join([f"{self._done:,} {self._unit}", *counters(self._counts), elapsed])
-        self._console.print(f"{self._name}: {line}", markup=False)
+        self._console.print(
+            f"{self._figures.name}: {', '.join(summed_up(self._figures, time.monotonic()))}", markup=False
+        )
 
 
 def reporter_for(run: Run) -> Reporter:
@@ -145,19 +138,70 @@ def reporter_for(run: Run) -> Reporter:
     return LineReporter()
 
 
+def described(figures: PhaseFigures, now: float, wall: float, traffic: Traffic) -> list[str]:
+    """The parts of a progress line: how much, what came of it, how fast, when it ends.
+
+    Args:
+        figures: of the phase.
+        now: the clock of the figures.
+        wall: Unix seconds, for the projected end.
+        traffic: requests per second and their limit.
+    """
+    parts = [_share(figures), *_outcome(figures)]
+    if traffic.route:
+        limit = f" of {traffic.limit_per_second:.1f}" if traffic.limit_per_second else ""
+        parts.append(f"{traffic.per_second:.1f}{limit} requests/s")
+    parts.append(f"{figures.rate(now):,.1f} {figures.unit}/s")
+    parts.append(f"{duration(now - figures.started)} so far")
+    left = figures.seconds_left(now)
+    if left is not None:
+        parts.append(f"about {duration(left)} left, until {clock_time(wall + left, wall)}")
+    return parts
+
+
+def summed_up(figures: PhaseFigures, now: float) -> list[str]:
+    """The parts of a phase's last line."""
+    elapsed = now - figures.started
+    rate = figures.done / max(elapsed, 1e-9)
+    return [_share(figures), *_outcome(figures), f"{rate:,.1f} {figures.unit}/s", duration(elapsed)]
+
+
+def _share(figures: PhaseFigures) -> str:
+    if figures.total is None:
+        return f"{figures.done:,} {figures.unit}"
+    return f"{figures.done}/{figures.total} ({figures.percent}%) {figures.unit}"
+
+
+def _outcome(figures: PhaseFigures) -> list[str]:
+    """Named counters. Of wallets, completed and failed ones always: no failure is worth saying, too."""
+    counts = Counter(figures.counts)
+    failed = counts.pop("failed", 0)
+    if figures.name == "wallets":
+        return [f"{figures.done - failed:,} completed", f"{failed:,} failed", *counters(counts)]
+    return [*counters(counts), *([f"{failed:,} failed"] if failed else [])]
+
+
 def counters(counts: Counter[str]) -> list[str]:
     """Named counters that are not zero, as ``12,000 rows``."""
     return [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count]
 
 
+def clock_time(moment: float, now: float) -> str:
+    """A moment (Unix seconds) as ``14:05 UTC``; with its date if that is not today's."""
+    at, today = datetime.fromtimestamp(moment, UTC), datetime.fromtimestamp(now, UTC).date()
+    return f"{at:%H:%M} UTC" if at.date() == today else f"{at:%Y-%m-%d %H:%M} UTC"
+
+
 def duration(seconds: float) -> str:
-    """Seconds for people: ``42 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    """Seconds for people: ``42 s``, ``3 min 20 s``, ``2 h 5 min``, ``3 d 4 h``."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
 
 
-__all__ = ["BarReporter", "LineReporter", "NullReporter", "counters", "duration", "reporter_for"]
+__all__ = ["BarReporter", "LineReporter", "NullReporter", "counters", "described", "duration", "reporter_for"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from polyhouse.errors import RetryableError, UpstreamContractError
 from polyhouse.ports import Clock, Partition, Stream, Warehouse
-from polyhouse.sync.progress import Reporter
+from polyhouse.sync.progress import NullObserver, Reporter, RunObserver
 from polyhouse.sync.report import Tally
 from polyhouse.sync.sources import Sources
 from polyhouse.sync.store import RunState
@@ -29,6 +29,7 @@ class EngineLimits:
 
     Attributes:
         concurrency: partitions that are fetched at the same time.
+        claim: wallets that are taken out of the queue at a time.
         max_pages: pages of one partition in one run.
         give_up_after: so many partitions in a row failing for outside reasons end the phase (0 = concurrency).
         batch: sizes of the writer's batches.
@@ -37,6 +38,7 @@ class EngineLimits:
     """
 
     concurrency: int = 50
+    claim: int = 50
     max_pages: int = 100_000
     give_up_after: int = 0
     batch: BatchLimits = field(default_factory=BatchLimits)
@@ -61,6 +63,7 @@ class RunContext:
     run: int
     writer: BatchWriter
     tally: Tally
+    observer: RunObserver = field(default_factory=NullObserver)
     gave_up: bool = False
     wallets_done: bytearray = field(default_factory=bytearray)
     _failures_in_a_row: int = 0

@@ -19,7 +19,7 @@ from polyhouse.sync.context import EngineLimits, RunContext
 from polyhouse.sync.markets import look_up_missing, walk_resolutions, walk_universe
 from polyhouse.sync.pool import first_error
 from polyhouse.sync.positions import all_wallets, walk_positions
-from polyhouse.sync.progress import NullReporter, Reporter
+from polyhouse.sync.progress import NullObserver, NullReporter, Reporter, RunObserver
 from polyhouse.sync.report import Plan, RunReport, Tally, WalletSelection
 from polyhouse.sync.sources import Sources
 from polyhouse.sync.store import RunState
@@ -41,6 +41,7 @@ class SyncEngine:
         clock: time and sleep.
         stop: set by a signal handler; walks end after their current page and the run is ``interrupted``.
         limits: concurrency and bounds.
+        observer: hears when runs begin and end.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class SyncEngine:
         *,
         stop: asyncio.Event | None = None,
         limits: EngineLimits | None = None,
+        observer: RunObserver | None = None,
     ) -> None:
         self._warehouse = warehouse
         self._state = state
@@ -60,6 +62,7 @@ class SyncEngine:
         self._reporter: Reporter = reporter or NullReporter()
         self._clock = clock
         self._limits = limits or EngineLimits()
+        self._observer: RunObserver = observer or NullObserver()
         self._is_verified = False
         self.stop = stop or asyncio.Event()
 
@@ -162,6 +165,7 @@ class SyncEngine:
         tally = Tally()
         await self._verify(tally)
         run = await asyncio.to_thread(self._state.start_run, command, args)
+        self._observer.begin(run, command)
         discovery = Discovery(self._state, [*(stream.name for stream in self._sources.trades), *DISCOVERING])
         ended = False
         try:
@@ -180,6 +184,7 @@ class SyncEngine:
             tally.interrupted = tally.interrupted or self.stop.is_set()
             tally.counts["wallets_found"] = discovery.found
             await self._finish(run, tally)
+            self._observer.end(tally.status())
         touched = None if discovery.touched is None else tuple(sorted(discovery.touched))
         return RunReport(
             run,
@@ -207,7 +212,7 @@ class SyncEngine:
     def _context(self, run: int, writer: BatchWriter, tally: Tally) -> RunContext:
         return RunContext(
             self._warehouse, self._state, self._sources, self._reporter, self._clock, self.stop, self._limits, run,
-            writer, tally,
+            writer, tally, observer=self._observer,
         )  # fmt: skip
 
     async def _plan(self, make: Callable[[RunContext], Awaitable[Plan]]) -> RunReport:

@@ -53,6 +53,7 @@ class WalkResult:
             ``error``; ``interrupted`` by the stop event. The checkpoint is where the last committed page left it.
         fetched: rows in the answers = rows + rejected + ignored.
         unreadable: rejected rows of kinds that we claim to read.
+        trades: fills among the accepted rows.
         retryable: the failure lies outside and the same walk may succeed later.
     """
 
@@ -68,6 +69,7 @@ class WalkResult:
     error: str = ""
     error_code: str = ""
     retryable: bool = False
+    trades: int = 0
 
 
 class Walk:
@@ -210,6 +212,7 @@ class Walk:
         self._pages += 1
         self._counts["fetched"] += page.fetched
         self._counts["rows"] += accepted_rows(page)
+        self._counts["trades"] += _fills(page)
         self._counts["rejected"] += len(page.rejected)
         self._counts["ignored"] += page.ignored
         self._counts["unreadable"] += sum(reject.reason not in UNSUPPORTED for reject in page.rejected)
@@ -244,7 +247,13 @@ class Walk:
             error="" if error is None else str(error),
             error_code="" if error is None else error.code,
             retryable=isinstance(error, RetryableError),
+            trades=self._counts["trades"],
         )
+
+
+def _fills(page: Page) -> int:
+    kinds = page.tables.get("observations", {}).get("kind", ())
+    return kinds.count("BUY") + kinds.count("SELL")
 
 
 def check_page(name: str, page: Page) -> None:
