@@ -234,7 +234,7 @@ class Activity:
                 tail.add(rows)
             if cursor is None:
                 after = {"from": newest, **({"tail": tail.digest()} if tail is not None and tail.rows else {})}
-            if rows and after == position:
+            if rows and after == position and tail is not None and len(tail.rows) == len(rows):
                 ignored, notes, rows = ignored + len(rows), {"repeated_rows": len(rows)}, []
             else:
                 notes = {}

@@ -2,7 +2,7 @@
 
 Rows of such a list may repeat or be skipped while it moves, and it may end at a wall: a depth beyond which the
 upstream gives nothing. A wall is no end. It shows as a cursor that the upstream has just handed out and refuses twice
-at the same depth; the walk then ends with what it has and says so in its notes.
+at the same depth; the walk then ends with what it has and says so in its last position.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from polyhouse.sources.walk import CursorGuard, PageGuard
 
 T = TypeVar("T")
 
-WALL = "wall at"
-"""Note ``wall at``: rows that were read when the upstream refused to go deeper."""
-FULL = "full "
-"""Notes ``full <name>``: rows of a list inside the answer that came to its end exactly where a page ends."""
+WALL = "wall"
+"""Key of the last position: rows that had been read when the upstream refused to go deeper."""
+FULL = "full"
+"""Key of the last position: lists that end exactly where a page ends, by name, with their length: maybe cut there."""
 
 
 class OffsetList(ABC, Generic[T]):
     """A walk that keeps its cursor and its depth, and starts anew after it was complete.
 
     Positions: ``{"cursor", "seen", "depth"}`` inside a walk, with ``refused_at`` = depth at which a cursor was refused
-    before; ``{"done_at"}`` after a complete one.
+    before; ``{"done_at"}`` after a complete one, with ``WALL`` and ``FULL`` where there is something to say.
     """
 
     name = ""
@@ -57,7 +57,7 @@ class OffsetList(ABC, Generic[T]):
             except CursorRejectedError:
                 if not depth or depth != refused_at:
                     raise
-                yield Page({}, self._done(), is_last=True, fetched=0, notes={WALL: depth})
+                yield Page({}, {**self._done(), WALL: depth}, is_last=True, fetched=0, notes={"walls": 1})
                 return
             same.check(page.rows)
             cursor = page.cursor

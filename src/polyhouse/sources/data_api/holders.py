@@ -47,8 +47,7 @@ class Holders(OffsetList[HolderGroup]):
     """Holders of the tokens of up to twenty conditions; partition params ``{"conditions": […]}``.
 
     A page holds a slice of each token's list, and the lists of all tokens go on together: the pages of one token add
-    up. A list whose last page is full is named in the notes (``full <token id>``: its length), since it may have been
-    cut there.
+    up. A list whose last page is full is named in the last position, since it may have been cut there.
     """
 
     name = "data.holders"
@@ -80,12 +79,12 @@ class Holders(OffsetList[HolderGroup]):
                     rows.append(_holder(group.token_id if group else "", holder))
                 except BadInputError as error:
                     page.reject(index, "bad_value", str(error))
-        notes = {}
-        if page.cursor is None:
-            notes = {f"{FULL}{_name(token)}": depth + n for token, n in lengths.items() if n >= served}
-        table = columns(_NAMES, rows, seen_at=int(self._client.clock.time()))
-        filled = tables(reported_holders=table)
-        return checked(Page(filled, after, page.cursor is None, fetched, rejected=page.rejects, notes=notes), len(rows))
+        full = {_name(token): depth + n for token, n in lengths.items() if n >= served} if page.cursor is None else {}
+        filled = tables(reported_holders=columns(_NAMES, rows, seen_at=int(self._client.clock.time())))
+        return checked(
+            Page(filled, {**after, FULL: full} if full else after, page.cursor is None, fetched, rejected=page.rejects),
+            len(rows),
+        )
 
 
 def _holder(token: str | int, holder: HolderRow) -> tuple[Any, ...]:

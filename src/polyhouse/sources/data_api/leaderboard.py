@@ -81,12 +81,10 @@ class _Board(OffsetList[Any]):
             _NAMES, rows, board=chosen["board"], period=chosen["period"], category=chosen["category"],
             seen_at=int(self._client.clock.time()),
         )  # fmt: skip
-        is_full = page.cursor is None and page.fetched >= served
-        notes = {f"{FULL}{partition.key}": depth + page.fetched} if is_full else {}
+        if page.cursor is None and page.fetched >= served:
+            after = {**after, FULL: {partition.key: depth + page.fetched}}
         filled = tables(reported_standings=table)
-        return checked(
-            Page(filled, after, page.cursor is None, page.fetched, rejected=page.rejects, notes=notes), len(rows)
-        )
+        return checked(Page(filled, after, page.cursor is None, page.fetched, rejected=page.rejects), len(rows))
 
 
 class Leaderboard(_Board):
