@@ -3,7 +3,7 @@
 Both are aids for ranking wallets that are worth a look. Neither says who somebody is, what he knew, or that anything
 is wrong: a lucky early buyer and an informed one look alike here.
 
-These are the definitions, one wallet at a time; ``models/scores.sql`` computes the same for all wallets. Inputs are
+These are the definitions, one wallet at a time; ``models/wallet_scores_v1.sql`` computes the same for all wallets. Inputs are
 integers (money in micro-USDC, counts); points are exact fractions, and only their sum is rounded, once, half up, to
 tenths.
 """

@@ -23,8 +23,10 @@ WINDOWS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90, "180d": 180}
 DAY_SECONDS = 86_400
 SLICE_ROWS = 1_500_000
 """Observations per wallet slice: keeps the peak memory of a build independent of the universe."""
+PRICE_SLICE_ROWS = 4_000_000
+"""The same for the price history, which is cut by condition; each cut reads all observations once."""
 
-BY_WALLET = ("ledger", "unmapped", "positions", "units", "wallet_totals", "wallet_coverage")
+BY_WALLET = ("ledger", "unmapped", "positions", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1")
 """Published tables that are keyed by wallet, in build order."""
 
 _KEYS = {
@@ -34,6 +36,7 @@ _KEYS = {
     "units": "wallet, unit",
     "wallet_totals": "wallet, category, window",
     "wallet_coverage": "wallet",
+    "wallet_scores_v1": "wallet",
 }
 
 
@@ -94,9 +97,11 @@ class _Build:
         self._build_token_map()
         if self.wallets is not None:
             self._stage_touched()
+        self._stage_prices()
         self._prepare_targets()
         for condition in self._slices():
             self._build_slice(condition)
+        self.warehouse.command("TRUNCATE TABLE fill_prices")
         if self.full:
             self._publish()
         else:
@@ -115,6 +120,7 @@ class _Build:
         ).rows[0][0]
         self.as_of = int(newest)
         self.params = {f"b_{name}": max(self.as_of - days * DAY_SECONDS, 0) for name, days in WINDOWS.items()}
+        self.params["as_of"] = self.as_of
 
     def _build_token_map(self) -> None:
         command = self.warehouse.command
@@ -150,6 +156,19 @@ class _Build:
         if len(column):
             self.warehouse.insert_arrow("touched_wallets", pa.table({"wallet": column}))
 
+    def _stage_prices(self) -> None:
+        """Fill ``fill_prices`` with the price history of every condition that the wallets of this build traded."""
+        self.warehouse.command("TRUNCATE TABLE fill_prices")
+        if not self.full:
+            tokens = "SELECT token FROM observations WHERE wallet IN (SELECT wallet FROM touched_wallets)"
+            chosen = f"condition IN (SELECT condition FROM token_map FINAL WHERE token IN ({tokens}))"
+            self._insert("fill_prices", "fill_prices", chosen)
+            return
+        rows = self.warehouse.query("SELECT count() FROM observations").rows[0][0]
+        count = int(rows) // PRICE_SLICE_ROWS + 1
+        for place in range(count):
+            self._insert("fill_prices", "fill_prices", f"cityHash64(condition) % {count} = {place}")
+
     def _prepare_targets(self) -> None:
         for table in BY_WALLET if self.full else ():
             self.warehouse.command(f"DROP TABLE IF EXISTS {table}__next")
@@ -180,7 +199,7 @@ class _Build:
         self._insert("positions", reads["positions"], condition, reads)
         if not self.full:
             self._bury_table("positions", condition)
-        for table in ("units", "wallet_totals", "wallet_coverage"):
+        for table in ("units", "wallet_totals", "wallet_coverage", "wallet_scores_v1"):
             self._insert(table, reads[table], condition, reads)
 
     def _stage_pairs(self, condition: str, reads: dict[str, str]) -> None:
@@ -208,7 +227,7 @@ class _Build:
             self.warehouse.command(f"DROP TABLE {table}__next")
 
     def _bury(self) -> None:
-        for table in ("unmapped", "units", "wallet_totals", "wallet_coverage"):
+        for table in ("unmapped", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1"):
             self._bury_table(table, "wallet IN (SELECT wallet FROM touched_wallets)")
         self.warehouse.command("DROP TABLE touched_wallets")
 

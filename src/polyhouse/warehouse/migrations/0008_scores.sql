@@ -1,4 +1,4 @@
--- Scores of wallets (metrics/scores.py defines them, models/scores.sql computes them): ranking aids with their inputs.
+-- Scores of wallets (metrics/scores.py defines them, models/wallet_scores_v1.sql computes them): ranking aids with their inputs.
 
 CREATE TABLE IF NOT EXISTS wallet_scores_v1
 (
@@ -30,16 +30,16 @@ CREATE TABLE IF NOT EXISTS wallet_scores_v1
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY wallet;
 
--- The price of every token after every second in which it or its complement traded, in order; filled by each build for
--- the tokens it needs and emptied afterwards.
-CREATE TABLE IF NOT EXISTS price_points
+-- What a condition traded at, one row per second with a trade: price of its first outcome. Filled by each build for the
+-- conditions it needs and emptied afterwards.
+CREATE TABLE IF NOT EXISTS fill_prices
 (
-    token    FixedString(32),
-    at       UInt32,                          -- Unix seconds
-    price_e6 Int64
+    condition String,
+    at        UInt32,                         -- Unix seconds
+    first_e6  Int64
 )
 ENGINE = MergeTree
-ORDER BY (token, at);
+ORDER BY (condition, at);
 
 CREATE OR REPLACE VIEW vw_wallet_scores_v1 AS
 SELECT

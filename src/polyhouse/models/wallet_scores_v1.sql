@@ -1,0 +1,126 @@
+-- wallet_scores_v1: whale_v1 and insider_v1 of every wallet with their inputs (definitions: metrics/scores.py).
+-- Purchases: the BUY fills of one token in one transaction, together. Left out: self trades (the same wallet sells the
+-- token in the same transaction) and what was bought when the outcome was known.
+-- Points are exact fractions over a common denominator; only their sum is rounded, half up.
+WITH
+    held AS
+    (
+        SELECT
+            wallet,
+            countIf(status != 'OPEN' AND realized > 0) AS wins,
+            countIf(status != 'OPEN' AND realized != 0) AS decided,
+            sum(p.bought_cost) AS bought_cost,
+            countIf(p.bought_cost > 0) AS bought_positions
+        FROM positions AS p FINAL
+        WHERE condition != toString(token) AND /*wallets*/ -- shares of an AMM pool are their own condition: no bet
+        GROUP BY wallet
+    ),
+    lives AS
+    (
+        SELECT
+            condition,
+            argMaxIf(toUnixTimestamp(start_ts), priority, toUnixTimestamp(start_ts) > 0) AS opened,
+            argMaxIf(toUnixTimestamp(end_ts), priority, toUnixTimestamp(end_ts) > 0) AS ended
+        FROM
+        (
+            SELECT condition, start_ts, end_ts, transform(toString(source), ['gamma', 'chain', 'clob', 'file'], [4, 3, 2, 1], 0) AS priority
+            FROM markets FINAL
+        )
+        GROUP BY condition
+    ),
+    bought AS
+    (
+        SELECT
+            wallet, token,
+            toUnixTimestamp(min(ts)) AS bought_at,
+            if(bought_at > 86400, bought_at - 86400, 0) AS day_before,
+            bought_at + 86400 AS day_after,
+            sumIf(-du, kind = 'BUY') AS paid,
+            sumIf(ds, kind = 'BUY') AS shares
+        FROM ledger FINAL
+        WHERE kind IN ('BUY', 'SELL') AND label = '' AND /*wallets*/
+        GROUP BY wallet, token, tx
+        HAVING countIf(kind = 'SELL') = 0 AND paid > 0 AND shares > 0
+    ),
+    placed AS
+    (
+        SELECT
+            b.*, t.condition AS condition, t.outcome AS outcome, t.numerator AS numerator, t.denominator AS denominator,
+            if(t.resolved, toUnixTimestamp(t.resolved_ts), 0) AS resolved_at
+        FROM bought AS b
+        INNER JOIN (SELECT * FROM token_map FINAL) AS t ON t.token = b.token
+        WHERE resolved_at = 0 OR b.bought_at < resolved_at
+    ),
+    priced AS
+    (
+        SELECT
+            p.*,
+            l.opened AS opened,
+            multiIf(resolved_at = 0, l.ended, l.ended = 0, resolved_at, least(resolved_at, l.ended)) AS closed,
+            opened > 0 AND closed > opened AS has_life,
+            intDiv(1000000 * least(greatest(toInt64(closed) - bought_at, 0), toInt64(closed) - opened), greatest(toInt64(closed) - opened, 1))
+                AS earliness_e6,
+            before.at > 0 AS has_reference,
+            if(outcome = 0, before.first_e6, 1000000 - before.first_e6) AS reference_e6,
+            resolved_at > 0 AND resolved_at <= day_after AS is_settled,
+            is_settled OR (after.at > 0 AND day_after <= {as_of:UInt32}) AS is_timed,
+            if(is_settled, intDiv(toInt128(shares) * numerator, greatest(denominator, 1)),
+               intDiv(toInt128(shares) * if(outcome = 0, after.first_e6, 1000000 - after.first_e6), 1000000)) AS worth
+        FROM placed AS p
+        LEFT JOIN lives AS l ON l.condition = p.condition
+        ASOF LEFT JOIN fill_prices AS before ON before.condition = p.condition AND before.at <= p.day_before
+        ASOF LEFT JOIN fill_prices AS after ON after.condition = p.condition AND after.at <= p.day_after
+    ),
+    entered AS
+    (
+        SELECT
+            wallet,
+            count() AS entries, uniqExact(token) AS entry_positions,
+            sum(paid) AS stake,
+            sumIf(paid, has_life) AS early_stake,
+            toInt64(intDiv(sumIf(toInt128(paid) * earliness_e6, has_life), 1000000)) AS early_weight,
+            sumIf(paid, has_reference) AS reference_stake,
+            sumIf(paid, has_reference AND toInt128(paid) * 1000000 < toInt128(shares) * reference_e6) AS against_stake,
+            sumIf(paid, is_timed) AS timing_stake,
+            toInt64(sumIf(worth - paid, is_timed)) AS timing_gain
+        FROM priced
+        GROUP BY wallet
+    )
+SELECT
+    w.wallet AS wallet,
+    -- over 50,000 USDC x decided x positions: each part of whale_v1 as a whole number
+    toInt256(greatest(h.decided, 1)) AS by_decided,
+    toInt256(greatest(h.bought_positions, 1)) AS by_positions,
+    50000000000 * by_decided * by_positions AS whale_unit,
+    if(w.trades = 0, 0,
+       3 * least(w.volume, 50000000000) * by_decided * by_positions
+       + 3 * h.wins * 50000000000 * by_positions
+       + 2 * least(w.trades, 50) * 1000000000 * by_decided * by_positions
+       + 20 * least(toInt256(h.bought_cost), 5000000000 * by_positions) * by_decided) AS whale_points,
+    toUInt8(least(intDiv(20 * whale_points + whale_unit, 2 * whale_unit), 100)) AS whale_tenths,
+    w.volume >= 10000000000 AS is_whale,
+    w.volume AS volume, w.trades AS trades, h.wins AS wins, h.decided AS decided, h.bought_cost AS bought_cost,
+    h.bought_positions AS bought_positions,
+    e.early_stake > 0 AND 2 * e.early_stake >= e.stake AS has_early,
+    e.reference_stake > 0 AND 2 * e.reference_stake >= e.stake AS has_contrarian,
+    e.timing_stake > 0 AND 2 * e.timing_stake >= e.stake AS has_timing,
+    toInt256(if(has_early, e.early_stake, 1)) AS by_early,
+    toInt256(if(has_contrarian, e.reference_stake, 1)) AS by_contrarian,
+    toInt256(if(has_timing, e.timing_stake, 1)) AS by_timing,
+    by_early * by_contrarian * by_timing AS insider_unit,
+    if(has_early, 4 * toInt256(e.early_weight), 0) * by_contrarian * by_timing
+        + if(has_contrarian, 3 * toInt256(e.against_stake), 0) * by_early * by_timing
+        + if(has_timing, least(greatest(6 * toInt256(e.timing_gain), 0), 3 * by_timing), 0) * by_early * by_contrarian AS insider_points,
+    e.entry_positions >= 5 AND e.stake >= 100000000 AS is_sample,
+    if(has_early OR has_contrarian OR has_timing,
+       toNullable(toUInt8(least(intDiv(20 * insider_points + insider_unit, 2 * insider_unit), 100))), NULL) AS insider_tenths,
+    is_sample AND ifNull(insider_tenths, 0) >= 70 AS is_suspected,
+    multiIf(insider_tenths IS NULL, 'NO_SAMPLE', NOT is_sample, 'SMALL_SAMPLE',
+            has_early AND has_contrarian AND has_timing, 'OK', 'PARTIAL') AS insider_status,
+    e.entries AS entries, e.entry_positions AS entry_positions, e.stake AS stake, e.early_stake AS early_stake,
+    e.early_weight AS early_weight, e.reference_stake AS reference_stake, e.against_stake AS against_stake,
+    e.timing_stake AS timing_stake, e.timing_gain AS timing_gain,
+    toDateTime({as_of:UInt32}, 'UTC') AS as_of
+FROM (SELECT wallet, volume, trades FROM wallet_totals FINAL WHERE category = 'overall' AND window = 'lifetime' AND /*wallets*/) AS w
+LEFT JOIN held AS h ON h.wallet = w.wallet
+LEFT JOIN entered AS e ON e.wallet = w.wallet
