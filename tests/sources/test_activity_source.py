@@ -42,7 +42,7 @@ async def test_a_trade_becomes_an_exact_observation(data_client, fake_data_api, 
         "flags": "", "source": "activity", "fee_net": 0, "fee_asset": "", "shares_gross": 14_285_715,
     }  # fmt: skip
     assert set(got) <= set(tables.OBSERVATIONS.columns)
-    assert (page.fetched, page.is_last, page.position) == (1, True, {"from": T0})
+    assert (page.fetched, page.is_last, page.position["from"]) == (1, True, T0)
     assert fake_data_api.queries == [
         {
             "user": WALLET, "sort_direction": "ASC", "start": "1", "exclude_deposits_withdrawals": "false",
@@ -197,7 +197,7 @@ async def test_cutting_the_walk_anywhere_changes_no_row(data_client, fake_data_a
         limit = rng.randrange(1, 9)
         pieces = await walks.pieces(lambda limit=limit: Activity(data_client, page_limit=limit), partition)
         assert walks.rows(pieces) == walks.rows(whole)
-        assert pieces[-1].position == whole[-1].position
+        assert pieces[-1].position["from"] == whole[-1].position["from"]
         keys = [
             (r["ts"], r["tx"], r["token"], r["kind"], r["shares"], r["cash"], r["ordinal"]) for r in walks.rows(whole)
         ]
@@ -231,7 +231,7 @@ async def test_the_next_walk_reads_ten_minutes_again(data_client, fake_data_api,
     fake_data_api.rows = [row(timestamp=T0)]
     (page,) = await walks.whole(stream, partition, {"from": T0 - 60})
     assert fake_data_api.queries[-1]["start"] == str(T0 - 660)
-    assert page.position == {"from": T0}
+    assert page.position["from"] == T0
     fake_data_api.rows = []
     (page,) = await walks.whole(stream, partition, {"from": T0})
     assert (page.fetched, page.position, page.tables) == (0, {"from": T0}, {})
@@ -333,3 +333,20 @@ async def test_a_partition_key_must_be_a_wallet(data_client, walks):
     stream = Activity(data_client)
     with pytest.raises(BadInputError):
         await walks.whole(stream, stream.partition("0x12"))
+
+
+async def test_ten_minutes_that_are_as_they_were_are_not_written_again(data_client, fake_data_api, walks):
+    stream = Activity(data_client)
+    partition = stream.partition(WALLET)
+    fake_data_api.rows = [row(timestamp=T0 - 700), row(timestamp=T0), row(timestamp=T0)]
+    (first,) = await walks.whole(stream, partition)
+    fake_data_api.rows = [row(timestamp=T0), row(timestamp=T0)]
+    (same,) = await walks.whole(stream, partition, first.position)
+    assert (same.fetched, same.ignored, same.notes, same.tables) == (2, 2, {"repeated_rows": 2}, {})
+    assert same.position == first.position
+    fake_data_api.rows = [row(timestamp=T0, outcome_index=999), row(timestamp=T0)]
+    (relabelled,) = await walks.whole(stream, partition, first.position)
+    assert len(walks.rows([relabelled])) == 2, "another label is news"
+    fake_data_api.rows = [row(timestamp=T0), row(timestamp=T0), row(timestamp=T0)]
+    (sibling,) = await walks.whole(stream, partition, first.position)
+    assert len(walks.rows([sibling])) == 3, "one more row of the same second is news"
