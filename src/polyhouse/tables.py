@@ -364,13 +364,37 @@ WALLET_LINKS = _table(
 )  # fmt: skip
 """Which signer owns which wallets: attributes to show, never a reason to merge wallets (accounting §5.2)."""
 
+MARKET_STATES = _table(
+    "market_states",
+    ("condition",),
+    {
+        "condition": "condition",
+        "status": "word",  # of the resolution, as the upstream spells it: initialized, posed, proposed … resolved
+        "disputed": "bool",
+        "updated_ts": "time",  # when the upstream says it changed last
+        "seen_at": "time",
+    },
+)
+"""How far the resolution of a market is, as last published. What it paid out stands in ``resolutions``."""
+
+MARKET_CHECKS = _table(
+    "market_checks",
+    ("condition",),
+    {
+        "condition": "condition",
+        "checked_at": "time",  # when it was asked, whatever came back
+        "run": "u64",
+    },
+)
+"""When each market was asked for news the last time; when it is due follows from the rules (sync/market_rules.py)."""
+
 ALL = (
     # Block hashes first: rows of a block that is abandoned later can always be found again.
     CHAIN_BLOCKS,
     OBSERVATIONS, EVENTS, MARKETS, TOKENS, RESOLUTIONS, NEG_RISK_MARKETS, REPORTED_POSITIONS, REPORTED_HOLDERS,
     REPORTED_VALUES, REPORTED_PNL, RECONCILIATION, GIVEN_MARKS, PRICE_POINTS, PUBLISHED_POSITIONS, SYNC_PAGES,
     CHAIN_LOGS, CHAIN_POOLS, COVERAGE, WALLET_REGISTRY, SYNC_RUNS,
-    REPORTED_STANDINGS, WALLET_LINKS,
+    REPORTED_STANDINGS, WALLET_LINKS, MARKET_STATES, MARKET_CHECKS,
 )  # fmt: skip
 """All of them, in the order in which the tables of a batch are written."""
 BY_NAME = {table.name: table for table in ALL}

@@ -121,7 +121,7 @@ async def engine_session(
         engine = SyncEngine(
             stores.warehouse,
             stores.state,
-            build_sources(clients),
+            build_sources(clients, settings.rate_scale),
             file,
             clock,
             stop=stop,
@@ -221,11 +221,12 @@ async def live_sync(
         )  # fmt: skip
 
 
-def build_sources(clients: dict[str, HttpClient]) -> Sources:
-    """The streams of a run on the clients of the hosts ``gamma``, ``clob`` and ``data``."""
+def build_sources(clients: dict[str, HttpClient], rate_scale: float = 0.8) -> Sources:
+    """The streams of a run on the clients of the hosts ``gamma``, ``clob`` and ``data``; ``rate_scale`` as theirs."""
     from polyhouse.sources import data_api
     from polyhouse.sources.clob import ClobMarkets
     from polyhouse.sources.gamma import GammaEvents, GammaMarkets
+    from polyhouse.sources.http.limits import DATA
     from polyhouse.sync.sources import Sources
 
     gamma, clob, data = clients["gamma"], clients["clob"], clients["data"]
@@ -240,6 +241,9 @@ def build_sources(clients: dict[str, HttpClient]) -> Sources:
         positions=data_api.Positions(data),
         values=data_api.Values(data),
         holders=data_api.Holders(data),
+        recent=data_api.RecentTrades(data),
+        requests_per_second=DATA.per_second("/v2/activity", rate_scale),
+        trades_per_second=DATA.per_second("/v2/trades", rate_scale),
     )
 
 

@@ -45,8 +45,8 @@ class GammaEvents:
     """Stream of events with their markets, tokens and neg-risk markets.
 
     Partition params: ``{"closed": bool, "from": seconds?, "to": seconds?}`` (a slice of start dates),
-    ``{"closed": bool, "census": True}``, or ``{"ids": [event id, …]}``. Positions: ``{"cursor", "seen"}`` inside a
-    walk, ``{"done_at"}`` after it; a finished walk starts anew.
+    ``{"closed": bool, "census": True}``, ``{"ids": [event id, …]}`` or ``{"slugs": [text, …]}``. Positions:
+    ``{"cursor", "seen"}`` inside a walk, ``{"done_at"}`` after it; a finished walk starts anew.
     """
 
     name = "gamma.events"
@@ -77,6 +77,11 @@ class GammaEvents:
         wanted = sorted(set(ids))
         return Partition(self.name, f"ids/{digest(wanted)}", {"ids": wanted})
 
+    def by_slugs(self, slugs: Sequence[str]) -> Partition:
+        """The partition of some events by slug."""
+        wanted = sorted(set(slugs))
+        return Partition(self.name, f"slugs/{digest(wanted)}", {"slugs": wanted})
+
     def restart_position(self, position: Position) -> Position:  # noqa: ARG002 - a keyset walk has no point in between
         """From the beginning of the slice."""
         return {}
@@ -84,9 +89,10 @@ class GammaEvents:
     async def pages(self, partition: Partition, position: Position) -> AsyncIterator[Page]:
         """See ``ports.Stream``."""
         where = f"{self.name} {partition.key}"
-        if "ids" in partition.params:
+        if names := {"ids", "slugs"} & set(partition.params):
             batch = Batch(where)
-            await self._by_ids(list(partition.params["ids"]), batch)
+            (name,) = names
+            await self._by("id" if name == "ids" else "slug", list(partition.params[name]), batch)
             yield self._page(batch, {"done_at": self._now()}, is_last=True)
             return
         guard = CursorGuard(where, position.get("seen"))
@@ -134,13 +140,13 @@ class GammaEvents:
             except (msgspec.ValidationError, ValueError) as error:
                 batch.fetched += 1
                 batch.reject("shape", bytes(raw), str(error))
-        await self._by_ids(undated, batch)
+        await self._by("id", undated, batch)
 
-    async def _by_ids(self, ids: Sequence[int], batch: Batch) -> None:
-        """Events by id, open and closed: a look-up that does not say ``closed`` finds open ones only."""
-        for chunk in _chunks(ids, ID_CHUNK):
+    async def _by(self, name: str, values: Sequence[int | str], batch: Batch) -> None:
+        """Events by id or slug, open and closed: a look-up that does not say ``closed`` finds open ones only."""
+        for chunk in _chunks(values, ID_CHUNK):
             for closed in (False, True):
-                params = {"id": chunk, "closed": closed, "limit": PAGE_LIMIT}
+                params = {name: chunk, "closed": closed, "limit": PAGE_LIMIT}
                 answer = await self._client.get(EVENTS_PATH, params, _events_page.decode)
                 await asyncio.to_thread(_add_events, batch, answer.events)
 

@@ -23,6 +23,7 @@ class WalletSelection:
         all: every registered wallet.
         top: the N wallets of the largest volume.
         only_pending: wallets that wait in the queue (never read, or failed and due again).
+        active_only: wallets that trade feeds show something new of.
         file: one 0x… address per line, ``#`` starts a comment.
         incremental: without another selection, only wallets whose trades feed shows something their ledger lacks;
             with one, every selected wallet, from its cursor.
@@ -42,20 +43,48 @@ class WalletSelection:
     full: bool = False
     max_wallets: int | None = None
     dry_run: bool = False
+    active_only: bool = False
 
     @property
     def is_explicit(self) -> bool:
         """True when wallets were named in one way or another."""
-        return bool(self.addresses or self.all or self.top is not None or self.only_pending or self.file)
+        named = self.addresses or self.file or self.top is not None
+        return bool(named or self.all or self.only_pending or self.active_only)
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """One way to do a job.
+
+    Attributes:
+        road: ``wallets`` asks every selected wallet, ``feed`` reads everyone's newest trades and asks the wallets with
+            news, ``markets`` reads the trades of the markets that can have news and asks the wallets with news,
+            ``stored`` asks the wallets that the stored trades show news of.
+        requests: expected.
+        seconds: they take at the current limits.
+        complete: it brings everything that was asked for.
+        why: one sentence: what it costs, what it does not bring.
+    """
+
+    road: str
+    requests: int
+    seconds: float
+    complete: bool
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a dry run would do: partitions to read, requests expected, seconds at the current limits."""
+    """What a dry run would do: partitions to read, requests expected, seconds at the current limits.
+
+    ``roads`` are the ways there are; ``chosen`` names the cheapest of those that bring everything.
+    """
 
     partitions: int
     requests: int
     seconds: float
+    roads: tuple[Road, ...] = ()
+    chosen: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,30 @@ class OffsetStream(Stream, Protocol):
         ...
 
 
+class RecentStream(Stream, Protocol):
+    """The newest rows of everyone in one partition."""
+
+    def everyone(self, since: int) -> Partition:
+        """The partition of all rows after ``since`` (Unix seconds)."""
+        ...
+
+    async def newest(self) -> int:
+        """Time of the newest row, 0 if there is none."""
+        ...
+
+
+class EventStream(SlicedStream, Protocol):
+    """A sliced stream of events that can also be asked for some of them."""
+
+    def by_ids(self, ids: Sequence[int]) -> Partition:
+        """The partition of some events by number."""
+        ...
+
+    def by_slugs(self, slugs: Sequence[str]) -> Partition:
+        """The partition of some events by slug."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """The streams of one run.
@@ -37,10 +61,12 @@ class Sources:
         resolutions: payouts by condition (≤ 20). tokens: token → condition (≤ 50).
         activity: one wallet's ledger. positions, values: what Polymarket reports for one wallet.
         holders: holders by condition (≤ 20).
+        recent: newest fills of everyone, back to a second; None where the upstream has no such feed.
         requests_per_second: of ``activity``, for the estimate of a dry run.
+        trades_per_second: of ``trades`` and ``recent``, likewise.
     """
 
-    gamma_events: SlicedStream
+    gamma_events: EventStream
     gamma_markets: Stream
     clob_markets: OffsetStream
     trades: Sequence[Stream]
@@ -50,4 +76,6 @@ class Sources:
     positions: Stream
     values: Stream
     holders: Stream | None = None
+    recent: RecentStream | None = None
     requests_per_second: float = 20.0
+    trades_per_second: float = 16.0

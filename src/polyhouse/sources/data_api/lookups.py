@@ -31,6 +31,7 @@ class ResolutionRow(msgspec.Struct):
     resolved_block: int | None = None
     resolved_at: int | str | None = None
     last_update_timestamp: int | str | None = None
+    was_disputed: bool | None = None
 
 
 class TokenRow(msgspec.Struct):
@@ -55,12 +56,21 @@ def _payouts(row: ResolutionRow) -> tuple[list[int], int]:
     return numerators, parse_time(row.resolved_at if row.resolved_at is not None else row.last_update_timestamp)
 
 
-class Resolutions:
-    """Payout vectors of up to twenty conditions; partition params ``{"conditions": […]}``.
+def _state(row: ResolutionRow) -> tuple[bytes, str, bool, int]:
+    """Condition, status, whether it was disputed, time of the last change (0 where it cannot be read)."""
+    try:
+        updated = parse_time(row.last_update_timestamp)
+    except BadInputError:
+        updated = 0
+    return condition_of(row.condition_id), row.status[:32], bool(row.was_disputed), updated
 
-    Rows that are not resolved, and resolved rows without payouts, say nothing that can be booked: they are ignored,
-    counted as ``unresolved`` and ``without_payouts``. ``log_index`` and ``transaction_hash`` belong to the request of
-    the price, not to the resolution, and are not taken.
+
+class Resolutions:
+    """Payout vectors and states of up to twenty conditions; partition params ``{"conditions": […]}``.
+
+    Every row tells the state of its market. Rows that are not resolved, and resolved rows without payouts, say nothing
+    that can be booked: they are counted as ``unresolved`` and ``without_payouts``. ``log_index`` and
+    ``transaction_hash`` belong to the request of the price, not to the resolution, and are not taken.
     """
 
     name = "data.resolutions"
@@ -83,34 +93,38 @@ class Resolutions:
         params = {"condition": checked_conditions(partition)}
         page = await self._client.get("/v2/resolutions", params, _resolutions.decoder(where))
         notes = {"unresolved": 0, "without_payouts": 0}
-        rows = []
+        rows, states = [], []
         for index, row in enumerate(page.rows):
             if row is None:
                 continue
-            if row.status != RESOLVED:
-                notes["unresolved"] += 1
-            elif not row.payouts:
-                notes["without_payouts"] += 1
-            else:
-                try:
+            try:
+                state = _state(row)
+                if row.status != RESOLVED:
+                    notes["unresolved"] += 1
+                elif not row.payouts:
+                    notes["without_payouts"] += 1
+                else:
                     numerators, ts = _payouts(row)
-                    rows.append((condition_of(row.condition_id), ts, max(0, row.resolved_block or 0), numerators))
-                except RowRejectedError as error:
-                    page.reject(index, error.reason, str(error))
-                except BadInputError as error:
-                    page.reject(index, "bad_value", str(error))
+                    rows.append((state[0], ts, max(0, row.resolved_block or 0), numerators))
+            except RowRejectedError as error:
+                page.reject(index, error.reason, str(error))
+            except BadInputError as error:
+                page.reject(index, "bad_value", str(error))
+            else:
+                states.append(state)
+        now = int(self._client.clock.time())
         table = columns(("condition", "ts", "block", "numerators"), rows, source="resolutions", provisional=False)
+        state_table = columns(("condition", "status", "disputed", "updated_ts"), states, seen_at=now)
         yield checked(
             Page(
-                tables=tables(resolutions=table),
-                position={"done_at": int(self._client.clock.time())},
+                tables=tables(resolutions=table, market_states=state_table),
+                position={"done_at": now},
                 is_last=True,
                 fetched=page.fetched,
                 rejected=page.rejects,
-                ignored=sum(notes.values()),
                 notes={name: count for name, count in notes.items() if count},
             ),
-            len(rows),
+            len(states),
         )
 
 

@@ -48,6 +48,10 @@ class HostLimits:
                     best, length = route, len(prefix)
         return best
 
+    def per_second(self, path: str, rate_scale: float) -> float:
+        """Requests a second that a path allows, its limit multiplied by ``rate_scale``."""
+        return max(1, int(self.class_of(path).limit * rate_scale)) / WINDOW_SECONDS
+
 
 GAMMA = HostLimits(
     "gamma",
