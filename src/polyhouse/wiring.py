@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from polyhouse.errors import ConfigError
@@ -14,11 +14,12 @@ from polyhouse.reads.queue import UPSTREAM_NOTE
 from polyhouse.settings import Settings
 
 if TYPE_CHECKING:
-    from polyhouse.ports import Stream
+    from polyhouse.ports import Clock, Stream
     from polyhouse.sources.chain.rpc import ChainReader
     from polyhouse.sources.http import HttpClient
     from polyhouse.sources.http.limits import HostLimits
     from polyhouse.state import StateStore
+    from polyhouse.sync.context import EngineLimits
     from polyhouse.sync.engine import SyncEngine
     from polyhouse.sync.live import LiveSync
     from polyhouse.sync.progress import Reporter
@@ -87,6 +88,8 @@ async def engine_session(
     concurrency: int = 50,
     claim: int = 50,
     window: float = 10.0,
+    workers: int = 0,
+    hands: int = 1,
 ) -> AsyncIterator[SyncEngine]:
     """A sync engine with open HTTP clients; their counters are kept for ``status`` at the end, its progress in a file.
 
@@ -98,6 +101,8 @@ async def engine_session(
         concurrency: partitions that are read at the same time.
         claim: wallets that are taken out of the queue at a time.
         window: seconds that the published limits span; a simulator may run faster than the world.
+        workers: processes that read wallets for this one; 0 = this process reads them itself.
+        hands: pages that one worker may have under way.
     """
     from polyhouse.sources.http import CLOB, DATA, GAMMA, HttpClient, SystemClock
     from polyhouse.sync.checkpoint_file import CheckpointFile
@@ -118,14 +123,19 @@ async def engine_session(
         if isinstance(reporter, ShowsTraffic):
             reporter.watch(traffic)
         file = await stack.enter_async_context(CheckpointFile(settings.home, reporter, traffic, clock))
+        sources = build_sources(clients, settings.rate_scale)
+        bounds = EngineLimits(concurrency=concurrency, claim=claim)
+        if workers:
+            led = _led_sources(settings, sources, clients, file, clock, workers=workers, hands=hands)
+            sources, bounds = await stack.enter_async_context(led), _bounds_with_workers(bounds, workers * hands)
         engine = SyncEngine(
             stores.warehouse,
             stores.state,
-            build_sources(clients, settings.rate_scale),
+            sources,
             file,
             clock,
             stop=stop,
-            limits=EngineLimits(concurrency=concurrency, claim=claim),
+            limits=bounds,
             observer=file,
         )
         try:
@@ -134,6 +144,39 @@ async def engine_session(
             counters = upstream_counters(clients)
             if counters:  # a dry run asks nobody and changes nothing
                 stores.state.set_note(UPSTREAM_NOTE, counters)
+
+
+@asynccontextmanager
+async def _led_sources(
+    settings: Settings,
+    sources: Sources,
+    clients: dict[str, HttpClient],
+    reporter: Reporter,
+    clock: Clock,
+    *,
+    workers: int,
+    hands: int,
+) -> AsyncIterator[Sources]:
+    """The same sources; what is asked wallet by wallet is read by worker processes, within our own clients' limits."""
+    from polyhouse.fleet import lead
+
+    lanes = {name: client.lanes for name, client in clients.items()}
+    urls = {"data": settings.data_url}
+    async with lead(
+        settings.home, workers=workers, lanes=lanes, urls=urls, note=reporter.note, clock=clock, hands=hands
+    ) as fleet:
+        yield replace(
+            sources,
+            activity=fleet.stream(sources.activity),
+            positions=fleet.stream(sources.positions),
+            values=fleet.stream(sources.values),
+        )
+
+
+def _bounds_with_workers(bounds: EngineLimits, pages: int) -> EngineLimits:
+    """Enough open wallets that ``pages`` pages can be under way, and a few that wait their turn."""
+    batch = replace(bounds.batch, hands=max(bounds.batch.hands, pages + 8))
+    return replace(bounds, concurrency=max(bounds.concurrency, pages + 8), batch=batch)
 
 
 @asynccontextmanager
