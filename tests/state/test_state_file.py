@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import time
 from contextlib import closing
-from types import SimpleNamespace
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.schema import CreateTable
 
 from polyhouse.errors import ConfigError, PolyhouseError, RetryableError
 from polyhouse.ports import PageCommit
-from polyhouse.state import StateStore, database, open_state
+from polyhouse.state import database, open_state
 from polyhouse.state.lifecycle import alembic_config
 from polyhouse.state.schema import HEAD, metadata
 
@@ -149,12 +145,3 @@ def test_postgresql_gets_its_driver_or_says_what_is_missing():
         open_state("postgresql://me:secret@127.0.0.1:1/db")
     assert isinstance(caught.value, (ConfigError, RetryableError))
     assert "secret" not in str(caught.value) + caught.value.hint
-
-
-def test_the_statements_compile_for_postgresql():
-    dialect = postgresql.dialect()
-    store = StateStore(SimpleNamespace(dialect=dialect), time.time)
-    for statement in (store._move_statement(), store._register_statement("trades")):
-        assert "ON CONFLICT" in str(statement.compile(dialect=dialect))
-    for table in metadata.sorted_tables:
-        assert "CREATE TABLE" in str(CreateTable(table).compile(dialect=dialect))

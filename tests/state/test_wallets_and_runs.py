@@ -10,7 +10,7 @@ import pytest
 from polyhouse.errors import BadInputError
 from polyhouse.ports import PageCommit
 from polyhouse.state import open_state
-from polyhouse.state.wallets import MAX_ATTEMPTS
+from polyhouse.state.outcomes import MAX_ATTEMPTS
 
 
 def wallet(number):
@@ -29,7 +29,7 @@ def test_registering_adds_and_never_resets(state, clock):
     assert known.provenance == ("trades", "holders", "trade")
     assert known.last_seen - known.first_seen == 10
     assert state.wallet(wallet(9)) is None
-    assert state.wallet_counts() == {"pending": 2, "syncing": 0, "completed": 1, "failed": 0, "parked": 0}
+    assert state.wallet_counts() == {"pending": 2, "syncing": 0, "completed": 1, "failed": 0, "parked": 0, "empty": 0}
     assert state.wallet_addresses() == [wallet(1), wallet(2), wallet(3)]
     assert state.wallet_addresses("pending", limit=1) == [wallet(2)]
 
@@ -103,9 +103,9 @@ def test_reset_forgets_the_cursors_of_that_wallet_only(state):
     assert state.reset(wallet(9)) is False
 
 
-def test_each_wallet_is_claimed_once(state, state_url):
+def test_each_wallet_is_claimed_once(state, state_url, clock):
     state.register_wallets([wallet(n) for n in range(500)], "file")
-    with open_state(state_url) as other, ThreadPoolExecutor(6) as pool:
+    with open_state(state_url, now=clock) as other, ThreadPoolExecutor(6) as pool:
         stores = [state, other]
         claims = list(pool.map(lambda n: stores[n % 2].claim_wallets(30), range(20)))
     claimed = [address for claim in claims for address in claim]

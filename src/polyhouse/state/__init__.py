@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import time
+import os
+import secrets
+import socket
 from collections.abc import Callable
 from types import TracebackType
 
 from polyhouse.state.checkpoints import CheckpointStore, QuarantinedRow
-from polyhouse.state.lifecycle import open_engine
+from polyhouse.state.lifecycle import database_clock, open_engine
+from polyhouse.state.outcomes import Synced, WalletOutcomes
+from polyhouse.state.queue import LEASE_SECONDS
 from polyhouse.state.runs import RunRecord, RunStore
 from polyhouse.state.wallets import WalletRecord, WalletStore
 
-__all__ = ["QuarantinedRow", "RunRecord", "StateStore", "WalletRecord", "open_state"]
+__all__ = ["LEASE_SECONDS", "QuarantinedRow", "RunRecord", "StateStore", "Synced", "WalletRecord", "open_state"]
 
 
-class StateStore(CheckpointStore, WalletStore, RunStore):
+class StateStore(CheckpointStore, WalletStore, WalletOutcomes, RunStore):
     """``ports.State`` and more, on SQLite or PostgreSQL. Safe for use by several threads. Made by ``open_state``."""
 
     def __enter__(self) -> StateStore:
@@ -26,15 +30,20 @@ class StateStore(CheckpointStore, WalletStore, RunStore):
         self.close()
 
 
-def open_state(url: str, *, now: Callable[[], float] = time.time) -> StateStore:
+def open_state(url: str, *, now: Callable[[], float] | None = None, worker: str | None = None) -> StateStore:
     """Open the state store, make it if it is not there, and bring its schema up to date.
 
     Args:
         url: ``sqlite:////absolute/state.db`` or ``postgresql://user:password@host:5432/database``.
-        now: wall clock, Unix seconds.
+        now: wall clock, Unix seconds. By default that of the database: on PostgreSQL the server's, so that the leases
+            of several machines are measured by one clock.
+        worker: the name under which leases are taken; by default one that no other store has.
 
     Raises:
         ConfigError: malformed URL; a file that is damaged, foreign or of a newer version (never replaced silently).
         RetryableError: the database does not answer.
+        AuthError: the server refused the user.
     """
-    return StateStore(open_engine(url), now)
+    engine = open_engine(url)
+    name = worker or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    return StateStore(engine, now or database_clock(engine), name)

@@ -3,24 +3,40 @@
 SQLite: WAL with synchronous=FULL (a checkpoint must not be less durable than it claims, and never more durable than the
 rows it stands behind: the warehouse syncs first), every writing transaction takes the write lock at once (BEGIN
 IMMEDIATE), so that it never fails in the middle because another process wrote.
+
+PostgreSQL: a pool of connections; one that broke while it was idle is replaced before its next use, one that breaks
+inside a transaction is an error (whether the commit arrived is not known; everything here may be done again). All that
+a session needs to know is said once per transaction, and nothing is prepared on the server, so that poolers which hand
+out a connection per transaction (Supabase, PgBouncer) work. The tables live in a schema of their own.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, Select, Table, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from polyhouse.errors import AuthError, ConfigError, PolyhouseError, RetryableError
+from polyhouse.errors import ConfigError, RetryableError
+from polyhouse.state.failures import translate
 
 SUPPORTED = "sqlite:////absolute/state.db or postgresql://user:password@host:5432/database"
+SCHEMA = "polyhouse"
+"""Schema of the tables on PostgreSQL: beside an application's own tables, and outside what Supabase serves by REST."""
+
+STATEMENT_SECONDS = 60
+LONG_STATEMENT_SECONDS = 900
+"""Bounds of one statement on PostgreSQL; the longer one for what touches the whole registry, and for migrations."""
+
 _BUSY_SECONDS = 30
+_CONNECT_SECONDS = 10
+_RECYCLE_SECONDS = 1_800
 
 
 def parse_url(url: str) -> URL:
@@ -38,9 +54,9 @@ def parse_url(url: str) -> URL:
         if not parsed.database or parsed.database == ":memory:" or parsed.query:
             raise ConfigError("The state store needs a file.", hint=f"Use {SUPPORTED}.")
         return parsed
-    if backend in {"postgresql", "postgres"}:
-        return parsed.set(drivername="postgresql+psycopg") if parsed.drivername == backend else parsed
-    raise ConfigError(f"{backend}:// is not a supported state store.", hint=f"Use {SUPPORTED}.")
+    if parsed.drivername in {"postgresql", "postgres", "postgresql+psycopg"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    raise ConfigError(f"{parsed.drivername}:// is not a supported state store.", hint=f"Use {SUPPORTED}.")
 
 
 def sqlite_path(url: URL) -> Path | None:
@@ -49,20 +65,44 @@ def sqlite_path(url: URL) -> Path | None:
 
 
 def connect(url: URL) -> Engine:
-    """An engine with the store's durability settings.
+    """An engine with the store's settings.
 
     Raises:
         ConfigError: the database driver is not installed.
     """
     try:
-        engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS} if sqlite_path(url) else {})
-    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        engine = _sqlite_engine(url) if sqlite_path(url) else _postgres_engine(url)
+    except (ModuleNotFoundError, NoSuchModuleError, ImportError) as error:
         raise ConfigError(
             f"The driver for {url.drivername} is not installed.", hint="pip install 'psycopg[binary]'"
         ) from error
-    if sqlite_path(url):
-        event.listen(engine, "connect", _configure_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True)
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _postgres_engine(url: URL) -> Engine:
+    ours = {
+        "connect_timeout": _CONNECT_SECONDS, "application_name": "polyhouse", "keepalives_idle": 30,
+        "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000,
+    }  # fmt: skip
+    engine = create_engine(
+        url,
+        connect_args={name: value for name, value in ours.items() if name not in url.query}
+        | {"prepare_threshold": None},
+        pool_size=4,
+        max_overflow=12,
+        pool_timeout=_BUSY_SECONDS,
+        pool_recycle=_RECYCLE_SECONDS,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+    event.listen(engine, "begin", _begin_postgres)
     return engine
 
 
@@ -81,40 +121,29 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
+def _begin_postgres(connection: Connection) -> None:
+    seconds = LONG_STATEMENT_SECONDS if connection.get_execution_options().get("polyhouse_long") else STATEMENT_SECONDS
+    connection.exec_driver_sql(
+        f"SELECT set_config('search_path', '{SCHEMA}', true), set_config('statement_timeout', '{seconds}s', true),"
+        f" set_config('idle_in_transaction_session_timeout', '{LONG_STATEMENT_SECONDS}s', true)"
+    )
+
+
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(url: URL) -> Iterator[None]:
     """Database errors leave as errors of the product, without statement text, values or passwords.
 
     Raises:
-        RetryableError: busy, full, or not reachable.
-        ConfigError: the file is damaged or not a database.
+        RetryableError: busy, full, not reachable, or the connection broke.
+        ConfigError: the file is damaged or not a database; the database or a right on it is missing.
         AuthError: PostgreSQL refused the user.
     """
     try:
         yield
     except DBAPIError as error:
-        raise _translate(error) from error
-
-
-def _translate(error: DBAPIError) -> PolyhouseError:
-    text = str(error.orig).strip() or type(error).__name__
-    lower = text.lower()
-    if "malformed" in lower or "not a database" in lower or "file is encrypted" in lower:
-        return ConfigError(f"The state store is damaged: {text}.", hint=_RESTORE_HINT)
-    if "password authentication failed" in lower:
-        return AuthError("The state store refused the user or password.")
-    if "unable to open" in lower or "readonly database" in lower:
-        return ConfigError(f"The state store cannot be used: {text}.")
-    if isinstance(error, OperationalError) or error.connection_invalidated:
-        return RetryableError(f"The state store is unavailable: {text}.")
-    if isinstance(error, DatabaseError):
-        return PolyhouseError(f"The state store refused a statement of ours: {text}.")
-    return PolyhouseError(f"The state store failed: {text}.")
-
-
-_RESTORE_HINT = (
-    "Move the file away: a fresh one is rebuilt from the warehouse's manifest, nothing that was read is read wrong."
-)
+        raise translate(error, url.password) from error
+    except PoolTimeoutError as error:
+        raise RetryableError("The state store is unavailable: all connections to it are in use.") from error
 
 
 def storable(text: str, limit: int | None = None) -> str:
@@ -123,34 +152,48 @@ def storable(text: str, limit: int | None = None) -> str:
 
 
 class Database:
-    """Transactions on one state store; thread-safe, one writer at a time in this process.
+    """Transactions on one state store; thread-safe.
 
     Args:
         engine: from ``connect``.
         now: wall clock, Unix seconds.
+        worker: the name under which this store takes leases unless a call names another worker.
     """
 
-    def __init__(self, engine: Engine, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, now: Callable[[], float], worker: str = "") -> None:
         self._engine = engine
         self._now = now
-        self._write_lock = threading.RLock()
+        self.worker = worker
+        self._is_sqlite = engine.dialect.name == "sqlite"
+        # SQLite has one writer; those of this process queue here instead of polling for the file's lock.
+        self._write_lock = threading.RLock() if self._is_sqlite else nullcontext()
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with self._write_lock, translated(), self._engine.begin() as connection:
-            yield connection
+    def _writing(self, *, everything: bool = False) -> Iterator[Connection]:
+        """A transaction; ``everything``: it changes the whole registry, so it is alone with it and may take long."""
+        with self._write_lock, translated(self._engine.url), self._engine.connect() as plain:
+            connection = plain.execution_options(polyhouse_long=everything)
+            with connection.begin():
+                if everything and not self._is_sqlite:
+                    # Row by row in any order, it could deadlock with those who change a few wallets.
+                    connection.execute(text("LOCK TABLE wallets IN EXCLUSIVE MODE"))
+                yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with translated(), self._engine.connect() as connection:
+        with translated(self._engine.url), self._engine.connect() as connection:
             yield connection.execution_options(polyhouse_reading=True)
+
+    def _locked(self, query: Select[Any], *, skip: bool = False) -> Select[Any]:
+        """The query with its rows locked until the end of the transaction; ``skip``: leave out those that are."""
+        return query if self._is_sqlite else query.with_for_update(skip_locked=skip)
 
     def _time(self) -> int:
         return int(self._now())
 
     def _insert(self, table: Table) -> Any:
         """An INSERT with ``on_conflict_…``, which both databases have, each in its own module."""
-        if self._engine.dialect.name == "sqlite":
+        if self._is_sqlite:
             from sqlalchemy.dialects import sqlite
 
             return sqlite.insert(table)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import resources
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, inspect, text
 
 from polyhouse.errors import ConfigError
-from polyhouse.state.database import connect, parse_url, sqlite_path, translated
+from polyhouse.state.database import SCHEMA, connect, parse_url, sqlite_path, translated
 from polyhouse.state.schema import HEAD
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def open_engine(url: str) -> Engine:
             _make_file(path)
     engine = connect(parsed)
     try:
-        with translated(), engine.begin() as connection:
-            _upgrade(connection, allow_empty=path is None)
+        with translated(engine.url):
+            _bring_up_to_date(engine)
     except BaseException:
         engine.dispose()
         raise
@@ -54,7 +55,7 @@ def _make_file(path: Path) -> None:
         _remove(draft)
         engine = connect(parse_url(f"sqlite:///{draft}"))
         try:
-            with translated(), engine.begin() as connection:
+            with translated(engine.url), engine.begin() as connection:
                 _upgrade(connection, allow_empty=True)
         finally:
             engine.dispose()
@@ -99,6 +100,35 @@ def _check_file(path: Path) -> None:
         connection.close()
 
 
+def database_clock(engine: Engine) -> Callable[[], float]:
+    """The clock of a database: its server's time, measured once against ours; for a file it is our own."""
+    if engine.dialect.name == "sqlite":
+        return time.time
+    with translated(engine.url), engine.connect() as connection:
+        before = time.time()
+        server = float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
+        ahead = server - (before + time.time()) / 2
+    return lambda: time.time() + ahead
+
+
+def _bring_up_to_date(engine: Engine) -> None:
+    """Migrate unless it is done. Looking takes no lock, so a reader does not wait for those who write."""
+    with engine.connect() as plain:
+        if _revision(plain.execution_options(polyhouse_reading=True)) == HEAD:
+            return  # the common case does not import alembic
+    with engine.connect() as plain:
+        connection = plain.execution_options(polyhouse_long=True)
+        with connection.begin():
+            if engine.dialect.name == "sqlite":
+                _upgrade(connection, allow_empty=False)
+                return
+            # Those who open the store at the same time wait here, and then find the work done.
+            connection.execute(text(f"SELECT pg_advisory_xact_lock(hashtext('{SCHEMA}.migrations'))"))
+            if connection.execute(text(f"SELECT to_regnamespace('{SCHEMA}')")).scalar() is None:
+                connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
+            _upgrade(connection, allow_empty=True)
+
+
 def _upgrade(connection: Connection, *, allow_empty: bool) -> None:
     revision = _revision(connection)
     if revision == HEAD:
@@ -122,8 +152,11 @@ def _upgrade(connection: Connection, *, allow_empty: bool) -> None:
 
 
 def _revision(connection: Connection) -> str | None:
-    tables = set(inspect(connection).get_table_names())
-    if "alembic_version" not in tables:
+    if connection.dialect.name == "sqlite":
+        is_there = "alembic_version" in inspect(connection).get_table_names()
+    else:
+        is_there = connection.execute(text(f"SELECT to_regclass('{SCHEMA}.alembic_version')")).scalar() is not None
+    if not is_there:
         return None
     row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
     return str(row[0]) if row else None
@@ -137,6 +170,3 @@ def alembic_config(connection: Connection) -> Config:
     config.set_main_option("script_location", str(resources.files("polyhouse.state") / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
-
-
-Clock = Callable[[], float]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import delete, insert, select, update
 
 from polyhouse.state.database import Database, storable
+from polyhouse.state.queue import LEASE_SECONDS
 from polyhouse.state.schema import notes, runs
 
 RunStatus = Literal["ok", "partial", "failed", "interrupted"]
@@ -36,7 +37,7 @@ class RunStore(Database):
         """Record that a run begins and return its id, which no other run ever had."""
         values = {
             "command": command, "args": _dump(args or {}), "started_at": self._time(), "finished_at": 0,
-            "status": "running", "counts": "{}", "error": "",
+            "status": "running", "counts": "{}", "error": "", "worker": self.worker, "alive_at": self._time(),
         }  # fmt: skip
         with self._writing() as connection:
             return int(connection.execute(insert(runs).values(values).returning(runs.c.id)).scalar_one())
@@ -70,8 +71,13 @@ class RunStore(Database):
             return [_record(row) for row in connection.execute(query).mappings()]
 
     def unfinished_runs(self) -> list[RunRecord]:
-        """Runs without an end, oldest first: for the store's owner these were killed."""
+        """Runs without an end, oldest first: for the store's owner these were killed.
+
+        On PostgreSQL other machines have runs too: those that gave a sign of life lately (``renew_leases``) go on.
+        """
         query = select(runs).where(runs.c.status == "running").order_by(runs.c.id)
+        if not self._is_sqlite:
+            query = query.where(runs.c.worker != self.worker, runs.c.alive_at <= self._time() - LEASE_SECONDS)
         with self._reading() as connection:
             return [_record(row) for row in connection.execute(query).mappings()]
 
@@ -101,7 +107,7 @@ def _dump(value: Any) -> str:
 
 def _record(row: Mapping[Any, Any]) -> RunRecord:
     return RunRecord(
-        **{name: row[name] for name in row if name not in {"args", "counts"}},
+        **{name: row[name] for name in row if name not in {"args", "counts", "worker", "alive_at"}},
         args=json.loads(row["args"]),
         counts=json.loads(row["counts"]),
     )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
-HEAD = "0001"
+HEAD = "0002"
 """Newest migration of this version (a test holds it equal to the migration folder)."""
 
 RUN_STATUSES = ("running", "ok", "partial", "failed", "interrupted")
-WALLET_STATUSES = ("pending", "syncing", "completed", "failed", "parked")
-"""pending = queued · syncing = a process works on it · completed · failed = tried again later · parked = given up
-until `polyhouse retry`."""
+WALLET_STATUSES = ("pending", "syncing", "completed", "failed", "parked", "empty")
+"""pending = queued · syncing = a worker holds a lease on it · completed · failed = tried again later · parked = given
+up until `polyhouse retry` · empty = read to the proven end and nothing there: out of the queue until it is seen."""
+
+PENDING = text("status = 'pending'")
+SYNCING = text("status = 'syncing'")
+"""Conditions of the partial indexes. Queries repeat them word for word: a bound value would not use the index."""
 
 metadata = MetaData()
 # SQLite numbers rows by itself only for INTEGER keys.
@@ -27,6 +31,8 @@ runs = Table(
     Column("status", Text, nullable=False),
     Column("counts", Text, nullable=False),
     Column("error", Text, nullable=False),
+    Column("worker", Text, nullable=False, server_default=""),
+    Column("alive_at", BigInteger, nullable=False, server_default="0"),
     sqlite_autoincrement=True,
 )
 """One row per command that wrote. Ids are never used twice: warehouse rows carry them."""
@@ -61,8 +67,23 @@ wallets = Table(
     Column("last_synced_at", BigInteger, nullable=False),
     Column("trades_synced", BigInteger, nullable=False),
     Column("last_trade_at", BigInteger, nullable=False),
-    Index("wallets_queue", "status", "next_attempt", "first_seen", "address"),
+    Column("due_at", BigInteger, nullable=False, server_default="0"),
+    Column("rank", BigInteger, nullable=False, server_default="0"),
+    Column("lease_until", BigInteger, nullable=False, server_default="0"),
+    Column("whale_score", BigInteger, nullable=False, server_default="0"),
+    Column("last_attempt_at", BigInteger, nullable=False, server_default="0"),
+    Column("sync_duration_ms", BigInteger, nullable=False, server_default="0"),
+    Column("rows_synced", BigInteger, nullable=False, server_default="0"),
+    Column("updated_at", BigInteger, nullable=False, server_default="0"),
+    Column("lease_owner", Text, nullable=False, server_default=""),
+    Column("queued_reason", Text, nullable=False, server_default=""),
+    Index("wallets_queue", "rank", "address", sqlite_where=PENDING, postgresql_where=PENDING),
+    Index("wallets_due", "status", "due_at", "address"),
+    Index("wallets_leases", "lease_until", "address", sqlite_where=SYNCING, postgresql_where=SYNCING),
+    Index("wallets_changed", "updated_at", "address"),
 )
+"""The registry of wallets and their queue; the rule of ``due_at`` and ``rank`` is in ``priority``. ``whale_score`` is
+in tenths. ``queued_reason``: why a wallet waits; on one that is being worked on: why it must be read once more."""
 
 quarantine = Table(
     "quarantine",

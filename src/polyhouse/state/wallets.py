@@ -1,32 +1,41 @@
-"""The wallet queue: who is known, who is due, who failed and when to try again."""
+"""The registry of wallets: who is known, from where, and what was read of them. The queue over it: ``queue``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, case, delete, func, literal, or_, select, update
+from sqlalchemy import BindParameter, String, and_, bindparam, case, func, literal, not_, or_, select, tuple_, update
 
 from polyhouse.errors import BadInputError
-from polyhouse.state.database import Database, storable
-from polyhouse.state.schema import WALLET_STATUSES, checkpoints, wallets
-
-FIRST_RETRY_SECONDS = 60
-LONGEST_RETRY_SECONDS = 6 * 3600
-MAX_ATTEMPTS = 8
-"""Failures in a row after which a wallet is parked until `polyhouse retry`."""
+from polyhouse.state import priority
+from polyhouse.state.database import Database
+from polyhouse.state.schema import WALLET_STATUSES, wallets
 
 _BATCH = 10_000
-_FEW = 500
+FEW = 500
+"""Addresses in one IN (…)."""
+
 _WORD = re.compile(r"^[a-z0-9][a-z0-9.:_-]{0,63}$")
 
 
 @dataclass(frozen=True, slots=True)
 class WalletRecord:
-    """What the store knows of one wallet. Times are Unix seconds, 0 = never."""
+    """What the store knows of one wallet. Times are Unix seconds, 0 = never.
+
+    Attributes:
+        attempts: failures in a row; ``next_attempt`` when the next one may be made, ``last_error`` why the last failed.
+        due_at: when it wants work, 0 = it does not. ``rank``: its place in the queue (``state.priority``).
+        whale_score: tenths.
+        last_attempt_at: when a worker took it last. ``last_synced_at``: when it was last read to its proven end.
+        trades_synced: its fills in the warehouse. ``rows_synced``: rows of the last complete reading, which took
+            ``sync_duration_ms``.
+        updated_at: last change of this record, leases aside.
+        queued_reason: why it waits; while it is worked on: why it must be read once more.
+    """
 
     address: bytes
     status: str
@@ -39,13 +48,26 @@ class WalletRecord:
     last_synced_at: int
     trades_synced: int
     last_trade_at: int
+    due_at: int
+    rank: int
+    lease_until: int
+    whale_score: int
+    last_attempt_at: int
+    sync_duration_ms: int
+    rows_synced: int
+    updated_at: int
+    lease_owner: str
+    queued_reason: str
 
 
 class WalletStore(Database):
     """See the module."""
 
     def register_wallets(self, addresses: Iterable[bytes], provenance: str) -> int:
-        """Make wallets known and queue the new ones; never changes status or progress of known ones.
+        """Make wallets known and queue the new ones; never changes status, progress or place of known ones.
+
+        Any number of addresses may be streamed through: they are stored in groups of 10,000, each committed as it
+        comes.
 
         Args:
             addresses: 20 bytes each; repetitions are fine.
@@ -56,43 +78,55 @@ class WalletStore(Database):
             How many were not known before.
 
         Raises:
-            BadInputError: an address of another length, or not one word.
+            BadInputError: an address of another length, or not one word; nothing of its group is stored.
         """
-        if not _WORD.match(provenance):
-            raise BadInputError(f"{provenance!r} is not a provenance word (a-z, 0-9, '.', ':', '_', '-').")
-        statement = self._register_statement(provenance)
-        now, unique = self._time(), dict.fromkeys(addresses)
-        for address in unique:
-            if type(address) is not bytes or len(address) != 20:
-                raise BadInputError(f"{address!r} is not a wallet address of 20 bytes.")
-        rest = iter(unique)
+        require_word(provenance)
+        return sum(self._register(group, provenance) for group in _groups(_checked(addresses), _BATCH))
+
+    def _register(self, group: Sequence[bytes], provenance: str) -> int:
+        now = self._time()
+        # In one order everywhere, so that two that register the same wallets never wait for each other crosswise.
+        ordered = sorted(set(group))
+        insert = self._insert(wallets).on_conflict_do_nothing(index_elements=[wallets.c.address])
+        words = literal(" ", String) + wallets.c.provenance + literal(" ", String)
+        has_word = words.contains(f" {provenance} ", autoescape=True)
         with self._writing() as connection:
-            before = connection.execute(select(func.count()).select_from(wallets)).scalar_one()
-            while batch := list(islice(rest, _BATCH)):
-                connection.execute(
-                    statement, [{"address": address, **_new_wallet(provenance, now)} for address in batch]
-                )
-            after = connection.execute(select(func.count()).select_from(wallets)).scalar_one()
-        return int(after) - int(before)
+            result = connection.execute(
+                insert.execution_options(preserve_rowcount=True),
+                [{"address": address, **_new_wallet(provenance, now)} for address in ordered],
+            )
+            new = int(result.rowcount)
+            if new < len(ordered):
+                for few in chunks(ordered):
+                    statement = update(wallets).where(
+                        wallets.c.address.in_(few), or_(wallets.c.last_seen < now, not_(has_word))
+                    )
+                    added = case((has_word, wallets.c.provenance), else_=wallets.c.provenance + f" {provenance}")
+                    connection.execute(statement.values(last_seen=now, updated_at=now, provenance=added))
+        return new
 
     def wallet(self, address: bytes) -> WalletRecord | None:
         """One wallet, None if it is not known."""
         with self._reading() as connection:
             row = connection.execute(select(wallets).where(wallets.c.address == address)).mappings().first()
-        return _record(row) if row else None
+        return record(row) if row else None
 
     def known_wallets(self, addresses: Iterable[bytes]) -> set[bytes]:
         """Those of the addresses that are registered."""
         found: set[bytes] = set()
         with self._reading() as connection:
-            for few in _chunks(list(addresses)):
+            for few in chunks(list(addresses)):
                 query = select(wallets.c.address).where(wallets.c.address.in_(few))
                 found.update(bytes(address) for address in connection.execute(query).scalars())
         return found
 
-    def wallet_addresses(self, status: str | None = None, limit: int | None = None) -> list[bytes]:
-        """Addresses in order, of one status if given."""
+    def wallet_addresses(
+        self, status: str | None = None, limit: int | None = None, *, after: bytes = b""
+    ) -> list[bytes]:
+        """Addresses in order, of one status if given, from the one behind ``after`` on: page by page with ``limit``."""
         query = select(wallets.c.address).order_by(wallets.c.address).limit(limit)
+        if after:
+            query = query.where(wallets.c.address > after)
         if status is not None:
             query = query.where(wallets.c.status == status)
         with self._reading() as connection:
@@ -105,156 +139,110 @@ class WalletStore(Database):
             found: dict[str, int] = dict(connection.execute(query).tuples().all())
         return dict.fromkeys(WALLET_STATUSES, 0) | found
 
-    def wallets_due(self, limit: int | None = None) -> list[bytes]:
-        """Wallets to work on now: pending ones and failed ones whose waiting time is over, longest known first."""
+    def changed_since(self, updated_at: int, address: bytes = b"", *, limit: int = _BATCH) -> list[WalletRecord]:
+        """Records behind the key (``updated_at``, ``address``), in its order: the next page of changes.
+
+        A change may be committed a little later than it is dated, and several in one second: who follows the changes
+        begins each round a minute before the newest ``updated_at`` of the last one. From ``(0, b"")`` it is everything.
+        """
+        key = tuple_(wallets.c.updated_at, wallets.c.address)
+        query = (
+            select(wallets)
+            .where(key > tuple_(literal(updated_at), literal(address)))
+            .order_by(wallets.c.updated_at, wallets.c.address)
+            .limit(limit)
+        )
         with self._reading() as connection:
-            query = select(wallets.c.address).where(self._is_due()).order_by(*_QUEUE_ORDER).limit(limit)
-            return [bytes(address) for address in connection.execute(query).scalars()]
+            return [record(row) for row in connection.execute(query).mappings()]
 
-    def claim_wallets(self, limit: int) -> list[bytes]:
-        """Take up to ``limit`` due wallets for this process: they become ``syncing``. Each is given out once."""
-        with self._writing() as connection:
-            query = select(wallets.c.address).where(self._is_due()).order_by(*_QUEUE_ORDER).limit(limit)
-            if self._engine.dialect.name != "sqlite":
-                query = query.with_for_update(skip_locked=True)
-            claimed = [bytes(address) for address in connection.execute(query).scalars()]
-            for few in _chunks(claimed):
-                connection.execute(update(wallets).where(wallets.c.address.in_(few)).values(status="syncing"))
-        return claimed
-
-    def mark_syncing(self, addresses: Sequence[bytes]) -> int:
-        """Say that these wallets are being worked on, whatever their status; returns how many are known."""
-        return self._change(addresses, {"status": "syncing"})
-
-    def mark_completed(self, address: bytes, *, trades_synced: int, last_trade_at: int = 0) -> None:
-        """The wallet was read to its proven end; earlier failures are forgotten.
-
-        Args:
-            address: the wallet.
-            trades_synced: its fills in the warehouse.
-            last_trade_at: time of the newest one, 0 = none.
-        """
-        self._change(
-            [address],
-            {
-                "status": "completed", "attempts": 0, "next_attempt": 0, "last_error": "",
-                "last_synced_at": self._time(), "trades_synced": trades_synced, "last_trade_at": last_trade_at,
-            },
-        )  # fmt: skip
-
-    def mark_failed(self, address: bytes, error: str) -> WalletRecord | None:
-        """The wallet's work failed: try again after 1, 4, 16, … minutes (6 hours at most), parked after 8 failures.
-
-        Returns:
-            The wallet as it stands now, None if it is not known.
-        """
-        with self._writing() as connection:
-            query = select(wallets.c.attempts).where(wallets.c.address == address)
-            attempts = connection.execute(query).scalar()
-            if attempts is None:
-                return None
-            attempts += 1
-            wait = min(LONGEST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 4 ** (min(attempts, 16) - 1))
-            status = "parked" if attempts >= MAX_ATTEMPTS else "failed"
-            connection.execute(
-                update(wallets)
-                .where(wallets.c.address == address)
-                .values(
-                    status=status, attempts=attempts, next_attempt=self._time() + wait, last_error=storable(error, 2000)
-                )
-            )
-        return self.wallet(address)
-
-    def release_syncing(self) -> int:
-        """Queue the wallets that a process which is gone was working on; only the store's owner may say so."""
-        with self._writing() as connection:
-            statement = update(wallets).where(wallets.c.status == "syncing").values(status="pending")
-            return connection.execute(statement).rowcount
-
-    def queue(self, addresses: Sequence[bytes] | None = None) -> int:
-        """Queue known wallets again (all or these), from where they stand; returns how many."""
-        values = {"status": "pending", "next_attempt": 0}
-        if addresses is not None:
-            return self._change(addresses, values)
-        with self._writing() as connection:
-            return connection.execute(update(wallets).where(wallets.c.status != "syncing").values(values)).rowcount
-
-    def retry(self, addresses: Sequence[bytes] | None = None) -> int:
-        """Queue failed and parked wallets (all, or these) at once, with a clean slate; returns how many."""
-        stuck = wallets.c.status.in_(("failed", "parked"))
-        values = {"status": "pending", "attempts": 0, "next_attempt": 0}
-        if addresses is not None:
-            return self._change(addresses, values, stuck)
-        with self._writing() as connection:
-            return connection.execute(update(wallets).where(stuck).values(values)).rowcount
-
-    def reset(self, address: bytes) -> bool:
-        """Forget a wallet's cursors in every stream and queue it; its rows stay. Whether it was known."""
-        partition = "0x" + address.hex()
-        with self._writing() as connection:
-            forgotten = connection.execute(delete(checkpoints).where(checkpoints.c.partition == partition)).rowcount
-            statement = update(wallets).where(wallets.c.address == address)
-            known = connection.execute(
-                statement.values(
-                    status="pending",
-                    attempts=0,
-                    next_attempt=0,
-                    last_error="",
-                    last_synced_at=0,
-                    trades_synced=0,
-                    last_trade_at=0,
-                )
-            ).rowcount
-        return bool(known or forgotten)
-
-    def _is_due(self) -> ColumnElement[bool]:
-        waited = and_(wallets.c.status == "failed", wallets.c.next_attempt <= self._time())
-        return or_(wallets.c.status == "pending", waited)
-
-    def _change(
-        self, addresses: Sequence[bytes], values: Mapping[str, Any], condition: ColumnElement[bool] | None = None
-    ) -> int:
+    def set_whale_scores(self, scores: Mapping[bytes, int]) -> int:
+        """Set whale scores (tenths) and move the wallets in the queue accordingly; returns how many changed."""
         changed = 0
-        with self._writing() as connection:
-            for few in _chunks(addresses):
-                statement = update(wallets).where(wallets.c.address.in_(few)).values(dict(values))
-                if condition is not None:
-                    statement = statement.where(condition)
-                changed += connection.execute(statement).rowcount
+        score: BindParameter[int] = bindparam("new_score")
+        statement = update(wallets).where(
+            wallets.c.address == bindparam("wallet"), wallets.c.whale_score != bindparam("same_score")
+        )
+        for group in _groups(sorted(scores), _BATCH):
+            now = self._time()
+            rows = [{"wallet": one, "new_score": int(scores[one]), "same_score": int(scores[one])} for one in group]
+            with self._writing() as connection:
+                result = connection.execute(
+                    statement.values(whale_score=score, updated_at=now).execution_options(preserve_rowcount=True), rows
+                )
+                changed += result.rowcount
+                for few in chunks(group):
+                    place = wallets.c.due_at - priority.bonus_sql()
+                    moved = update(wallets).where(wallets.c.address.in_(few), wallets.c.rank != place)
+                    connection.execute(moved.values(rank=place))
         return changed
 
-    def _register_statement(self, provenance: str) -> Any:
-        statement = self._insert(wallets)
-        words = literal(" ", String) + wallets.c.provenance + literal(" ", String)
-        return statement.on_conflict_do_update(
-            index_elements=[wallets.c.address],
-            set_={
-                "last_seen": statement.excluded.last_seen,
-                "provenance": case(
-                    (words.contains(f" {provenance} ", autoescape=True), wallets.c.provenance),
-                    else_=wallets.c.provenance + literal(f" {provenance}", String),
-                ),
-            },
-        )
+    def sighted(self, addresses: Iterable[bytes], at: int) -> int:
+        """Something new was seen of these wallets at ``at`` (Unix seconds): who was read before that is read again.
+
+        Empty and completed wallets are queued, due since ``at``; one that is being worked on is read once more
+        afterwards. Failed and parked ones keep their waiting time. Unknown addresses are passed over.
+
+        Returns:
+            How many wallets this queued.
+        """
+        queued = 0
+        for group in _groups(_checked(addresses), _BATCH):
+            with self._writing() as connection:
+                for few in chunks(sorted(set(group))):
+                    mine = update(wallets).where(wallets.c.address.in_(few))
+                    seen = case((wallets.c.last_seen < at, at), else_=wallets.c.last_seen)
+                    stamp = {"last_seen": seen, "updated_at": self._time()}
+                    idle = and_(wallets.c.status.in_(("empty", "completed")), wallets.c.last_synced_at <= at)
+                    queued += connection.execute(
+                        mine.where(idle).values(
+                            status="pending", due_at=at, rank=at - priority.bonus_sql(), queued_reason="seen", **stamp
+                        )
+                    ).rowcount
+                    busy = and_(wallets.c.status == "syncing", wallets.c.queued_reason == "")
+                    connection.execute(mine.where(busy).values(queued_reason="seen", **stamp))
+        return queued
 
 
-_QUEUE_ORDER = (wallets.c.next_attempt, wallets.c.first_seen, wallets.c.address)
+def require_word(word: str) -> None:
+    """Refuse what is not one word of the registry.
+
+    Raises:
+        BadInputError: it is not.
+    """
+    if not _WORD.match(word):
+        raise BadInputError(f"{word!r} is not one word (a-z, 0-9, '.', ':', '_', '-').")
 
 
-def _chunks(addresses: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
-    return (addresses[start : start + _FEW] for start in range(0, len(addresses), _FEW))
+def chunks(addresses: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Pieces of a size that every database takes in one IN (…)."""
+    return (addresses[start : start + FEW] for start in range(0, len(addresses), FEW))
+
+
+def record(row: Mapping[Any, Any]) -> WalletRecord:
+    """The record of a row of the table."""
+    return WalletRecord(
+        **{name: row[name] for name in row if name not in {"address", "provenance"}},
+        address=bytes(row["address"]),
+        provenance=tuple(row["provenance"].split()),
+    )
+
+
+def _checked(addresses: Iterable[bytes]) -> Iterator[bytes]:
+    for address in addresses:
+        if type(address) is not bytes or len(address) != 20:
+            raise BadInputError(f"{address!r} is not a wallet address of 20 bytes.")
+        yield address
+
+
+def _groups(addresses: Iterable[bytes], size: int) -> Iterator[list[bytes]]:
+    rest = iter(addresses)
+    while group := list(islice(rest, size)):
+        yield group
 
 
 def _new_wallet(provenance: str, now: int) -> dict[str, Any]:
     return {
         "status": "pending", "provenance": provenance, "first_seen": now, "last_seen": now, "attempts": 0,
         "next_attempt": 0, "last_error": "", "last_synced_at": 0, "trades_synced": 0, "last_trade_at": 0,
+        "due_at": now, "rank": priority.rank(now, 0, 0), "updated_at": now, "queued_reason": "new",
     }  # fmt: skip
-
-
-def _record(row: Mapping[Any, Any]) -> WalletRecord:
-    return WalletRecord(
-        **{name: row[name] for name in row if name not in {"address", "provenance"}},
-        address=bytes(row["address"]),
-        provenance=tuple(row["provenance"].split()),
-    )

@@ -85,8 +85,10 @@ class RunState(State, Protocol):
         """Those of the addresses that are registered."""
         ...
 
-    def wallet_addresses(self, status: str | None = None, limit: int | None = None) -> Sequence[bytes]:
-        """Known wallets."""
+    def wallet_addresses(
+        self, status: str | None = None, limit: int | None = None, *, after: bytes = b""
+    ) -> Sequence[bytes]:
+        """Known wallets, from the one behind ``after`` on."""
         ...
 
     def wallet_counts(self) -> Mapping[str, int]:
@@ -101,7 +103,7 @@ class RunState(State, Protocol):
         """These are being worked on."""
         ...
 
-    def mark_completed(self, address: bytes, *, trades_synced: int, last_trade_at: int = 0) -> None:
+    def mark_completed(self, address: bytes, *, trades_synced: int, last_trade_at: int = 0) -> bool:
         """Read to the proven end."""
         ...
 
