@@ -78,6 +78,7 @@ def _selection(**chosen: Any) -> Any:
     examples=(
         "polyhouse sync wallets 0x6af75d4e4aaf700450efbac3708cce1665810ff1",
         "polyhouse sync wallets --all --incremental",
+        "polyhouse sync wallets --all --workers 10",
         "polyhouse sync wallets --file wallets.txt --max-wallets 500 --dry-run",
     ),
 )
@@ -88,14 +89,32 @@ def _selection(**chosen: Any) -> Any:
 @click.option("--file", "file", type=_FILE, help="One address per line.")
 @click.option("--incremental", is_flag=True, help="Take only what is new since the last time.")
 @click.option("--resume", is_flag=True, help="Leave out what an interrupted run completed.")
-@click.option("--concurrency", type=click.IntRange(1, 1000), default=50, show_default=True, metavar="N")
+@click.option(
+    "--workers", type=click.IntRange(0, 64), default=0, metavar="N", help="So many processes fetch for this one."
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 1000),
+    default=None,
+    metavar="N",
+    help="Pages under way at the same time.  [default: 50; with --workers one a worker]",
+)
 @click.option("--max-wallets", type=_COUNT, metavar="N", help="At most so many; the rest is reported.")
 @click.option("--dry-run", is_flag=True, help="Print the plan and do nothing.")
 @_NO_METRICS
 def wallets(
-    run: Run, addresses: tuple[str, ...], all_wallets: bool, concurrency: int, no_metrics: bool, **chosen: Any
+    run: Run,
+    addresses: tuple[str, ...],
+    all_wallets: bool,
+    workers: int,
+    concurrency: int | None,
+    no_metrics: bool,
+    **chosen: Any,
 ) -> int:
-    """Wallet ledgers. Without a selection: wallets with new trades and wallets in the queue."""
+    """Wallet ledgers. Without a selection: wallets with new trades and wallets in the queue.
+
+    A worker that is killed loses the page it was fetching: with --workers and no --concurrency one.
+    """
     ways = [bool(addresses), all_wallets, chosen["top"] is not None, chosen["only_pending"], chosen["file"] is not None]
     if sum(ways) > 1:
         raise click.UsageError("choose one of ADDRESS…, --all, --top, --only-pending, --file")
@@ -107,7 +126,9 @@ def wallets(
         "sync wallets",
         lambda engine: engine.sync_wallets(selection),
         metrics=not no_metrics and not chosen["dry_run"],
-        concurrency=concurrency,
+        concurrency=concurrency or 50,
+        workers=0 if chosen["dry_run"] else workers,
+        hands=1 if not workers or concurrency is None else -(-concurrency // workers),
     )
 
 
