@@ -28,6 +28,8 @@ def run_job(
     *,
     metrics: bool = False,
     concurrency: int = 50,
+    workers: int = 0,
+    hands: int = 1,
     next_commands: Sequence[str] = (),
 ) -> int:
     """Open the stores, run ``job``, print its report and return the exit code.
@@ -37,6 +39,8 @@ def run_job(
         job: what to do with the engine.
         metrics: recompute the wallets the job touched.
         concurrency: partitions read at the same time.
+        workers: processes that read wallets for this one.
+        hands: pages that each of them may have under way.
         next_commands: what to suggest after success.
     """
     from polyhouse.cli.loading import rebuild_touched
@@ -45,7 +49,9 @@ def run_job(
     settings = run.settings
     reporter = reporter_for(run)
     with open_stores(settings) as stores:
-        report, signal_number = run_in_stores(settings, stores, reporter, job, concurrency=concurrency)
+        report, signal_number = run_in_stores(
+            settings, stores, reporter, job, concurrency=concurrency, workers=workers, hands=hands
+        )
         if metrics and report.plan is None and report.status in {"ok", "partial"}:
             rebuild_touched(stores, report.touched, reporter)
     print_report(run, name, report)
@@ -63,12 +69,16 @@ def run_in_stores(
     job: Callable[[SyncEngine], Awaitable[RunReport]],
     *,
     concurrency: int,
+    workers: int = 0,
+    hands: int = 1,
 ) -> tuple[RunReport, int | None]:
     """Run ``job`` with open stores; returns its report and the signal that stopped it, if one did."""
     from polyhouse.wiring import engine_session
 
     async def main(stopper: Stopper) -> RunReport:
-        session = engine_session(settings, stores, reporter, stop=stopper.event, concurrency=concurrency)
+        session = engine_session(
+            settings, stores, reporter, stop=stopper.event, concurrency=concurrency, workers=workers, hands=hands
+        )
         async with session as engine:
             return await job(engine)
 
