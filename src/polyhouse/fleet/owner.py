@@ -1,7 +1,7 @@
 """The owner's side: takes workers on, gives them partitions to read, and grants their requests.
 
-To the rest of the owner a fleet is a set of streams (``Fleet.stream``): page loop, commit protocol and queue do not know
-who fetched a page. What a worker handed over is in the owner's hands and is committed; what it had not is
+To the rest of the owner a fleet is a set of streams (``Fleet.stream``): page loop, commit protocol and queue do not
+know who fetched a page. What a worker handed over is in the owner's hands and is committed; what it had not is
 asked for again at another worker. So a worker may be killed at any moment.
 """
 
