@@ -3,9 +3,9 @@
 Both are aids for ranking wallets that are worth a look. Neither says who somebody is, what he knew, or that anything
 is wrong: a lucky early buyer and an informed one look alike here.
 
-These are the definitions, one wallet at a time; ``models/wallet_scores_v1.sql`` computes the same for all wallets. Inputs are
-integers (money in micro-USDC, counts); points are exact fractions, and only their sum is rounded, once, half up, to
-tenths.
+These are the definitions, one wallet at a time; ``models/wallet_scores_v1.sql`` computes the same for all wallets.
+Inputs are integers (money in micro-USDC, counts); points are exact fractions, and only their sum is rounded, once,
+half up, to tenths.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TIMING_FULL_RETURN = Fraction(1, 2)
 KNOWN_STAKE = Fraction(1, 2)
 """A part counts where its input is known for at least this share of the stake."""
 SUSPECTED_TENTHS = 70
-SUSPECTED_MIN_POSITIONS = 5
+SUSPECTED_MIN_POSITIONS = 10
 """Purchases of so many outcomes at least: fewer say nothing about a habit."""
 SUSPECTED_MIN_STAKE = 100 * _USD
 
@@ -119,6 +119,7 @@ class InsiderInputs:
         against_stake: the part of that bought below this price.
         timing_stake: the part of the stake that is 24 hours old, or resolved within them.
         timing_gain: what these purchases were worth 24 hours later less what they cost, micro-USDC; may be negative.
+        timing_best: the largest such gain in one outcome token; 0 if none gained.
     """
 
     entries: int = 0
@@ -130,6 +131,7 @@ class InsiderInputs:
     against_stake: int = 0
     timing_stake: int = 0
     timing_gain: int = 0
+    timing_best: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +161,16 @@ def insider(inputs: InsiderInputs) -> Insider:
     """``insider_v1``: the sum of its known parts, rounded half up to tenths.
 
     Early entry 4 · Σ stake·earliness / Σ stake; contrarian 3 · stake bought below the price of 24 hours before / stake;
-    timing 3 · return of the purchases within 24 hours / 50 %, at least 0 and at most 3. Each part divides by the stake
-    for which its input is known, and counts only if that is at least half of the stake. ``is_suspected``: a score of
-    7.0 or more, from at least 5 outcomes bought and 100 USDC staked.
+    timing 3 · return of the purchases within 24 hours / 50 %, at least 0 and at most 3. Losses count, and the gain of
+    the best outcome does not: one lucky hit is no habit. Each part divides by the stake for which its input is known,
+    and counts only if that is at least half of the stake. ``is_suspected``: a score of 7.0 or more, from at least 10
+    outcomes bought and 100 USDC staked.
     """
     early = _part(inputs.stake, inputs.early_stake, 4 * inputs.early_weight)
     contrarian = _part(inputs.stake, inputs.reference_stake, 3 * inputs.against_stake)
-    timing = _part(inputs.stake, inputs.timing_stake, 3 * inputs.timing_gain / TIMING_FULL_RETURN)
+    timing = _part(
+        inputs.stake, inputs.timing_stake, 3 * (inputs.timing_gain - inputs.timing_best) / TIMING_FULL_RETURN
+    )
     if timing.points is not None:
         timing = Part(min(Fraction(3), max(Fraction(0), timing.points)))
     known = [part.points for part in (early, contrarian, timing) if part.points is not None]

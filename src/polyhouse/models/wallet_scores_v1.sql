@@ -71,19 +71,31 @@ WITH
         ASOF LEFT JOIN fill_prices AS before ON before.condition = p.condition AND before.at <= p.day_before
         ASOF LEFT JOIN fill_prices AS after ON after.condition = p.condition AND after.at <= p.day_after
     ),
-    entered AS
+    by_token AS
     (
         SELECT
-            wallet,
-            count() AS entries, uniqExact(token) AS entry_positions,
+            wallet, token,
+            count() AS entries,
             sum(paid) AS stake,
             sumIf(paid, has_life) AS early_stake,
-            toInt64(intDiv(sumIf(toInt128(paid) * earliness_e6, has_life), 1000000)) AS early_weight,
+            sumIf(toInt128(paid) * earliness_e6, has_life) AS early_weight,
             sumIf(paid, has_reference) AS reference_stake,
             sumIf(paid, has_reference AND toInt128(paid) * 1000000 < toInt128(shares) * reference_e6) AS against_stake,
             sumIf(paid, is_timed) AS timing_stake,
             toInt64(sumIf(worth - paid, is_timed)) AS timing_gain
         FROM priced
+        GROUP BY wallet, token
+    ),
+    entered AS
+    (
+        SELECT
+            wallet,
+            sum(b.entries) AS entries, count() AS entry_positions, sum(b.stake) AS stake,
+            sum(b.early_stake) AS early_stake, toInt64(intDiv(sum(b.early_weight), 1000000)) AS early_weight,
+            sum(b.reference_stake) AS reference_stake, sum(b.against_stake) AS against_stake,
+            sum(b.timing_stake) AS timing_stake, sum(b.timing_gain) AS timing_gain,
+            greatest(max(b.timing_gain), 0) AS timing_best
+        FROM by_token AS b
         GROUP BY wallet
     )
 SELECT
@@ -110,8 +122,8 @@ SELECT
     by_early * by_contrarian * by_timing AS insider_unit,
     if(has_early, 4 * toInt256(e.early_weight), 0) * by_contrarian * by_timing
         + if(has_contrarian, 3 * toInt256(e.against_stake), 0) * by_early * by_timing
-        + if(has_timing, least(greatest(6 * toInt256(e.timing_gain), 0), 3 * by_timing), 0) * by_early * by_contrarian AS insider_points,
-    e.entry_positions >= 5 AND e.stake >= 100000000 AS is_sample,
+        + if(has_timing, least(greatest(6 * (toInt256(e.timing_gain) - e.timing_best), 0), 3 * by_timing), 0) * by_early * by_contrarian AS insider_points,
+    e.entry_positions >= 10 AND e.stake >= 100000000 AS is_sample,
     if(has_early OR has_contrarian OR has_timing,
        toNullable(toUInt8(least(intDiv(20 * insider_points + insider_unit, 2 * insider_unit), 100))), NULL) AS insider_tenths,
     is_sample AND ifNull(insider_tenths, 0) >= 70 AS is_suspected,
@@ -120,6 +132,7 @@ SELECT
     e.entries AS entries, e.entry_positions AS entry_positions, e.stake AS stake, e.early_stake AS early_stake,
     e.early_weight AS early_weight, e.reference_stake AS reference_stake, e.against_stake AS against_stake,
     e.timing_stake AS timing_stake, e.timing_gain AS timing_gain,
+    e.timing_best AS timing_best,
     toDateTime({as_of:UInt32}, 'UTC') AS as_of
 FROM (SELECT wallet, volume, trades FROM wallet_totals FINAL WHERE category = 'overall' AND window = 'lifetime' AND /*wallets*/) AS w
 LEFT JOIN held AS h ON h.wallet = w.wallet

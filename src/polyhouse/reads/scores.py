@@ -30,7 +30,7 @@ _WHALE_COLUMNS = {
 _INSIDER_COLUMNS = {
     "entries": "entries", "positions": "entry_positions", "stake": "stake", "early_stake": "early_stake",
     "early_weight": "early_weight", "reference_stake": "reference_stake", "against_stake": "against_stake",
-    "timing_stake": "timing_stake", "timing_gain": "timing_gain",
+    "timing_stake": "timing_stake", "timing_gain": "timing_gain", "timing_best": "timing_best",
 }  # fmt: skip
 _BATCH = 10_000
 
@@ -126,7 +126,8 @@ def _insider(row: Mapping[str, Any]) -> dict[str, Any]:
                 parts.timing,
                 known_stake=money(inputs.timing_stake),
                 gain_24h=money(inputs.timing_gain),
-                return_24h=_share(inputs.timing_gain, inputs.timing_stake),
+                best_gain_24h=money(inputs.timing_best),
+                return_24h=_share(inputs.timing_gain - inputs.timing_best, inputs.timing_stake),
             ),
         },
         "version": INSIDER_VERSION,

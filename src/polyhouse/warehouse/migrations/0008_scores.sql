@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS wallet_scores_v1
     against_stake    Int64,                   -- … of these, bought below it
     timing_stake     Int64,                   -- … that are 24 hours old or resolved within them
     timing_gain      Int64,                   -- worth of these after 24 hours less what they cost
+    timing_best      Int64,                   -- the largest such gain of one token, 0 if none gained
     as_of            DateTime('UTC'),         -- newest ledger row of the build: purchases younger than a day have no timing yet
     version          UInt64,
     is_deleted       UInt8 DEFAULT 0
@@ -59,5 +60,6 @@ SELECT
     toDecimal128(against_stake, 6) / 1000000 AS against_stake,
     toDecimal128(timing_stake, 6) / 1000000 AS timing_stake,
     toDecimal128(timing_gain, 6) / 1000000 AS timing_gain,
+    toDecimal128(timing_best, 6) / 1000000 AS timing_best,
     as_of
 FROM wallet_scores_v1 FINAL;
