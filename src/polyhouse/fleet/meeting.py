@@ -46,7 +46,7 @@ def meeting_place(home: Path) -> Iterator[tuple[socket.socket, Meeting]]:
         if len(os.fsencode(path)) > _LONGEST_PATH:
             path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="polyhouse-"))) / SOCKET_NAME
         earlier = find_meeting(home)
-        if earlier is not None and _answers(earlier.socket):
+        if earlier is not None and is_open(earlier):
             raise RetryableError(
                 f"Another process (pid {earlier.pid}) leads the workers of {home}.",
                 hint="`polyhouse worker` joins it; or wait until it is done.",
@@ -66,6 +66,17 @@ def find_meeting(home: Path) -> Meeting | None:
         return None
 
 
+def is_open(meeting: Meeting) -> bool:
+    """Whether somebody listens there; a process that was killed leaves its note behind."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(meeting.socket)
+        except OSError:
+            return False
+        return True
+
+
 def _listen(path: Path) -> socket.socket:
     path.unlink(missing_ok=True)  # left by a process that was killed: nobody answers there
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -77,16 +88,6 @@ def _listen(path: Path) -> socket.socket:
     listener.listen(_BACKLOG)
     listener.setblocking(False)  # noqa: FBT003 - the signature of the standard library
     return listener
-
-
-def _answers(path: str) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(path)
-        except OSError:
-            return False
-        return True
 
 
 @contextmanager

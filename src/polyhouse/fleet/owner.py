@@ -49,7 +49,7 @@ from polyhouse.ports import Clock, Page, Partition, Position, Stream
 from polyhouse.sources.http.lanes import RouteLanes
 
 GREETING_SECONDS = 5.0
-MAX_HANDS = 64
+MAX_HANDS = 1_000
 _LOOK_SECONDS = 0.5
 
 
