@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from polyhouse.domain.contracts import CLOB_V2_CUTOVER_TS
-from polyhouse.sim import moves
+from polyhouse.sim import moves, plants
 from polyhouse.sim.amm import PoolLife, Step
 from polyhouse.sim.board import BIG_SHARES, MIN_SHARES, Board, Draft
 from polyhouse.sim.catalogue import DAY, HOUR, Catalogue
@@ -24,7 +24,7 @@ from polyhouse.sim.people import Behaviour, People
 
 FIRST_BLOCK = 78_500_000
 BLOCK_SECONDS = 2
-_TRADE, _RESOLVE, _REDEEM, _MIDNIGHT, _AFTER, _POOL = range(6)
+_TRADE, _RESOLVE, _REDEEM, _MIDNIGHT, _AFTER, _POOL, _PLANTED = range(7)
 _FILLS_PER_TRADE = 3
 _MAX_SHARES = 60_000_000_000
 
@@ -63,10 +63,12 @@ class Chain:
         self._done: list[Transaction] = []
         self._fading = start + (end - start) // 5
         groups: dict[str, list[Board]] = {}
+        boards: list[Board] = []
         bips = {event.event_id: event.neg_risk_fee_bips for event in catalogue.events}
         self._bips: dict[str, int] = {}
         for listing in catalogue.listings:
             board = Board(listing)
+            boards.append(board)
             market = listing.market
             if market.neg_risk:
                 board.group = groups.setdefault(market.neg_risk_market_id, [])
@@ -79,10 +81,12 @@ class Chain:
         for life in pools:
             for ts, step in life.agenda:
                 self._push(ts, _POOL, (life, step))
+        for planted in plants.agenda(people, boards):
+            self._push(planted.ts, _PLANTED, planted)
 
     def walk(self) -> Iterator[Transaction]:
         """All transactions until the end of the span, in block order."""
-        handlers = (self._trade, self._resolve, self._redeem, self._midnight, self._after, self._pool)
+        handlers = (self._trade, self._resolve, self._redeem, self._midnight, self._after, self._pool, self._planted)
         queue, done = self._queue, self._done
         while queue:
             ts, _, kind, what = heapq.heappop(queue)
@@ -313,6 +317,18 @@ class Chain:
         draft = self._draft(ts, complete=needs_transfers([match], ts))
         write_match(draft, board, match, self._people.addresses, ts)
         self._commit(ts, draft)
+
+    def _planted(self, ts: int, step: plants.Step) -> None:
+        board = step.board
+        if board.resolved:
+            return
+        step.set_price()
+        taker = step.wallet if step.wallet >= 0 else self._taker(board, ts)[0]
+        match = self._matcher.plan_buy(board, taker, step.outcome, step.shares, ts)
+        draft = self._draft(ts, complete=needs_transfers([match], ts))
+        write_match(draft, board, match, self._people.addresses, ts)
+        self._commit(ts, draft)
+        board.traded = True
 
     def _pool(self, ts: int, what: tuple[PoolLife, Step]) -> None:
         life, step = what

@@ -58,6 +58,10 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Behaviour("dormant", 9, redeems=30, fading=True),
 )
 
+INSIDER = Behaviour("insider", 0, sells=0, splits=0)
+RICH = Behaviour("planted_whale", 0, sells=0, splits=0)
+"""Planted kinds (``polyhouse.sim.plants``): no part of the crowd."""
+
 
 class Pool:
     """Wallets drawn by weight."""
@@ -95,8 +99,11 @@ class People:
     movers: tuple[int, ...]
 
 
-def build_people(rng: Random, count: int) -> People:
-    """Create ``count`` wallets; wallet k is about count/(k+1) times as active as the last one."""
+def build_people(rng: Random, count: int, *, insiders: int = 0, whales: int = 0) -> People:
+    """Create ``count`` wallets; wallet k is about count/(k+1) times as active as the last one.
+
+    The last ``insiders + whales`` of them are planted: they only do what ``polyhouse.sim.plants`` has them do.
+    """
     addresses: list[str] = []
     known = set(contracts.INFRA)
     while len(addresses) < count:
@@ -108,6 +115,8 @@ def build_people(rng: Random, count: int) -> People:
     topics = [topic.name for topic in TOPICS for _ in range(topic.weight)]
     homes = [topics[rng.randrange(len(topics))] if kind.loyal else "" for kind in kinds]
     weights = [1 + 10_000_000 // (10 + rank) for rank in range(count)]
+    for place, kind in enumerate([INSIDER] * insiders + [RICH] * whales, count - insiders - whales):
+        kinds[place], homes[place], weights[place] = kind, "", 0
     everyone = range(count)
     takers: dict[str, Pool] = {}
     makers: dict[str, Pool] = {}

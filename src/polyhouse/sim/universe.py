@@ -40,6 +40,8 @@ class Universe:
         with_transfers: every transaction carries all its ERC-1155 transfers. By default only those do that cannot be
             understood without them (plain transfers, anything that touches an adapter). Either way a transaction
             carries all of its transfers or none.
+        insiders: so many of the wallets are planted insiders; whales: so many more planted whales
+            (``polyhouse.sim.plants``).
         amm_markets: so many early markets more, which were traded through AMM pools, and a few orders that were filled
             directly, always with their transfers; everything else stays as it is.
 
@@ -64,12 +66,17 @@ class Universe:
         now_fraction: float = 0.85,
         with_transfers: bool = False,
         amm_markets: int = 0,
+        insiders: int = 0,
+        whales: int = 0,
     ) -> None:
         fills = wallets * _FILLS_PER_WALLET if fills is None else fills
-        if wallets < 4 or fills < 1 or span_days < 2 or amm_markets < 0 or not 0 < now_fraction <= 1:
+        crowd = wallets - insiders - whales
+        least = min(amm_markets, insiders, whales)
+        if crowd < 4 or fills < 1 or span_days < 2 or least < 0 or not 0 < now_fraction <= 1:
             raise BadInputError(
                 f"a universe of {wallets} wallets, {fills} fills, {amm_markets} AMM markets and {span_days} days "
-                "cannot be simulated: it needs at least 4 wallets, 1 fill, 2 days, and a clock inside its span"
+                "cannot be simulated: it needs at least 4 wallets that are not planted, 1 fill, 2 days, and a clock inside "
+                "its span"
             )
         self.seed = seed
         self.fills = fills
@@ -77,7 +84,7 @@ class Universe:
         self.end = self.start + span_days * DAY
         self.now = self.start + span_days * DAY * round(now_fraction * 10_000) // 10_000
         self._with_transfers = with_transfers
-        self._people = build_people(Random(f"people {seed}"), wallets)
+        self._people = build_people(Random(f"people {seed}"), wallets, insiders=insiders, whales=whales)
         self._catalogue: Catalogue = build_catalogue(
             Random(f"catalogue {seed}"), fills=fills, start=self.start, end=self.end
         )
