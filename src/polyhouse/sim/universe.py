@@ -75,8 +75,8 @@ class Universe:
         if crowd < 4 or fills < 1 or span_days < 2 or least < 0 or not 0 < now_fraction <= 1:
             raise BadInputError(
                 f"a universe of {wallets} wallets, {fills} fills, {amm_markets} AMM markets and {span_days} days "
-                "cannot be simulated: it needs at least 4 wallets that are not planted, 1 fill, 2 days, and a clock inside "
-                "its span"
+                "cannot be simulated: it needs at least 4 wallets that are not planted, 1 fill, 2 days, and a clock "
+                "inside its span"
             )
         self.seed = seed
         self.fills = fills
