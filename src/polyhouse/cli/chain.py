@@ -27,23 +27,44 @@ _BLOCK = click.IntRange(0)
         "polyhouse sync chain",
         "polyhouse sync chain --from-block 84902320 --workers 8",
         "polyhouse sync chain --follow 2",
+        "polyhouse sync chain --from-store",
     ),
 )
 @click.option("--from-block", type=_BLOCK, metavar="N", help="First block; by default that of the first contract.")
 @click.option("--to-block", type=_BLOCK, metavar="N", help="Last block; by default the newest one.")
 @click.option("--workers", type=click.IntRange(1, 256), default=4, show_default=True, help="Ranges read side by side.")
 @click.option("--follow", type=click.FloatRange(0.1), metavar="SECONDS", help="Go on with new blocks until stopped.")
+@click.option("--from-store", is_flag=True, help="Read no node: derive all rows again from the stored logs.")
 @click.option("--no-metrics", is_flag=True, help="Do not recompute the touched wallets afterwards.")
 def chain(
-    run: Run, from_block: int | None, to_block: int | None, workers: int, follow: float | None, no_metrics: bool
+    run: Run,
+    from_block: int | None,
+    to_block: int | None,
+    workers: int,
+    follow: float | None,
+    from_store: bool,
+    no_metrics: bool,
 ) -> int:
     """Exact logs from a Polygon JSON-RPC node (POLYHOUSE_RPC_URL): what is missing up to the newest block. With
     POLYHOUSE_HYPERSYNC_TOKEN final blocks come from HyperSync, much faster."""
     first = run.settings.from_block if from_block is None else from_block
     if first is not None and to_block is not None and first > to_block:
         raise click.UsageError("--from-block lies behind --to-block")
+    if from_store:
+        if {from_block, to_block, follow} != {None}:
+            raise click.UsageError("--from-store takes all stored logs: no blocks to choose, none to follow")
+        return _derive_again(run, metrics=not no_metrics)
     options = {"from_block": first, "to_block": to_block, "workers": workers, "follow_seconds": follow}
     return run_chain(run, "sync chain", options, metrics=not no_metrics)
+
+
+def _derive_again(run: Run, *, metrics: bool) -> int:
+    async def job(engine: SyncEngine) -> RunReport:
+        from polyhouse.sync.chain_again import derive_again
+
+        return await engine.perform("sync chain --from-store", {}, derive_again)
+
+    return run_job(run, "sync chain --from-store", job, metrics=metrics)
 
 
 def run_chain(

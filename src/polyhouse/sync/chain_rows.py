@@ -55,7 +55,7 @@ def page_of(
     stored = log_columns([log for log in found.logs if _where(log) not in rejected])
     notes: Counter[str] = Counter({f"alert_{alert.word}": alert.count for alert in batch.alerts})
     tables, more = (
-        market_rows(batch) if group == REGISTRY else _ledger_rows(batch, cache, knows_all=found.last <= registry_to)
+        market_rows(batch) if group == REGISTRY else ledger_rows(batch, cache, knows_all=found.last <= registry_to)
     )
     notes.update(more)
     rejects = [Reject(one.reason, one.where, one.raw) for one in batch.rejects]
@@ -84,9 +84,16 @@ def page_of(
     )
 
 
-def _ledger_rows(
+def ledger_rows(
     batch: DecodedBatch, cache: RegistryCache, *, knows_all: bool
 ) -> tuple[dict[str, Columns], Counter[str]]:
+    """What complete transactions mean: ``observations`` and ``resolutions``, and facts for the report.
+
+    Args:
+        batch: their logs, decoded.
+        cache: what is known about markets.
+        knows_all: every market of the chain up to here is known.
+    """
     registry = cache.registry(batch.columns)
     rows = chain_rows(batch.columns, registry, use_transfers=True)
     notes = Counter(f"flag_{flag.word}" for flag in rows.flags)
