@@ -10,6 +10,7 @@ from typing import Any
 
 from polyhouse.errors import RetryableError, UpstreamContractError
 from polyhouse.ports import Clock, Partition, Stream, Warehouse
+from polyhouse.sync.discovery_hook import Discovery
 from polyhouse.sync.progress import NullObserver, Reporter, RunObserver
 from polyhouse.sync.report import Tally
 from polyhouse.sync.sources import Sources
@@ -63,6 +64,7 @@ class RunContext:
     run: int
     writer: BatchWriter
     tally: Tally
+    discovery: Discovery
     observer: RunObserver = field(default_factory=NullObserver)
     gave_up: bool = False
     wallets_done: bytearray = field(default_factory=bytearray)

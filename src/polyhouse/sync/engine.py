@@ -16,6 +16,9 @@ from polyhouse.errors import PolyhouseError
 from polyhouse.ports import Clock, Warehouse
 from polyhouse.sync import verify
 from polyhouse.sync.context import EngineLimits, RunContext
+from polyhouse.sync.discover import discover_all, plan_discovery
+from polyhouse.sync.discovery_hook import DISCOVERING, Discovery
+from polyhouse.sync.discovery_report import DiscoverOptions, DiscoverReport
 from polyhouse.sync.markets import look_up_missing, walk_resolutions, walk_universe
 from polyhouse.sync.pool import first_error
 from polyhouse.sync.positions import all_wallets, walk_positions
@@ -23,7 +26,7 @@ from polyhouse.sync.progress import NullObserver, NullReporter, Reporter, RunObs
 from polyhouse.sync.report import Plan, RunReport, Tally, WalletSelection
 from polyhouse.sync.sources import Sources
 from polyhouse.sync.store import RunState
-from polyhouse.sync.trades import DISCOVERING, Discovery, walk_trades
+from polyhouse.sync.trades import walk_trades
 from polyhouse.sync.wallets import choose_wallets, plan_wallets, walk_wallets
 from polyhouse.sync.writer import BatchWriter
 
@@ -114,6 +117,17 @@ class SyncEngine:
 
         return await self._run("sync positions", selection_args(selection), work)
 
+    async def discover(self, options: DiscoverOptions) -> tuple[RunReport, DiscoverReport]:
+        """Find wallets and queue the new ones. With ``dry_run`` the report holds a plan and nothing is changed."""
+        report = DiscoverReport()
+        if options.dry_run:
+            return await self._plan(lambda ctx: plan_discovery(ctx, options, report)), report
+
+        async def work(ctx: RunContext) -> None:
+            await discover_all(ctx, options, report)
+
+        return await self._run("discover", options.args(), work), report
+
     async def perform(self, command: str, args: Mapping[str, Any], work: _WORK) -> RunReport:
         """Run work that another module brings, with the record, the writer and the checks of every run."""
         return await self._run(command, args, work)
@@ -166,7 +180,7 @@ class SyncEngine:
         await self._verify(tally)
         run = await asyncio.to_thread(self._state.start_run, command, args)
         self._observer.begin(run, command)
-        discovery = Discovery(self._state, [*(stream.name for stream in self._sources.trades), *DISCOVERING])
+        discovery = self._discovery()
         ended = False
         try:
             await self._work(run, work, tally, discovery)
@@ -203,22 +217,25 @@ class SyncEngine:
         )
         try:
             async with writer:
-                await work(self._context(run, writer, tally))
+                await work(self._context(run, writer, tally, discovery))
         except BaseExceptionGroup as group:
             raise first_error(group) from group
         if writer.failure is not None:
             raise writer.failure
 
-    def _context(self, run: int, writer: BatchWriter, tally: Tally) -> RunContext:
+    def _discovery(self) -> Discovery:
+        return Discovery(self._state, [*(stream.name for stream in self._sources.trades), *DISCOVERING])
+
+    def _context(self, run: int, writer: BatchWriter, tally: Tally, discovery: Discovery) -> RunContext:
         return RunContext(
             self._warehouse, self._state, self._sources, self._reporter, self._clock, self.stop, self._limits, run,
-            writer, tally, observer=self._observer,
+            writer, tally, discovery=discovery, observer=self._observer,
         )  # fmt: skip
 
     async def _plan(self, make: Callable[[RunContext], Awaitable[Plan]]) -> RunReport:
         started = self._clock.monotonic()
         writer = BatchWriter(self._warehouse, self._state, 0, self._clock)
-        plan = await make(self._context(0, writer, Tally()))
+        plan = await make(self._context(0, writer, Tally(), self._discovery()))
         return RunReport(0, "ok", seconds=self._clock.monotonic() - started, plan=plan)
 
     async def _build(self) -> None:

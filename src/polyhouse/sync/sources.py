@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from polyhouse.ports import Partition, Stream
+from polyhouse.sources.user_tables import AddressGroup
 
 
 class SlicedStream(Stream, Protocol):
@@ -49,6 +50,14 @@ class EventStream(SlicedStream, Protocol):
         ...
 
 
+class UserWallets(Protocol):
+    """A database of people whose wallets are wanted."""
+
+    def read(self) -> Iterator[AddressGroup]:
+        """All addresses, in groups; blocking."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """The streams of one run.
@@ -60,7 +69,8 @@ class Sources:
         trades: fills by batch of ≤ 20 conditions, newest first; several streams are walked one after the other.
         resolutions: payouts by condition (≤ 20). tokens: token → condition (≤ 50).
         activity: one wallet's ledger. positions, values: what Polymarket reports for one wallet.
-        holders: holders by condition (≤ 20).
+        holders: holders by condition (≤ 20). market_positions: open positions of everyone in one market.
+        leaderboards: published boards. users: user tables of a database, None where none is configured.
         recent: newest fills of everyone, back to a second; None where the upstream has no such feed.
         requests_per_second: of ``activity``, for the estimate of a dry run.
         trades_per_second: of ``trades`` and ``recent``, likewise.
@@ -77,5 +87,8 @@ class Sources:
     values: Stream
     holders: Stream | None = None
     recent: RecentStream | None = None
+    market_positions: Stream | None = None
+    leaderboards: Sequence[SlicedStream] = ()
+    users: UserWallets | None = None
     requests_per_second: float = 20.0
     trades_per_second: float = 16.0

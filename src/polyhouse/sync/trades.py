@@ -11,17 +11,11 @@ from polyhouse.sync import catalog
 from polyhouse.sync.batches import Batcher, MarketBatch
 from polyhouse.sync.catalog import MarketRef
 from polyhouse.sync.context import RunContext
-from polyhouse.sync.manifest import Delivery
 from polyhouse.sync.markets import in_thread
 from polyhouse.sync.pool import Job, WalkJob, run_jobs
-from polyhouse.sync.store import RunState
 
-DISCOVERING = ("goldsky.fills", "chain.ledger")
-"""Streams besides the market feeds whose rows may name wallets that nobody knew."""
 _SETTLED_SECONDS = 86_400
 _WINDOW_SECONDS = 3 * 365 * 86_400
-_REMEMBERED_WALLETS = 200_000
-_TOUCHED_WALLETS = 10_000
 
 _BATCHES_AT_ONCE = 6
 """Each holds two full pages. Six in flight use up the route's published limit; more only cost memory."""
@@ -86,36 +80,3 @@ async def _jobs(ctx: RunContext, stream: Stream, chosen: Sequence[MarketRef] | N
 def is_settled(batch: MarketBatch, finished_at: int | None) -> bool:
     """True if the batch was read to its end a day after its last market was resolved."""
     return finished_at is not None and bool(batch.resolved_ts) and finished_at > batch.resolved_ts + _SETTLED_SECONDS
-
-
-class Discovery:
-    """Registers the wallets that market feeds mention, before the pages that mention them are committed.
-
-    Attributes:
-        touched: wallets whose rows this run wrote; None = too many to list.
-    """
-
-    def __init__(self, state: RunState, streams: Iterable[str]) -> None:
-        self._state = state
-        self._streams = frozenset(streams)
-        self._known: set[bytes] = set()
-        self.touched: set[bytes] | None = set()
-        self.found = 0
-
-    def __call__(self, deliveries: Sequence[Delivery]) -> None:
-        """Runs in the writer's thread, after the warehouse acknowledged."""
-        seen: set[bytes] = set()
-        for delivery in deliveries:
-            wallets = delivery.page.tables.get("observations", {}).get("wallet", ())
-            if delivery.stream in self._streams:
-                seen.update(wallets)
-            if self.touched is not None:
-                self.touched.update(wallets)
-        if self.touched is not None and len(self.touched) > _TOUCHED_WALLETS:
-            self.touched = None
-        new = seen - self._known
-        if new:
-            self.found += self._state.register_wallets(sorted(new), "trades")
-            if len(self._known) + len(new) > _REMEMBERED_WALLETS:
-                self._known.clear()
-            self._known |= new

@@ -29,6 +29,8 @@ CATEGORIES = (
 SORTS = ("PNL", "VOLUME")
 _PNL_ONLY = "combos"
 """The category that has no board by volume."""
+_ROUND = 500
+"""Boards that end at a multiple of this length were most likely cut there."""
 _MOST_RANK = 2**32 - 1
 
 
@@ -81,8 +83,9 @@ class _Board(OffsetList[Any]):
             _NAMES, rows, board=chosen["board"], period=chosen["period"], category=chosen["category"],
             seen_at=int(self._client.clock.time()),
         )  # fmt: skip
-        if page.cursor is None and page.fetched >= served:
-            after = {**after, FULL: {partition.key: depth + page.fetched}}
+        length = depth + page.fetched
+        if page.cursor is None and page.fetched and (page.fetched >= served or length % _ROUND == 0):
+            after = {**after, FULL: {partition.key: length}}
         filled = tables(reported_standings=table)
         return checked(Page(filled, after, page.cursor is None, page.fetched, rejected=page.rejects), len(rows))
 
