@@ -123,7 +123,8 @@ async def engine_session(
         if isinstance(reporter, ShowsTraffic):
             reporter.watch(traffic)
         file = await stack.enter_async_context(CheckpointFile(settings.home, reporter, traffic, clock))
-        sources = build_sources(clients, settings.rate_scale)
+        users = settings.user_wallets_url.get_secret_value() if settings.user_wallets_url else ""
+        sources = build_sources(clients, settings.rate_scale, users)
         bounds = EngineLimits(concurrency=concurrency, claim=claim)
         if workers:
             led = _led_sources(settings, sources, clients, file, clock, workers=workers, hands=hands)
@@ -264,12 +265,17 @@ async def live_sync(
         )  # fmt: skip
 
 
-def build_sources(clients: dict[str, HttpClient], rate_scale: float = 0.8) -> Sources:
-    """The streams of a run on the clients of the hosts ``gamma``, ``clob`` and ``data``; ``rate_scale`` as theirs."""
+def build_sources(clients: dict[str, HttpClient], rate_scale: float = 0.8, users_url: str = "") -> Sources:
+    """The streams of a run on the clients of the hosts ``gamma``, ``clob`` and ``data``; ``rate_scale`` as theirs.
+
+    Raises:
+        ConfigError: ``users_url`` is not the URL of a PostgreSQL database.
+    """
     from polyhouse.sources import data_api
     from polyhouse.sources.clob import ClobMarkets
     from polyhouse.sources.gamma import GammaEvents, GammaMarkets
     from polyhouse.sources.http.limits import DATA
+    from polyhouse.sources.user_tables import UserTables
     from polyhouse.sync.sources import Sources
 
     gamma, clob, data = clients["gamma"], clients["clob"], clients["data"]
@@ -285,6 +291,9 @@ def build_sources(clients: dict[str, HttpClient], rate_scale: float = 0.8) -> So
         values=data_api.Values(data),
         holders=data_api.Holders(data),
         recent=data_api.RecentTrades(data),
+        market_positions=data_api.MarketPositions(data),
+        leaderboards=(data_api.Leaderboard(data), data_api.BiggestWinners(data)),
+        users=UserTables(users_url) if users_url else None,
         requests_per_second=DATA.per_second("/v2/activity", rate_scale),
         trades_per_second=DATA.per_second("/v2/trades", rate_scale),
     )

@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": (_C + "sync", "run", "The main job: markets, trades, wallets, positions, metrics."),
     "sync": (_C + "sync", "sync", "Bring one kind of data up to date."),
     "import": (_C + "importing", "import_files", "Read dumps: orderFilled rows, API answers, logs."),
+    "discover": (_C + "discover", "discover", "Find wallets and queue the new ones."),
     "worker": (_C + "worker", "worker", "One more loader process, on this or another machine."),
     "metrics": (_C + "build", "metrics", "Recompute positions, units and totals."),
     "leaderboard": (_C + "show", "leaderboard", "Ranked wallets."),
