@@ -313,6 +313,7 @@ WALLET_REGISTRY = _table(
         "last_trade_at": "time",
         "whale_score": "i64",  # tenths, as the queue ranks by it
         "due_at": "time",  # when the wallet wants work again, 0 = never
+        "queued_reason": "word",  # why it waits in the queue: see ``polyhouse.state.priority``
         "updated_at": "time",
     },
 )  # fmt: skip

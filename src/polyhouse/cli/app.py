@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "import": (_C + "importing", "import_files", "Read dumps: orderFilled rows, API answers, logs."),
     "discover": (_C + "discover", "discover", "Find wallets and queue the new ones."),
     "worker": (_C + "worker", "worker", "One more loader process, on this or another machine."),
+    "process": (_C + "process", "process", "Work the queue: ledgers, positions, values, holders, scores."),
     "metrics": (_C + "build", "metrics", "Recompute positions, units and totals."),
     "leaderboard": (_C + "show", "leaderboard", "Ranked wallets."),
     "wallet": (_C + "show", "wallet", "Everything known about one wallet."),

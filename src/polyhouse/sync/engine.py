@@ -23,6 +23,7 @@ from polyhouse.sync.markets import look_up_missing, walk_resolutions, walk_unive
 from polyhouse.sync.pool import first_error
 from polyhouse.sync.positions import all_wallets, walk_positions
 from polyhouse.sync.progress import NullObserver, NullReporter, Reporter, RunObserver
+from polyhouse.sync.registry_mirror import RegistryMirror
 from polyhouse.sync.report import Plan, RunReport, Tally, WalletSelection
 from polyhouse.sync.sources import Sources
 from polyhouse.sync.store import RunState
@@ -180,6 +181,8 @@ class SyncEngine:
         await self._verify(tally)
         run = await asyncio.to_thread(self._state.start_run, command, args)
         self._observer.begin(run, command)
+        mirror = RegistryMirror(self._warehouse, self._state, self._clock)
+        mirror.start()
         discovery = self._discovery()
         ended = False
         try:
@@ -198,6 +201,7 @@ class SyncEngine:
             tally.interrupted = tally.interrupted or self.stop.is_set()
             tally.counts["wallets_found"] = discovery.found
             await self._finish(run, tally)
+            await mirror.stop()
             self._observer.end(tally.status())
         touched = None if discovery.touched is None else tuple(sorted(discovery.touched))
         return RunReport(

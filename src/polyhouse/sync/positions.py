@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 from polyhouse.domain.ids import format_address
-from polyhouse.sync import catalog
+from polyhouse.ports import Warehouse
 from polyhouse.sync.context import RunContext
 from polyhouse.sync.pool import Job, run_jobs
 from polyhouse.sync.walk import Walk
@@ -65,9 +65,11 @@ class PositionsJob:
         self._value = value
         self._replaced = replaced
         self._asked_value = False
+        self._since = 0
 
     async def fetch(self) -> None:
         """Ask for both."""
+        self._since = int(self._ctx.clock.time())
         await self._positions.fetch()
         self._ctx.fetched(self._positions)
         if self._positions.error is None and not self._ctx.stop.is_set():
@@ -82,7 +84,7 @@ class PositionsJob:
         if self._asked_value:
             self._ctx.record(await self._value.settle())
         if result.status in {"ok", "empty"}:
-            await self._replaced.add(self._wallet)
+            await self._replaced.add(self._wallet, self._since)
         self._ctx.reporter.advance(1, rows=result.rows, failed=int(result.status == "failed"))
 
 
@@ -91,22 +93,22 @@ class Replacement:
 
     def __init__(self, ctx: RunContext) -> None:
         self._ctx = ctx
-        self._wallets: list[bytes] = []
+        self._since: dict[bytes, int] = {}
 
-    async def add(self, wallet: bytes) -> None:
-        """The wallet's positions were read to the end."""
-        self._wallets.append(wallet)
-        if len(self._wallets) >= _GROUP:
+    async def add(self, wallet: bytes, since: int) -> None:
+        """The wallet's positions were read to the end; the reading began at ``since`` (Unix seconds)."""
+        self._since[wallet] = since
+        if len(self._since) >= _GROUP:
             await self.flush()
 
     async def flush(self) -> None:
         """Write the rows of positions that are gone."""
-        group, self._wallets = self._wallets, []
+        group, self._since = self._since, {}
         if group:
             await self._ctx.writer.call(self._close, group)
 
-    def _close(self, group: Sequence[bytes]) -> None:
-        rows = catalog.positions_not_of_run(self._ctx.warehouse, group, self._ctx.run, GONE)
+    def _close(self, group: Mapping[bytes, int]) -> None:
+        rows = positions_left_behind(self._ctx.warehouse, group, self._ctx.run)
         if not rows:
             return
         columns: Columns = {
@@ -116,8 +118,35 @@ class Replacement:
             "status": [GONE] * len(rows),
             "seen_at": [int(self._ctx.clock.time())] * len(rows),
         }
-        token = f"gone:{self._ctx.run}:{group[0].hex()}"
+        token = f"gone:{self._ctx.run}:{next(iter(group)).hex()}"
         self._ctx.warehouse.write("reported_positions", columns, run=self._ctx.run, token=token)
+
+
+def positions_left_behind(
+    warehouse: Warehouse, since: Mapping[bytes, int], run: int
+) -> list[tuple[bytes, bytes, bytes]]:
+    """(wallet, token, condition) of reported positions that the newest reading of their wallet did not list.
+
+    Args:
+        warehouse: the open warehouse.
+        since: wallet → when its newest complete reading began (Unix seconds).
+        run: the run that read them. An earlier, failed reading of the same run is told by its time.
+    """
+    rows = warehouse.query(
+        """
+        WITH indexOf({wallets:Array(String)}, hex(wallet)) AS place
+        SELECT wallet, token, condition FROM reported_positions_current
+        WHERE wallet IN (SELECT toFixedString(unhex(arrayJoin({wallets:Array(String)})), 20))
+          AND status != {gone:String}
+          AND (run != {run:UInt64} OR toUnixTimestamp(seen_at) < {since:Array(UInt32)}[place])
+        ORDER BY wallet, token SETTINGS max_threads = 1
+        """,
+        {
+            "wallets": [wallet.hex().upper() for wallet in since], "since": list(since.values()),
+            "run": run, "gone": GONE,
+        },
+    ).rows  # fmt: skip
+    return [(bytes(row[0]), bytes(row[1]), bytes(row[2])) for row in rows]
 
 
 async def all_wallets(ctx: RunContext) -> bytearray:

@@ -1,0 +1,216 @@
+"""Works the priority queue: ledger, reported positions, value and holders of each wallet that is due, then models and
+scores; the scores decide who comes first next time.
+
+Claims are leases with a heartbeat: a process that dies gives its wallets back by their expiry. What a killed run did
+not build is built by the next one (``process_models.left_unbuilt``). An outage of the upstream ends a run early and
+counts against no wallet (``process_wallets.Verdicts``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from polyhouse.domain.times import format_time
+from polyhouse.errors import RetryableError
+from polyhouse.state.queue import LEASE_SECONDS
+from polyhouse.sync import process_models
+from polyhouse.sync.context import RunContext
+from polyhouse.sync.engine import SyncEngine
+from polyhouse.sync.pool import Job, run_jobs
+from polyhouse.sync.process_holders import INTERVAL_SECONDS, HolderReader
+from polyhouse.sync.process_wallets import Verdicts, WalletWork
+from polyhouse.sync.report import RunReport
+
+COMMAND = "process"
+_CLAIM = 200
+_PROMOTE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessOptions:
+    """What one pass over the queue may do.
+
+    Attributes:
+        max_wallets: at most so many wallets; the rest waits and is reported.
+        until: Unix seconds after which no more wallets are taken (a pass of continuous mode); None = no bound.
+        holders_seconds: how long the holders of a market count as fresh.
+        group: wallets after which holders, models and scores follow.
+        metrics: build models and scores.
+    """
+
+    max_wallets: int | None = None
+    until: float | None = None
+    holders_seconds: int = INTERVAL_SECONDS
+    group: int = 1_000
+    metrics: bool = True
+
+
+@dataclass(slots=True)
+class QueueState:
+    """How a pass left the queue. ``next_due``: Unix seconds at which the next wallet is due, None = nobody waits."""
+
+    is_empty: bool = False
+    next_due: int | None = None
+
+    def in_words(self) -> str:
+        """One sentence for people."""
+        if not self.is_empty:
+            return "wallets are waiting in the queue"
+        if self.next_due is None:
+            return "queue empty; no wallet is due later"
+        return f"queue empty; the next wallet is due at {format_time(self.next_due)}"
+
+    def document(self) -> dict[str, Any]:
+        """The same for programs."""
+        return {"empty": self.is_empty, "next_due_at": None if self.next_due is None else format_time(self.next_due)}
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The outcome of one pass."""
+
+    report: RunReport
+    queue: QueueState
+
+
+async def process(engine: SyncEngine, options: ProcessOptions | None = None) -> Pass:
+    """Work the queue once, until nobody in it is due, the bound is reached, the upstream is down, or a stop."""
+    chosen = options or ProcessOptions()
+    queue = QueueState()
+    args = {} if chosen.max_wallets is None else {"max_wallets": chosen.max_wallets}
+
+    async def work(ctx: RunContext) -> None:
+        await _Round(ctx, chosen, queue).execute()
+
+    return Pass(await engine.perform(COMMAND, args, work), queue)
+
+
+@dataclass(slots=True)
+class _Group:
+    """Wallets that wait for what follows: ``done`` for holders, ``touched`` for models."""
+
+    done: list[bytes] = field(default_factory=list)
+    touched: list[bytes] = field(default_factory=list)
+
+
+class _Round:
+    """One pass over the queue inside one run."""
+
+    def __init__(self, ctx: RunContext, options: ProcessOptions, queue: QueueState) -> None:
+        self._ctx = ctx
+        self._options = options
+        self._queue = queue
+        self._taken = 0
+        self._reading = True
+        self._group = _Group()
+        self._full = asyncio.Event()
+        self._verdicts = Verdicts(ctx, self._settled)
+        self._holders = HolderReader(ctx, options.holders_seconds)
+
+    async def execute(self) -> None:
+        """Claim, read, follow up; whatever is claimed and not read goes back at the end."""
+        ctx = self._ctx
+        await self._catch_up()
+        await self._promote()
+        waiting = await self._waiting()
+        limit = self._options.max_wallets
+        ctx.reporter.phase("queue", waiting if limit is None else min(waiting, limit), "wallets")
+        try:
+            async with asyncio.TaskGroup() as group:
+                beat = group.create_task(self._renew(), name="process-heartbeat")
+                follower = group.create_task(self._follow(), name="process-follow-up")
+                await run_jobs(ctx, self._jobs())
+                await self._verdicts.finish()
+                self._reading = False
+                self._full.set()
+                await follower
+                await self._follow_up(final=True)
+                beat.cancel()
+        finally:
+            ctx.reporter.finish()
+            await asyncio.to_thread(ctx.state.release_worker)
+        self._queue.next_due = await asyncio.to_thread(ctx.state.next_due_at)
+
+    async def _catch_up(self) -> None:
+        """Build what a killed run left unbuilt."""
+        if not self._options.metrics:
+            return
+        left = await asyncio.to_thread(process_models.left_unbuilt, self._ctx.warehouse, self._ctx.state)
+        if left:
+            self._ctx.tally.counts["wallets_caught_up"] += len(left)
+            await process_models.build_models(self._ctx, left)
+
+    async def _promote(self) -> None:
+        """Queue everything that is due, so that the first claims see all of it."""
+        promoted = 1
+        while promoted and not self._ctx.should_end:
+            promoted = await asyncio.to_thread(self._ctx.state.promote_due, _PROMOTE)
+
+    async def _waiting(self) -> int:
+        return int((await asyncio.to_thread(self._ctx.state.wallet_counts))["pending"])
+
+    async def _jobs(self) -> AsyncIterator[Job]:
+        async for wallet in self._claimed():
+            yield WalletWork(self._ctx, wallet, self._verdicts)
+
+    async def _claimed(self) -> AsyncIterator[bytes]:
+        ctx, options = self._ctx, self._options
+        while not ctx.should_end and (options.until is None or ctx.clock.time() < options.until):
+            size = _CLAIM if options.max_wallets is None else min(_CLAIM, options.max_wallets - self._taken)
+            if size <= 0:
+                waiting = await self._waiting()
+                if waiting:
+                    ctx.tally.limit(f"{waiting:,} more wallets wait: --max-wallets {options.max_wallets} was reached")
+                return
+            group = await asyncio.to_thread(self._claim, size)
+            if not group:
+                self._queue.is_empty = True
+                return
+            self._taken += len(group)
+            ctx.tally.counts["wallets_taken"] += len(group)
+            for wallet in group:
+                yield wallet
+
+    def _claim(self, size: int) -> list[bytes]:
+        self._ctx.state.promote_due()
+        return list(self._ctx.state.claim_wallets(size))
+
+    def _settled(self, wallet: bytes, has_rows: bool, is_done: bool) -> None:
+        if has_rows:
+            self._group.touched.append(wallet)
+        if is_done:
+            self._group.done.append(wallet)
+        if max(len(self._group.touched), len(self._group.done)) >= self._options.group:
+            self._full.set()
+
+    async def _follow(self) -> None:
+        """Beside the reading: whenever a group is full, its holders, models and scores."""
+        while self._reading:
+            await self._full.wait()
+            self._full.clear()
+            if self._reading:
+                await self._follow_up(final=False)
+
+    async def _follow_up(self, *, final: bool) -> None:
+        ctx, metrics = self._ctx, self._options.metrics
+        newest = await asyncio.to_thread(process_models.newest_page, ctx.warehouse) if final else 0
+        group, self._group = self._group, _Group()
+        await self._verdicts.flush()
+        if not ctx.should_end:
+            await self._holders.read(group.done)
+        if metrics and group.touched and not ctx.should_end:
+            await process_models.map_tokens(ctx, group.touched)
+        if metrics and group.touched and not ctx.stop.is_set():
+            ctx.tally.counts["wallets_scored"] += await process_models.build_models(ctx, group.touched)
+        if metrics and final and not ctx.stop.is_set():  # after a stop the next run finds what is left unbuilt
+            await asyncio.to_thread(process_models.remember_built, ctx.state, ctx.run, newest)
+
+    async def _renew(self) -> None:
+        while True:
+            await self._ctx.clock.sleep(LEASE_SECONDS / 3)
+            with suppress(RetryableError):  # two more beats come before the lease runs out
+                await asyncio.to_thread(self._ctx.state.renew_leases)
