@@ -180,6 +180,19 @@ REPORTED_POSITIONS = _table(
 )  # fmt: skip
 """Positions as Polymarket publishes them: a measurement to compare with, never an input to our numbers."""
 
+REPORTED_PAIRS = _table(
+    "reported_pairs",
+    ("wallet", "token", "series"),
+    {
+        "wallet": "address",
+        "token": "id32",  # zeros: the list was read to its end in this run, ``shares`` is the number of its rows
+        "series": "word",  # "v2-closed" | "v1-open" | "v1-closed"
+        "condition": "condition", "shares": "i64", "avg_price_e6": "i64", "realized": "i64", "unrealized": "i64",
+        "bought": "i64", "last_event_ts": "time", "run": "u64", "seen_at": "time",
+    },
+)  # fmt: skip
+"""Closed positions, and the pair lists of the first Data API, as Polymarket publishes them: never an input."""
+
 REPORTED_HOLDERS = _table(
     "reported_holders",
     ("token", "wallet"),
@@ -393,8 +406,8 @@ ALL = (
     # Block hashes first: rows of a block that is abandoned later can always be found again.
     CHAIN_BLOCKS,
     OBSERVATIONS, EVENTS, MARKETS, TOKENS, RESOLUTIONS, NEG_RISK_MARKETS, REPORTED_POSITIONS, REPORTED_HOLDERS,
-    REPORTED_VALUES, REPORTED_PNL, RECONCILIATION, GIVEN_MARKS, PRICE_POINTS, PUBLISHED_POSITIONS, SYNC_PAGES,
-    CHAIN_LOGS, CHAIN_POOLS, COVERAGE, WALLET_REGISTRY, SYNC_RUNS,
+    REPORTED_VALUES, REPORTED_PAIRS, REPORTED_PNL, RECONCILIATION, GIVEN_MARKS, PRICE_POINTS, PUBLISHED_POSITIONS,
+    SYNC_PAGES, CHAIN_LOGS, CHAIN_POOLS, COVERAGE, WALLET_REGISTRY, SYNC_RUNS,
     REPORTED_STANDINGS, WALLET_LINKS, MARKET_STATES, MARKET_CHECKS,
 )  # fmt: skip
 """All of them, in the order in which the tables of a batch are written."""
