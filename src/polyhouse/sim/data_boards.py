@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 
+from polyhouse.domain.contracts import NEG_RISK_BURN
 from polyhouse.sim.book import Folder
 from polyhouse.sim.data_api import amount, envelope, page_limit, profile, selected_markets, time_bounds
 from polyhouse.sim.markets import MarketState
@@ -15,6 +16,7 @@ from polyhouse.sim.wire import ApiError, Query, Reply, address, boolean, choice,
 from polyhouse.sim.world import World
 
 _DUST = 100_000  # 0.1 shares
+_BURN = "0x" + NEG_RISK_BURN.hex()
 _SORTS: dict[str, Callable[[Held], int]] = {
     "CURRENT_VALUE": lambda held: held.value,
     "PRICE": lambda held: held.price,
@@ -31,21 +33,22 @@ _STATUSES: dict[str, Callable[[Held], bool]] = {
     "MERGEABLE": lambda held: held.mergeable,
     "CLOSED": lambda held: held.size == 0 and held.entry.bought > 0,
 }
-_PERIODS = {"day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400, "all": 0}
+PERIODS = {"day": 86_400, "week": 7 * 86_400, "month": 30 * 86_400, "all": 0}
 
 
-def _fingerprint(query: Query) -> str:
+def fingerprint(query: Query) -> str:
     """Filters of a request; boards bind them into the cursor."""
     kept = sorted((name, tuple(values)) for name, values in query.items() if name not in ("cursor", "limit"))
     return hashlib.sha256(repr(kept).encode()).hexdigest()[:12]
 
 
-def _bound_cursor(world: World, route: str, query: Query) -> dict[str, Any] | None:
+def bound_cursor(world: World, route: str, query: Query) -> dict[str, Any] | None:
+    """The content of a cursor that belongs to these filters; other filters are a 400."""
     text = one(query, "cursor")
     if text is None:
         return None
     content = world.cursors.read(route, text)
-    if content.get("f") != _fingerprint(query):
+    if content.get("f") != fingerprint(query):
         raise ApiError(400, "cursor contradicts the filters of this request", parameter="cursor")
     return content
 
@@ -61,7 +64,7 @@ def positions(world: World, query: Query) -> Reply:
         raise ApiError(400, f"{status} requires user", parameter="status")
     if status == "CLOSED" and boolean(query, "include_archived", default=False):
         raise ApiError(400, "include_archived is invalid with CLOSED", parameter="include_archived")
-    limit, cursor = page_limit(query), _bound_cursor(world, "/v2/positions", query)
+    limit, cursor = page_limit(query), bound_cursor(world, "/v2/positions", query)
     value = _SORTS[choice(query, "sort_by", tuple(_SORTS), "CURRENT_VALUE")]
     sign = 1 if choice(query, "sort_direction", ("ASC", "DESC"), "DESC") == "ASC" else -1
 
@@ -72,14 +75,14 @@ def positions(world: World, query: Query) -> Reply:
         found = _chosen_positions(world, query, user, markets, _STATUSES[status], status == "CLOSED")
         return sorted(found, key=place)
 
-    chosen: list[Held] = world.remember(("positions", _fingerprint(query)), choose)
+    chosen: list[Held] = world.remember(("positions", fingerprint(query)), choose)
     if cursor is not None:
         after = (int(cursor["v"]), str(cursor["k"]), str(cursor["w"]))
         chosen = [held for held in chosen if place(held) > after]
     following = None
     if len(chosen) > limit:
         last = place(chosen[limit - 1])
-        content = {"v": last[0], "k": last[1], "w": last[2], "f": _fingerprint(query)}
+        content = {"v": last[0], "k": last[1], "w": last[2], "f": fingerprint(query)}
         following = world.cursors.issue("/v2/positions", content)
     return envelope([position_row(held) for held in chosen[:limit]], limit, following, max_age=5)
 
@@ -132,19 +135,29 @@ def holders(world: World, query: Query) -> Reply:
     if with_pnl and len(wanted) != 1:
         raise ApiError(400, "include_pnl requires exactly one condition", parameter="include_pnl")
     limit, least = page_limit(query, 100 if with_pnl else 1000), amount(query, "min_balance", 1)
-    cursor = _bound_cursor(world, "/v2/holders", query)
-    offset, more, groups = int(cursor["o"]) if cursor else 0, False, []
+    cursor = bound_cursor(world, "/v2/holders", query)
+    offset, more, groups = board_offset(world, cursor), False, []
     for text in wanted:
         index = world.catalog.by_condition.get(text)
         for outcome in (0, 1) if index is not None else ():
             market = world.catalog.markets[index or 0]
-            held = world.views.holders(market.number, outcome, least)
+            held = world.views.holders(market.number, outcome, least)[: world.quirks.holders_end or None]
             more = more or len(held) > offset + limit
             rows = [_holder(world, market, outcome, who, with_pnl) for who in held[offset : offset + limit]]
+            if rows and world.quirks.burn_holder and not offset:
+                rows.append({**rows[0], "proxy_wallet": _BURN})
             if rows:
                 groups.append({"token_id": market.meta.token_ids[outcome], "holders": rows})
-    content = {"o": offset + limit, "f": _fingerprint(query)}
+    content = {"o": offset + limit, "f": fingerprint(query)}
     return envelope(groups, limit, world.cursors.issue("/v2/holders", content) if more else None, max_age=120)
+
+
+def board_offset(world: World, cursor: dict[str, Any] | None) -> int:
+    """The offset in a cursor; beyond the wall the request is refused."""
+    offset = int(cursor["o"]) if cursor else 0
+    if world.quirks.wall and offset >= world.quirks.wall:
+        raise ApiError(400, f"max offset of {world.quirks.wall} exceeded", parameter="cursor")
+    return offset
 
 
 def _holder(
@@ -211,8 +224,8 @@ Standing = tuple[int, int, int]
 
 def standings(world: World, period: str, category: str | None) -> list[Standing]:
     """Every wallet that traded in a period; PnL is realised in it, for ``all`` with the unrealised part."""
-    since = world.now - _PERIODS[period] if _PERIODS[period] else 0
-    only = None if category is None or category.lower() == "overall" else _category_markets(world, category)
+    since = world.now - PERIODS[period] if PERIODS[period] else 0
+    only = None if category is None or category.lower() == "overall" else category_markets(world, category)
 
     def compute() -> list[Standing]:
         found = []
@@ -232,7 +245,8 @@ def standings(world: World, period: str, category: str | None) -> list[Standing]
     return rows
 
 
-def _category_markets(world: World, category: str) -> frozenset[int]:
+def category_markets(world: World, category: str) -> frozenset[int]:
+    """Numbers of the markets whose event carries the category as a label or slug."""
     name = category.lower()
     return frozenset(
         market.number
@@ -244,7 +258,7 @@ def _category_markets(world: World, category: str) -> frozenset[int]:
 def leaderboard(world: World, query: Query) -> Reply:
     """``/v2/leaderboard``: ranked wallets, or with ``user`` one standing (null when unranked)."""
     user = address(query, world.is_contract, required=False)
-    period = choice(query, "time_period", tuple(_PERIODS), "day")
+    period = choice(query, "time_period", tuple(PERIODS), "day")
     rows = standings(world, period, one(query, "category"))
     by_pnl = sorted(rows, key=lambda row: (-row[1], row[0]))
     by_volume = sorted(rows, key=lambda row: (-row[2], row[0]))
@@ -256,15 +270,15 @@ def leaderboard(world: World, query: Query) -> Reply:
         ranks = {"rank_pnl": by_pnl.index(own) + 1, "rank_volume": by_volume.index(own) + 1}
         return Reply({"data": {**_board_row(world, own), **ranks}})
     ranked = by_pnl if choice(query, "sort_by", ("PNL", "VOLUME"), "PNL") == "PNL" else by_volume
-    limit, cursor = page_limit(query), _bound_cursor(world, "/v2/leaderboard", query)
-    offset = int(cursor["o"]) if cursor else 0
+    limit, cursor = page_limit(query), bound_cursor(world, "/v2/leaderboard", query)
+    offset = board_offset(world, cursor)
     page = [
         {"rank": offset + place + 1, **_board_row(world, row)}
         for place, row in enumerate(ranked[offset : offset + limit])
     ]
     following = None
     if offset + limit < len(ranked):
-        content = {"o": offset + limit, "f": _fingerprint(query)}
+        content = {"o": offset + limit, "f": fingerprint(query)}
         following = world.cursors.issue("/v2/leaderboard", content)
     return envelope(page, limit, following)
 

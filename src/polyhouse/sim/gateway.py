@@ -21,6 +21,7 @@ from polyhouse.sim import (
     data_boards,
     data_users,
     data_v1_api,
+    data_winners,
     dome_api,
     gamma_api,
     gamma_items,
@@ -65,10 +66,11 @@ EXACT: Mapping[str, Handler] = {
     "data/v2/user-pnl": data_users.user_pnl,
     "data/v2/user-volume": data_users.user_volume,
     "data/v2/leaderboard": data_boards.leaderboard,
+    "data/v2/biggest-winners": data_winners.biggest_winners,
 }
 QUESTIONS: Mapping[str, Handler] = {goldsky_api.PATH: goldsky_api.graphql}
 """Routes that are asked with a document (POST), which their handler finds as the parameter ``body``."""
-HEAVY = frozenset({"data/v2/leaderboard", "data/v2/oi"})
+HEAVY = frozenset({"data/v2/leaderboard", "data/v2/biggest-winners", "data/v2/oi"})
 """Routes that read every row the first time they are asked; a thread answers them."""
 PATTERNS: tuple[tuple[re.Pattern[str], Handler], ...] = tuple(
     (re.compile(pattern), handler)

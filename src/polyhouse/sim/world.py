@@ -50,6 +50,9 @@ class Quirks:
         lag_seconds: what ``/v2/status`` reports.
         repeat_past_offset: past this offset the first version of the Data API repeats a page; 0 = never.
         prices_span: longest interval that the price history answers.
+        wall: depth at which lists with an offset in their cursor (holders, boards) refuse to go on; 0 = never.
+        holders_end: length at which lists of holders end without a word; 0 = never.
+        burn_holder: the address of burned tokens is among the holders, as it is on the chain.
     """
 
     fresh_seconds: int = 120
@@ -59,6 +62,9 @@ class Quirks:
     lag_seconds: int = 4
     repeat_past_offset: int = 0
     prices_span: int = 31 * 86_400
+    wall: int = 0
+    holders_end: int = 0
+    burn_holder: bool = False
 
 
 class World:
