@@ -1,4 +1,4 @@
-"""A real store in a fresh file, and a clock that stands still."""
+"""A real store, in a fresh SQLite file and in a fresh PostgreSQL database, and a clock that stands still."""
 
 from __future__ import annotations
 
@@ -21,8 +21,14 @@ def clock():
 
 
 @pytest.fixture
-def state_url(tmp_path):
+def sqlite_url(tmp_path):
     return f"sqlite:///{tmp_path}/state.db"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def state_url(request):
+    """Tests that use it (or ``state``) run on both engines."""
+    return request.getfixturevalue({"sqlite": "sqlite_url", "postgresql": "postgres_url"}[request.param])
 
 
 @pytest.fixture

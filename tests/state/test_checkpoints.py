@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -74,11 +73,20 @@ def test_a_failure_keeps_the_position_and_a_success_clears_it(state):
     assert (done.position, done.status, done.error, done.rows) == ({"page": 4}, "ok", "", 20)
 
 
-def test_a_commit_is_all_or_nothing(state, state_url, tmp_path):
+FULL = {
+    "sqlite": ["CREATE TRIGGER full_disk BEFORE INSERT ON quarantine BEGIN SELECT RAISE(ABORT, 'disk full'); END"],
+    "postgresql": [
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'disk full'; END $$",
+        "CREATE TRIGGER full_disk BEFORE INSERT ON quarantine FOR EACH ROW EXECUTE FUNCTION fail()",
+    ],
+}
+
+
+def test_a_commit_is_all_or_nothing(state):
     state.commit_pages(1, [page(position={"page": 1})])
-    with sqlite3.connect(tmp_path / "state.db") as direct:
-        direct.execute("CREATE TRIGGER full BEFORE INSERT ON quarantine BEGIN SELECT RAISE(ABORT, 'disk full'); END")
-    direct.close()
+    with state._engine.begin() as direct:
+        for statement in FULL[state._engine.dialect.name]:
+            direct.exec_driver_sql(statement)
     with pytest.raises(PolyhouseError, match="disk full"):
         state.commit_pages(2, [page(position={"page": 2}), page("q", rejected=[Reject("r", "w", "raw")])])
     assert state.checkpoint("s", "p").position == {"page": 1}

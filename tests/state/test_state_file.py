@@ -11,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from polyhouse.errors import ConfigError, PolyhouseError, RetryableError
+from polyhouse.errors import ConfigError, RetryableError
 from polyhouse.ports import PageCommit
 from polyhouse.state import database, open_state
 from polyhouse.state.lifecycle import alembic_config
@@ -19,21 +19,20 @@ from polyhouse.state.schema import HEAD, metadata
 
 
 @pytest.fixture
-def filled(state_url, tmp_path):
+def filled(sqlite_url, tmp_path):
     """A closed store with something in it."""
-    with open_state(state_url) as state:
-        for number in range(200):
-            state.commit_pages(1, [PageCommit("s", f"partition {number}", {"n": number}, is_last=True, rows=1)])
+    with open_state(sqlite_url) as state:
+        state.commit_pages(1, [PageCommit("s", f"partition {n}", {"n": n}, is_last=True, rows=1) for n in range(200)])
     return tmp_path / "state.db"
 
 
-def test_it_is_durable_private_and_complete(state_url, filled):
+def test_it_is_durable_private_and_complete(sqlite_url, filled):
     assert filled.stat().st_mode & 0o777 == 0o600
     assert [path.name for path in filled.parent.iterdir()] == ["state.db"]
-    with open_state(state_url) as state, state._reading() as connection:
+    with open_state(sqlite_url) as state, state._reading() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
-    with open_state(state_url) as state:
+    with open_state(sqlite_url) as state:
         assert len(state.checkpoints()) == 200
 
 
@@ -44,9 +43,9 @@ def test_migrations_make_exactly_the_declared_tables(state):
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_a_half_made_file_is_made_again(state_url, tmp_path):
+def test_a_half_made_file_is_made_again(sqlite_url, tmp_path):
     (tmp_path / "state.db.new").write_bytes(b"SQLite format 3\0 torn")
-    with open_state(state_url) as state:
+    with open_state(sqlite_url) as state:
         assert state.checkpoints() == []
     assert not (tmp_path / "state.db.new").exists()
 
@@ -90,17 +89,17 @@ def folder(path):
 
 
 @pytest.mark.parametrize("damage", [empty, cut, cut_inside_a_page, text, zero_a_page, foreign, newer, folder])
-def test_a_damaged_foreign_or_newer_file_is_refused_and_left_alone(state_url, filled, damage):
+def test_a_damaged_foreign_or_newer_file_is_refused_and_left_alone(sqlite_url, filled, damage):
     damage(filled)
     before = filled.read_bytes() if filled.is_file() else None
     with pytest.raises(ConfigError) as caught:
-        open_state(state_url)
+        open_state(sqlite_url)
     assert str(caught.value).endswith(".")
     assert (filled.read_bytes() if filled.is_file() else None) == before
 
 
-def test_what_a_killed_writer_left_in_the_log_is_there(state_url, filled, tmp_path):
-    with open_state(state_url) as state:
+def test_what_a_killed_writer_left_in_the_log_is_there(sqlite_url, filled, tmp_path):
+    with open_state(sqlite_url) as state:
         state.commit_pages(2, [PageCommit("s", "late", {}, is_last=True, rows=1)])
         for name in ("state.db", "state.db-wal"):
             shutil.copy(tmp_path / name, tmp_path / f"copy-{name}")
@@ -110,9 +109,9 @@ def test_what_a_killed_writer_left_in_the_log_is_there(state_url, filled, tmp_pa
         assert state.checkpoint("s", "late").status == "ok"
 
 
-def test_a_busy_file_is_a_retryable_error(state_url, filled, monkeypatch):
+def test_a_busy_file_is_a_retryable_error(sqlite_url, filled, monkeypatch):
     monkeypatch.setattr(database, "_BUSY_SECONDS", 0.1)
-    with open_state(state_url) as state, closing(sqlite3.connect(filled, isolation_level=None)) as other:
+    with open_state(sqlite_url) as state, closing(sqlite3.connect(filled, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(RetryableError, match="locked"):
             state.set_note("a", 1)
@@ -131,17 +130,11 @@ def test_a_busy_file_is_a_retryable_error(state_url, filled, monkeypatch):
         "sqlite:////srv/state.db?mode=ro",
         "mysql://me:secret@host/db",
         "postgresql+nonsense://me:secret@host/db",
+        "postgresql+asyncpg://me:secret@host/db",
+        "postgresql://me:secret@host:port/db",
     ],
 )
 def test_other_urls_are_settings_errors_without_secrets(url):
     with pytest.raises(ConfigError) as caught:
         open_state(url)
-    assert "secret" not in str(caught.value) + caught.value.hint
-
-
-def test_postgresql_gets_its_driver_or_says_what_is_missing():
-    assert database.parse_url("postgresql://me:secret@127.0.0.1:1/db").drivername == "postgresql+psycopg"
-    with pytest.raises(PolyhouseError) as caught:
-        open_state("postgresql://me:secret@127.0.0.1:1/db")
-    assert isinstance(caught.value, (ConfigError, RetryableError))
     assert "secret" not in str(caught.value) + caught.value.hint

@@ -8,7 +8,21 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import BindParameter, String, and_, bindparam, case, func, literal, not_, or_, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    LargeBinary,
+    String,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from polyhouse.errors import BadInputError
 from polyhouse.state import priority
@@ -87,15 +101,10 @@ class WalletStore(Database):
         now = self._time()
         # In one order everywhere, so that two that register the same wallets never wait for each other crosswise.
         ordered = sorted(set(group))
-        insert = self._insert(wallets).on_conflict_do_nothing(index_elements=[wallets.c.address])
         words = literal(" ", String) + wallets.c.provenance + literal(" ", String)
         has_word = words.contains(f" {provenance} ", autoescape=True)
         with self._writing() as connection:
-            result = connection.execute(
-                insert.execution_options(preserve_rowcount=True),
-                [{"address": address, **_new_wallet(provenance, now)} for address in ordered],
-            )
-            new = int(result.rowcount)
+            new = self._insert_new(connection, ordered, _new_wallet(provenance, now))
             if new < len(ordered):
                 for few in chunks(ordered):
                     statement = update(wallets).where(
@@ -104,6 +113,18 @@ class WalletStore(Database):
                     added = case((has_word, wallets.c.provenance), else_=wallets.c.provenance + f" {provenance}")
                     connection.execute(statement.values(last_seen=now, updated_at=now, provenance=added))
         return new
+
+    def _insert_new(self, connection: Connection, addresses: Sequence[bytes], values: Mapping[str, Any]) -> int:
+        statement = self._insert(wallets).execution_options(preserve_rowcount=True)
+        if self._is_sqlite:
+            rows = [{"address": address, **values} for address in addresses]
+            return connection.execute(statement.on_conflict_do_nothing(), rows).rowcount
+        # One statement for all: a statement for each would cost the server ten times as much.
+        from sqlalchemy.dialects.postgresql import ARRAY
+
+        source = select(func.unnest(literal(addresses, ARRAY(LargeBinary))), *map(literal, values.values()))
+        statement = statement.from_select(["address", *values], source).on_conflict_do_nothing()
+        return connection.execute(statement).rowcount
 
     def wallet(self, address: bytes) -> WalletRecord | None:
         """One wallet, None if it is not known."""
@@ -158,22 +179,20 @@ class WalletStore(Database):
     def set_whale_scores(self, scores: Mapping[bytes, int]) -> int:
         """Set whale scores (tenths) and move the wallets in the queue accordingly; returns how many changed."""
         changed = 0
-        score: BindParameter[int] = bindparam("new_score")
-        statement = update(wallets).where(
-            wallets.c.address == bindparam("wallet"), wallets.c.whale_score != bindparam("same_score")
-        )
-        for group in _groups(sorted(scores), _BATCH):
-            now = self._time()
-            rows = [{"wallet": one, "new_score": int(scores[one]), "same_score": int(scores[one])} for one in group]
+        for group in _groups(sorted(scores), FEW):
             with self._writing() as connection:
-                result = connection.execute(
-                    statement.values(whale_score=score, updated_at=now).execution_options(preserve_rowcount=True), rows
-                )
-                changed += result.rowcount
-                for few in chunks(group):
-                    place = wallets.c.due_at - priority.bonus_sql()
-                    moved = update(wallets).where(wallets.c.address.in_(few), wallets.c.rank != place)
-                    connection.execute(moved.values(rank=place))
+                query = select(wallets.c.address, wallets.c.whale_score, wallets.c.due_at, wallets.c.last_synced_at)
+                rows = connection.execute(self._locked(query.where(wallets.c.address.in_(group)))).all()
+                moved = [
+                    {"wallet": address, "score": score, "place": priority.rank(due_at, score, synced)}
+                    for address, old, due_at, synced in rows
+                    if (score := scores[bytes(address)]) != old
+                ]
+                if moved:
+                    statement = update(wallets).where(wallets.c.address == bindparam("wallet"))
+                    values = {"whale_score": bindparam("score"), "rank": bindparam("place"), "updated_at": self._time()}
+                    connection.execute(statement.values(values), moved)
+                changed += len(moved)
         return changed
 
     def sighted(self, addresses: Iterable[bytes], at: int) -> int:
