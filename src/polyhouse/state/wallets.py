@@ -134,10 +134,17 @@ class WalletStore(Database):
 
     def known_wallets(self, addresses: Iterable[bytes]) -> set[bytes]:
         """Those of the addresses that are registered."""
+        return self._those(addresses, true())
+
+    def read_since(self, addresses: Iterable[bytes], since: int) -> set[bytes]:
+        """Those of the addresses that were read to their proven end at or after this moment (Unix seconds)."""
+        return self._those(addresses, wallets.c.last_synced_at >= since)
+
+    def _those(self, addresses: Iterable[bytes], condition: ColumnElement[bool]) -> set[bytes]:
         found: set[bytes] = set()
         with self._reading() as connection:
             for few in chunks(list(addresses)):
-                query = select(wallets.c.address).where(wallets.c.address.in_(few))
+                query = select(wallets.c.address).where(wallets.c.address.in_(few), condition)
                 found.update(bytes(address) for address in connection.execute(query).scalars())
         return found
 
