@@ -10,6 +10,7 @@ import pytest
 from polyhouse.domain.categories import category_of
 from polyhouse.ledger.chain import observations
 from polyhouse.ledger.vector_logs import VectorCase, parse_case
+from polyhouse.models import pairs
 from polyhouse.models.checks import run_checks
 from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
@@ -79,8 +80,12 @@ def _dump(warehouse: Warehouse, table: str) -> list[tuple[Any, ...]]:
     return sorted(warehouse.query(f"SELECT * EXCEPT (version, is_deleted) FROM {table} FINAL").rows, key=repr)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_every_number_of_every_wallet(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "is_large"), [(1, False), (2, False), (3, False), (3, True)])
+def test_every_number_of_every_wallet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, is_large: bool
+) -> None:
+    if is_large:
+        monkeypatch.setattr(pairs, "COMPILED_FROM", 0)
     universe = Universe(seed=seed, wallets=120)
     truth = compute_truth(universe.transactions(until=universe.now), universe.events, universe.neg_risk_markets)
     with open_warehouse(f"chdb://{tmp_path}/warehouse") as warehouse:

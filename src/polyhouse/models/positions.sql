@@ -46,8 +46,7 @@ SELECT
     p.bought_cost - p.bought_at[2] AS bought_cost_7d,
     p.bought_cost - p.bought_at[3] AS bought_cost_30d,
     p.bought_cost - p.bought_at[4] AS bought_cost_90d,
-    p.bought_cost - p.bought_at[5] AS bought_cost_180d,
-    p.ordered AS folded
+    p.bought_cost - p.bought_at[5] AS bought_cost_180d
 FROM pair_states AS p
 INNER JOIN (SELECT * FROM token_map FINAL) AS t ON t.token = p.token
 WHERE /*wallets*/

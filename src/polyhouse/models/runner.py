@@ -14,7 +14,7 @@ from importlib import resources
 from itertools import pairwise
 from typing import Any
 
-from polyhouse.models.folding import fold_slice
+from polyhouse.models.pairs import stage_pairs
 from polyhouse.ports import Warehouse
 
 WINDOWS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90, "180d": 180}
@@ -203,23 +203,20 @@ class _Build:
             self._insert(table, reads[table], condition, reads)
 
     def _stage_pairs(self, condition: str, reads: dict[str, str]) -> None:
-        """Fill ``pair_states``: order-free pairs by SQL, the others by the ordered fold."""
+        """Fill ``pair_states`` and ``pair_sums`` with what the slice's ledger rows come to."""
         command = self.warehouse.command
-        command("DROP TABLE IF EXISTS joined_wallets")
-        command("DROP TABLE IF EXISTS converted")
-        command("DROP TABLE IF EXISTS pair_sums")
-        command(
-            "CREATE TABLE converted ENGINE = Memory AS SELECT DISTINCT wallet, unit AS market"
-            f" FROM {reads['ledger']} FINAL WHERE kind = 'CONVERT' AND {condition}"
-        )
-        command(
-            "CREATE TABLE joined_wallets ENGINE = Memory AS SELECT DISTINCT wallet"
-            f" FROM {reads['ledger']} FINAL WHERE kind IN ('CONVERT', 'MIGRATE') AND {condition}"
-        )
-        self._command(f"CREATE TABLE pair_sums ENGINE = Memory AS {self._sql('pair_sums', condition, reads)}")
+        for table, columns, kinds in (
+            ("converted", "wallet, unit AS market", "kind = 'CONVERT'"),
+            ("joined_wallets", "wallet", "kind IN ('CONVERT', 'MIGRATE')"),
+        ):
+            command(f"DROP TABLE IF EXISTS {table}")
+            command(
+                f"CREATE TABLE {table} ENGINE = Memory AS SELECT DISTINCT {columns} FROM {reads['ledger']} FINAL"
+                f" WHERE {kinds} AND {condition}"
+            )
         command("TRUNCATE TABLE pair_states")
-        self._command(f"INSERT INTO pair_states {self._sql('pair_states', condition, reads)}")
-        fold_slice(self.warehouse, reads["ledger"], condition, [self.params[f"b_{name}"] for name in WINDOWS])
+        command("TRUNCATE TABLE pair_sums")
+        stage_pairs(self.warehouse, reads["ledger"], condition, [self.params[f"b_{name}"] for name in WINDOWS])
 
     def _publish(self) -> None:
         for table in BY_WALLET:

@@ -27,19 +27,18 @@ WITH
         UNION ALL
         -- what moved
         SELECT
-            wallet, if(l.token = toFixedString('', 32), '', toString(t.category)) AS category,
+            wallet, if(m.token = toFixedString('', 32), '', toString(t.category)) AS category,
             zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros, zeros,
-            sumForEach(arrayMap(x -> if(x, fee, 0), inside)) AS fees,
-            sumForEach(arrayMap(x -> if(x, volume, 0), inside)) AS volume,
-            sumForEach(arrayMap(x -> toInt64(x AND is_fill), inside)) AS trades,
-            arrayMap(x -> toInt64(x), [uniqExactIf(t.condition, is_fill), uniqExactIf(t.condition, is_fill AND inside[2]), uniqExactIf(t.condition, is_fill AND inside[3]), uniqExactIf(t.condition, is_fill AND inside[4]), uniqExactIf(t.condition, is_fill AND inside[5]), uniqExactIf(t.condition, is_fill AND inside[6])]) AS markets,
-            sumForEach(arrayMap(x -> if(x AND kind = 'REDEEM', du, 0), inside)) AS redeemed_cash,
-            sumForEach(arrayMap(x -> if(x AND kind = 'INCOME', du, 0), inside)) AS income,
+            sumForEach(m.fees) AS fees,
+            sumForEach(m.volume) AS volume,
+            sumForEach(m.trades) AS trades,
+            arrayMap(x -> toInt64(x), [uniqExactIf(t.condition, m.trades[1] > 0), uniqExactIf(t.condition, m.trades[2] > 0), uniqExactIf(t.condition, m.trades[3] > 0), uniqExactIf(t.condition, m.trades[4] > 0), uniqExactIf(t.condition, m.trades[5] > 0), uniqExactIf(t.condition, m.trades[6] > 0)]) AS markets,
+            sumForEach(m.redeemed_cash) AS redeemed_cash,
+            sumForEach(m.income) AS income,
             toInt64(0), toInt64(0),
-            minIf(ts, is_fill), maxIf(ts, is_fill)
-        FROM (SELECT *, [true, ts > toDateTime({b_1d:UInt32}, 'UTC'), ts > toDateTime({b_7d:UInt32}, 'UTC'), ts > toDateTime({b_30d:UInt32}, 'UTC'), ts > toDateTime({b_90d:UInt32}, 'UTC'), ts > toDateTime({b_180d:UInt32}, 'UTC')] AS inside, kind IN ('BUY', 'SELL') AND label = '' AS is_fill
-              FROM ledger FINAL WHERE /*wallets*/) AS l
-        LEFT JOIN (SELECT token, condition, category FROM token_map FINAL) AS t ON t.token = l.token
+            minIf(m.first_trade_ts, m.first_trade_ts > toDateTime(0, 'UTC')), max(m.last_trade_ts)
+        FROM pair_sums AS m
+        LEFT JOIN (SELECT token, condition, category FROM token_map FINAL) AS t ON t.token = m.token
         GROUP BY wallet, category
     )
 SELECT

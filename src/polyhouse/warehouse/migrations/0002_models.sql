@@ -75,12 +75,12 @@ CREATE TABLE IF NOT EXISTS token_map
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY token;
 
--- State of every (wallet, token) at the end and at the start of each window, before valuation: input of `positions`.
+-- Two tables that a build fills and empties slice by slice. The state of every (wallet, token) at the end and at the start
+-- of each window, before valuation: input of `positions`.
 CREATE TABLE IF NOT EXISTS pair_states
 (
     wallet           FixedString(20),
     token            FixedString(32),
-    ordered          Bool,                    -- false: sums suffice; true: computed by the ordered fold (accounting 3.3)
     held             Int64,                   -- tracked shares: open quantity, or settled quantity without redemptions
     cost             Int64,
     external_shares  Int64,
@@ -102,8 +102,23 @@ CREATE TABLE IF NOT EXISTS pair_states
     realized_at      Array(Int64),
     bought_at        Array(Int64)             -- cost of everything bought so far
 )
-ENGINE = MergeTree
-ORDER BY (wallet, token);
+ENGINE = Memory;
+
+-- What a (wallet, token) moved in its whole life and inside 1d, 7d, 30d, 90d, 180d: input of `wallet_totals`. The zero
+-- token stands for what belongs to no token.
+CREATE TABLE IF NOT EXISTS pair_sums
+(
+    wallet         FixedString(20),
+    token          FixedString(32),
+    fees           Array(Int64),
+    volume         Array(Int64),
+    trades         Array(Int64),
+    redeemed_cash  Array(Int64),
+    income         Array(Int64),
+    first_trade_ts DateTime('UTC'),
+    last_trade_ts  DateTime('UTC')
+)
+ENGINE = Memory;
 
 CREATE TABLE IF NOT EXISTS positions
 (
@@ -148,7 +163,6 @@ CREATE TABLE IF NOT EXISTS positions
     bought_cost_30d  Int64,
     bought_cost_90d  Int64,
     bought_cost_180d Int64,
-    folded           Bool,                    -- computed by the ordered fold (accounting 3.3), not by sums alone
     version          UInt64,
     is_deleted UInt8 DEFAULT 0
 )

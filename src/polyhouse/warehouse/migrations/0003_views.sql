@@ -164,7 +164,7 @@ SELECT
     toDecimal128(settled_value, 6) / 1000000 AS settled_value,
     toDecimal128(redeemed_cash, 6) / 1000000 AS redeemed_cash,
     toDecimal128(mark_e6, 6) / 1000000 AS mark,
-    mark_source, status, first_ts, last_ts, realized_ts, folded
+    mark_source, status, first_ts, last_ts, realized_ts
 FROM positions FINAL;
 
 CREATE OR REPLACE VIEW vw_units AS
