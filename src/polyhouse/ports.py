@@ -80,6 +80,17 @@ class QueryResult:
     rows: list[tuple[Any, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Different keys of a batch by what the table holds of them: not there, there with another content, there as they
+    are. When and by whom a row was seen is no content.
+    """
+
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+
 class Warehouse(Protocol):
     """Where rows live. One implementation serves chDB, a ClickHouse server and a cluster."""
 
@@ -89,6 +100,10 @@ class Warehouse(Protocol):
         ``run`` and ``version`` are filled in. ``token`` names the batch (with a digest of its content, added by the
         implementation), so that an immediate retry of the same batch is recognised.
         """
+        ...
+
+    def compare(self, table: str, columns: Columns) -> Comparison:
+        """Hold a batch against what the table stores: what writing it would change. Changes nothing."""
         ...
 
     def query(self, sql: str, params: Mapping[str, Any] | None = None) -> QueryResult:

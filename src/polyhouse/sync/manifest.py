@@ -38,13 +38,16 @@ def accepted_rows(page: Page) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One page on its way: where it comes from and its number in the partition over all runs."""
+    """One page on its way: where it comes from and its number in the partition over all runs. ``is_first_read``: nobody
+    has read the partition before this walk.
+    """
 
     stream: str
     partition: str
     position_from: Position
     page: Page
     seq: int
+    is_first_read: bool = False
 
     @property
     def weight(self) -> int:

@@ -161,8 +161,6 @@ class Verdicts:
         synced = []
         for one in full:
             fills, newest = figures.get(one.wallet, (0, 0))
-            known = state.wallet(one.wallet)
-            counts["trades_inserted"] += max(0, fills - (known.trades_synced if known else 0))
             synced.append(Synced(one.wallet, fills, newest, rows=one.rows, duration_ms=round(one.seconds * 1000)))
         state.mark_completed_many(synced)
         state.mark_empty(empty)

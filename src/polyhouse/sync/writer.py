@@ -19,6 +19,7 @@ import tenacity
 
 from polyhouse.errors import PolyhouseError, RetryableError, RunInterruptedError
 from polyhouse.ports import Clock, Page, PageCommit, Position, Warehouse
+from polyhouse.sync.census import Census
 from polyhouse.sync.failpoints import reach
 from polyhouse.sync.manifest import (
     Delivery,
@@ -73,6 +74,7 @@ class Lane:
         self._writer = writer
         self._fetching = True
         self._waiting = 0
+        self._first_seq = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self.stream = stream
@@ -82,7 +84,9 @@ class Lane:
 
     async def submit(self, position_from: Position, page: Page, seq: int) -> None:
         """Hand over one page; waits while too many rows are on their way. Raises what stopped this lane."""
-        await self._writer.submit(self, Delivery(self.stream, self.partition, position_from, page, seq))
+        self._first_seq = self._first_seq or seq
+        is_first = self._first_seq == 1
+        await self._writer.submit(self, Delivery(self.stream, self.partition, position_from, page, seq, is_first))
 
     async def settle(self) -> None:
         """No more pages come: wait until all are acknowledged. Raises what stopped this lane."""
@@ -128,6 +132,7 @@ class BatchWriter:
         limits: batch sizes.
         before_commit: called in the writer's thread with the batch, after the warehouse acknowledged and before
             the checkpoints move (registers the wallets that the rows mention). Must be idempotent.
+        census: counts what is new in each batch.
     """
 
     def __init__(
@@ -138,6 +143,7 @@ class BatchWriter:
         clock: Clock,
         limits: BatchLimits | None = None,
         before_commit: Callable[[Sequence[Delivery]], None] | None = None,
+        census: Census | None = None,
     ) -> None:
         self._warehouse = warehouse
         self._state = state
@@ -145,6 +151,7 @@ class BatchWriter:
         self._clock = clock
         self._limits = limits or BatchLimits()
         self._before_commit = before_commit
+        self._census = census
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="polyhouse-writer")
         self._queue: deque[_Queued] = deque()
         self._queued_rows = 0
@@ -308,8 +315,11 @@ class BatchWriter:
 
     async def _commit(self, deliveries: Sequence[Delivery]) -> None:
         """Write one batch and move its checkpoints; each half is retried as a whole, with the same tokens."""
+        counted = None if self._census is None else await self.call(self._census.measure, deliveries)
         await self._retried(lambda: self._write(deliveries))
         await self._retried(lambda: self._move(deliveries))
+        if self._census is not None and counted is not None:
+            self._census.counts += counted
         self.batches += 1
         self.rows += sum(d.weight for d in deliveries)
 

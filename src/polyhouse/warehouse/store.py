@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from polyhouse.errors import BadInputError
-from polyhouse.ports import QueryResult
+from polyhouse.ports import Comparison, QueryResult
 from polyhouse.tables import BY_NAME, OBSERVATIONS, Columns
 from polyhouse.warehouse.batches import content_digest, to_arrow
+from polyhouse.warehouse.comparing import compare
 from polyhouse.warehouse.engine import Engine
 from polyhouse.warehouse.guard import ReadonlyResult, run_readonly
 from polyhouse.warehouse.location import Embedded
@@ -76,6 +77,16 @@ class ClickHouseWarehouse:
             name = hashlib.sha256(f"{table}\0{token}\0{run}\0{start}\0".encode() + content_digest(block)).hexdigest()
             self._insert(table, self._with_version(table, block), {"insert_deduplication_token": name})
         return int(batch.num_rows)
+
+    def compare(self, table: str, columns: Columns) -> Comparison:
+        """Hold a batch against what the table stores: which of its keys are new, changed, there already.
+
+        Raises:
+            BadInputError: as ``write``.
+            WarehouseUnavailableError: the engine does not answer.
+        """
+        declared = BY_NAME[table]
+        return compare(self._engine, declared, to_arrow(declared, columns, run=0))
 
     def insert_arrow(self, table: str, batch: pa.Table) -> None:
         """Insert a pyarrow Table (or RecordBatch) with all columns into a model table, in atomic blocks.

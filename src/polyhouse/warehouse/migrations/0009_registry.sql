@@ -164,7 +164,11 @@ SELECT
     JSONExtractUInt(counts, 'trades_fetched') AS trades_fetched,
     JSONExtractUInt(counts, 'markets_fetched') AS markets_fetched,
     JSONExtractUInt(counts, 'events_fetched') AS events_fetched,
-    JSONExtractUInt(counts, 'wallets_processed') AS wallets_processed,
+    arraySum(arrayMap(x -> JSONExtractUInt(counts, x), ['wallets_completed', 'wallets_empty', 'wallets_failed']))
+        AS wallets_processed,
+    JSONExtractUInt(counts, 'ledger_inserted') AS ledger_rows_inserted,
+    JSONExtractUInt(counts, 'ledger_updated') AS ledger_rows_updated,
+    JSONExtractUInt(counts, 'ledger_unchanged') AS ledger_rows_unchanged,
     JSONExtractUInt(counts, 'rows_inserted') AS rows_inserted,
     JSONExtractUInt(counts, 'rows_updated') AS rows_updated,
     JSONExtractUInt(counts, 'rows_unchanged') AS rows_unchanged,
