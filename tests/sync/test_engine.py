@@ -201,7 +201,7 @@ async def test_selected_wallets(lab: Any, tmp_path: Path) -> None:
         stranger = bytes(19) + b"\x07"
         report = await s.engine.sync_wallets(WalletSelection(addresses=(stranger,)))
         assert (report.status, report.counts["rows"]) == ("ok", 0)
-        assert s.state.wallet(stranger).status == "completed"
+        assert s.state.wallet(stranger).status == "empty"
         assert s.state.checkpoint("data.activity", "0x" + stranger.hex()).status == "empty"
         file.write_text("0x12\n")
         bad = await s.engine.sync_wallets(WalletSelection(file=file))

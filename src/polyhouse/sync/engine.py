@@ -31,6 +31,7 @@ from polyhouse.sync.trades import walk_trades
 from polyhouse.sync.wallets import choose_wallets, plan_wallets, walk_wallets
 from polyhouse.sync.writer import BatchWriter
 
+_RESUMED_RUNS = 200
 _WORK = Callable[[RunContext], Awaitable[None]]
 
 
@@ -92,10 +93,11 @@ class SyncEngine:
         args = selection_args(selection)
         if selection.dry_run:
             return await self._plan(lambda ctx: plan_wallets(ctx, selection))
-        resume = selection.resume or await asyncio.to_thread(self._was_interrupted, "sync wallets", args)
+        since = await asyncio.to_thread(self._unfinished_since, "sync wallets", args)
+        resume = selection.resume or since is not None
 
         async def work(ctx: RunContext) -> None:
-            await walk_wallets(ctx, selection, resume=resume)
+            await walk_wallets(ctx, selection, resume=resume, since=since)
             await look_up_missing(ctx)
 
         return await self._run("sync wallets", args, work)
@@ -108,12 +110,10 @@ class SyncEngine:
         async def work(ctx: RunContext) -> None:
             named = bool(selection.addresses or selection.file or selection.top is not None)
             wallets = await choose_wallets(ctx, selection, resume=True) if named else None
-            chosen = wallets if wallets is not None else await all_wallets(ctx)
-            if selection.max_wallets is not None:
-                width = 1 if wallets is not None else 20
-                if len(chosen) > selection.max_wallets * width:
-                    ctx.tally.limit(f"only the first {selection.max_wallets:,} wallets: --max-wallets was reached")
-                chosen = chosen[: selection.max_wallets * width]
+            chosen = await all_wallets(ctx) if wallets is None else await asyncio.to_thread(wallets.joined)
+            if selection.max_wallets is not None and len(chosen) > selection.max_wallets * 20:
+                ctx.tally.limit(f"only the first {selection.max_wallets:,} wallets: --max-wallets was reached")
+                chosen = chosen[: selection.max_wallets * 20]
             await walk_positions(ctx, chosen)
 
         return await self._run("sync positions", selection_args(selection), work)
@@ -277,10 +277,17 @@ class SyncEngine:
             self._state.finish_run(record.id, "interrupted", error="the process was killed")
         self._state.release_syncing()
 
-    def _was_interrupted(self, command: str, args: Mapping[str, Any]) -> bool:
-        for record in self._state.runs(command=command, limit=1):
-            return record.status in {"interrupted", "running"} and dict(record.args) == dict(args)
-        return False
+    def _unfinished_since(self, command: str, args: Mapping[str, Any]) -> int | None:
+        """When the work began that the newest run of the same call left unfinished (it and those before it in a row);
+        None if there is nothing to go on with.
+        """
+        since = None
+        for record in self._state.runs(command=command, limit=_RESUMED_RUNS):
+            stopped = record.status in {"interrupted", "running", "failed"} or "unfinished" in record.counts
+            if not stopped or dict(record.args) != dict(args):
+                break
+            since = record.started_at
+        return since
 
     async def _finish(self, run: int, tally: Tally) -> None:
         def finish() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from polyhouse.ports import Checkpoint, PartitionStatus, State
+
+if TYPE_CHECKING:
+    from polyhouse.state import Synced, WalletRecord
 
 
 class RunRecord(Protocol):
@@ -24,6 +27,11 @@ class RunRecord(Protocol):
     @property
     def started_at(self) -> int:
         """Unix seconds."""
+        ...
+
+    @property
+    def counts(self) -> Mapping[str, Any]:
+        """What it did, by name."""
         ...
 
     @property
@@ -99,8 +107,40 @@ class RunState(State, Protocol):
         """Take due wallets out of the queue; they become ``syncing``."""
         ...
 
+    def promote_due(self, limit: int = 1_000, *, stale: bool = True) -> int:
+        """Queue what is due; returns how many were."""
+        ...
+
+    def lease_wallets(self, addresses: Sequence[bytes]) -> Sequence[bytes]:
+        """Those of the wallets that this process may work on now; they become ``syncing``."""
+        ...
+
+    def renew_leases(self) -> int:
+        """This process is alive and goes on with what it claimed."""
+        ...
+
+    def release_worker(self) -> int:
+        """Put back what this process claimed and did not finish."""
+        ...
+
+    def read_since(self, addresses: Iterable[bytes], since: int) -> set[bytes]:
+        """Those of the wallets that were read to their proven end at or after this moment (Unix seconds)."""
+        ...
+
     def mark_syncing(self, addresses: Sequence[bytes]) -> int:
         """These are being worked on."""
+        ...
+
+    def sighted(self, addresses: Iterable[bytes], at: int) -> int:
+        """Something new was seen of these: who was read before that is queued."""
+        ...
+
+    def mark_completed_many(self, done: Iterable[Synced]) -> int:
+        """These were read to the proven end."""
+        ...
+
+    def mark_empty(self, addresses: Iterable[bytes]) -> int:
+        """These were read to the proven end, and nothing was there."""
         ...
 
     def mark_completed(self, address: bytes, *, trades_synced: int, last_trade_at: int = 0) -> bool:
@@ -117,6 +157,22 @@ class RunState(State, Protocol):
 
     def queue(self, addresses: Sequence[bytes] | None = None) -> int:
         """Queue all wallets, or these."""
+        ...
+
+    def next_due_at(self, *, stale: bool = True) -> int | None:
+        """When the next wallet is due, Unix seconds; None = nobody waits."""
+        ...
+
+    def set_whale_scores(self, scores: Mapping[bytes, int]) -> int:
+        """Tell the queue the whale scores (tenths) of these wallets."""
+        ...
+
+    def wallet(self, address: bytes) -> WalletRecord | None:
+        """What is known of one wallet."""
+        ...
+
+    def changed_since(self, updated_at: int, address: bytes = b"", *, limit: int = 10_000) -> Sequence[WalletRecord]:
+        """The next page of wallets that changed, behind this key, in its order."""
         ...
 
     def reset(self, address: bytes) -> bool:

@@ -1,27 +1,27 @@
-"""Wallet ledgers: which wallets are read, and what becomes of them in the queue."""
+"""Wallet ledgers: which wallets are read, and how they come out of the queue. Nothing here holds all of them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from contextlib import aclosing, asynccontextmanager
 
-from polyhouse.domain.ids import format_address, parse_address
-from polyhouse.errors import BadInputError
+from polyhouse.domain.ids import format_address
 from polyhouse.sync import catalog
 from polyhouse.sync.context import RunContext
-from polyhouse.sync.failpoints import reach
+from polyhouse.sync.outcomes import Outcomes
 from polyhouse.sync.pool import Job, run_jobs
 from polyhouse.sync.report import Plan, WalletSelection
-from polyhouse.sync.walk import Walk, WalkResult
+from polyhouse.sync.walk import Walk
+from polyhouse.sync.wallet_list import WalletList, check_wallet_file, in_groups, wallet_file_groups
 
-_CLAIM = 200
 _GROUP = 200
 _PAGE_ROWS = 1_000
-_RETRIES_REMEMBERED = 10_000
+_RENEW_SECONDS = 60.0
+"""Leases are renewed so often: a fifth of the time they hold, so that a busy moment does not lose them."""
 
 
-async def choose_wallets(ctx: RunContext, selection: WalletSelection, *, resume: bool) -> list[bytes] | None:
+async def choose_wallets(ctx: RunContext, selection: WalletSelection, *, resume: bool) -> WalletList | None:
     """The wallets to read: a list, or None = what is due in the queue, which is filled here.
 
     Args:
@@ -30,23 +30,40 @@ async def choose_wallets(ctx: RunContext, selection: WalletSelection, *, resume:
         resume: go on with the queue as an interrupted run left it.
 
     Raises:
-        BadInputError: the file holds something that is no address.
+        BadInputError: the file holds something that is no address; nothing was registered.
     """
-    named = list(selection.addresses)
-    if selection.file is not None:
-        named += await asyncio.to_thread(read_wallet_file, selection.file)
-    if named:
-        named = list(dict.fromkeys(named))
-        await asyncio.to_thread(ctx.state.register_wallets, named, "file" if selection.file else "user")
-        return named
+    if selection.addresses or selection.file is not None:
+        return await asyncio.to_thread(_register_named, ctx, selection)
     if selection.top is not None:
-        return await asyncio.to_thread(catalog.top_wallets, ctx.warehouse, selection.top)
+        return WalletList(await asyncio.to_thread(catalog.top_wallets, ctx.warehouse, selection.top))
     if selection.all:
         if not resume:
             await asyncio.to_thread(ctx.state.queue)
     elif not selection.only_pending:
         await asyncio.to_thread(queue_gaps, ctx)
     return None
+
+
+def named_wallets(selection: WalletSelection) -> WalletList:
+    """The wallets of the command line and of the file, each once.
+
+    Raises:
+        BadInputError: the file holds something that is no address.
+    """
+    named = WalletList(selection.addresses)
+    if selection.file is not None:
+        for group in wallet_file_groups(selection.file):
+            named.add(group)
+    return named
+
+
+def _register_named(ctx: RunContext, selection: WalletSelection) -> WalletList:
+    if selection.file is not None:
+        check_wallet_file(selection.file)
+    named = named_wallets(selection)
+    for group in named.groups():
+        ctx.state.register_wallets(group, "file" if selection.file else "user")
+    return named
 
 
 def queue_gaps(ctx: RunContext) -> None:
@@ -66,45 +83,39 @@ def queue_gaps(ctx: RunContext) -> None:
     ctx.tally.counts["wallets_with_news"] += len(found)
 
 
-def read_wallet_file(path: Path) -> list[bytes]:
-    """Addresses of a file, one per line; empty lines and ``#`` comments are passed over.
+async def walk_wallets(
+    ctx: RunContext, selection: WalletSelection, *, resume: bool = False, since: int | None = None
+) -> None:
+    """Read the ledgers of the selected wallets; those that fail for outside reasons are tried once more at the end.
 
-    Raises:
-        BadInputError: the file cannot be read, or a line is no address; the message names the line.
+    Args:
+        ctx: the run.
+        selection: which ones.
+        resume: go on with the queue as an interrupted run left it.
+        since: leave out named wallets that were completed from this moment on (Unix seconds): an interrupted run of
+            the same call has read them.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(f"The wallet file {path} cannot be read: {error}.") from error
-    found = []
-    for number, line in enumerate(lines, start=1):
-        text = line.partition("#")[0].strip()
-        if text:
-            try:
-                found.append(parse_address(text))
-            except BadInputError as error:
-                raise BadInputError(f"{path}, line {number}: {error}", hint=error.hint) from error
-    return found
-
-
-async def walk_wallets(ctx: RunContext, selection: WalletSelection, *, resume: bool = False) -> None:
-    """Read the ledgers of the selected wallets; those that fail for outside reasons are tried once more at the end."""
     wallets = await choose_wallets(ctx, selection, resume=resume)
     refresh = selection.full or (selection.is_explicit and not selection.incremental and not selection.only_pending)
     outcome = Outcomes(ctx)
-    total = len(wallets) if wallets is not None else await _queued(ctx)
+    total = len(wallets) if wallets is not None else await asyncio.to_thread(_queued, ctx)
     limit = selection.max_wallets
     ctx.reporter.phase("wallets", total if limit is None else min(total, limit), "wallets")
     try:
-        source = _listed(ctx, wallets) if wallets is not None else _claimed(ctx)
-        await run_jobs(ctx, _jobs(ctx, source, outcome, limit, refresh=refresh))
-        await outcome.flush()
-        if limit is not None and total > limit and not ctx.should_end:
-            ctx.tally.limit(f"{total - limit:,} more wallets wait: --max-wallets {limit} was reached")
-        await _try_again(ctx, outcome)
+        async with leases_renewed(ctx):
+            source = _claimed(ctx) if wallets is None else _listed(ctx, wallets.groups(ctx.limits.claim), since)
+            async with aclosing(source):
+                await run_jobs(ctx, _jobs(ctx, source, outcome, limit, refresh=refresh))
+            await outcome.flush()
+            if limit is not None and total > limit and not ctx.should_end:
+                ctx.tally.counts["unfinished"] = 1
+                ctx.tally.limit(f"{total - limit:,} more wallets wait: --max-wallets {limit} was reached")
+            await _try_again(ctx, outcome)
     finally:
         ctx.reporter.finish()
-        await asyncio.to_thread(ctx.state.release_syncing)
+        await asyncio.to_thread(ctx.state.release_worker)
+        if wallets is not None:
+            wallets.close()
 
 
 async def _try_again(ctx: RunContext, outcome: Outcomes) -> None:
@@ -113,28 +124,64 @@ async def _try_again(ctx: RunContext, outcome: Outcomes) -> None:
         return
     outcome.is_final = True
     if ctx.should_end:
-        for result in failed.values():
-            ctx.record(result)
+        for wallet, result in failed.items():
+            outcome.count(wallet, result)
         return
-    await run_jobs(ctx, _jobs(ctx, _listed(ctx, list(failed)), outcome, None, refresh=False))
+    source = _listed(ctx, in_groups(list(failed), ctx.limits.claim), None)
+    async with aclosing(source):
+        await run_jobs(ctx, _jobs(ctx, source, outcome, None, refresh=False))
     await outcome.flush()
 
 
-async def _queued(ctx: RunContext) -> int:
-    counts = await asyncio.to_thread(ctx.state.wallet_counts)
-    return counts["pending"] + counts["failed"]
+def _queued(ctx: RunContext) -> int:
+    """How many wallets a claim would find, those that failed and may be tried again included."""
+    while ctx.state.promote_due(stale=False):
+        pass
+    return ctx.state.wallet_counts()["pending"]
 
 
-async def _listed(ctx: RunContext, wallets: Sequence[bytes]) -> AsyncIterator[bytes]:
-    for start in range(0, len(wallets), _CLAIM):
-        group = wallets[start : start + _CLAIM]
-        await asyncio.to_thread(ctx.state.mark_syncing, group)
-        for wallet in group:
+@asynccontextmanager
+async def leases_renewed(ctx: RunContext) -> AsyncIterator[None]:
+    """Hold this process's claims while the block runs, however long a single wallet takes."""
+
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(_RENEW_SECONDS)
+            await asyncio.to_thread(ctx.state.renew_leases)
+
+    renewing = asyncio.create_task(renew(), name="leases")
+    try:
+        yield
+    finally:
+        renewing.cancel()
+        await asyncio.wait({renewing})
+    if not renewing.cancelled():
+        renewing.result()  # the state store is gone: say so
+
+
+async def _listed(ctx: RunContext, groups: Iterable[Sequence[bytes]], since: int | None) -> AsyncGenerator[bytes, None]:
+    """The wallets of the groups that may be worked on; the others are counted as done."""
+    for group in groups:
+        wanted = await asyncio.to_thread(_not_read_since, ctx, group, since)
+        free = await asyncio.to_thread(ctx.state.lease_wallets, wanted)
+        counts = ctx.tally.counts
+        counts["wallets_read_before"] += len(group) - len(wanted)
+        counts["wallets_with_others"] += len(wanted) - len(free)
+        if len(free) < len(group):
+            ctx.reporter.advance(len(group) - len(free))
+        for wallet in free:
             yield wallet
 
 
-async def _claimed(ctx: RunContext) -> AsyncIterator[bytes]:
-    while group := await asyncio.to_thread(ctx.state.claim_wallets, _CLAIM):
+def _not_read_since(ctx: RunContext, group: Sequence[bytes], since: int | None) -> Sequence[bytes]:
+    if since is None:
+        return group
+    read = ctx.state.read_since(group, since)
+    return [wallet for wallet in group if wallet not in read]
+
+
+async def _claimed(ctx: RunContext) -> AsyncGenerator[bytes, None]:
+    while group := await asyncio.to_thread(ctx.state.claim_wallets, ctx.limits.claim):
         for wallet in group:
             yield wallet
 
@@ -147,6 +194,7 @@ async def _jobs(
         if limit is not None and started >= limit:
             return
         started += 1
+        outcome.started(wallet)
         walk = ctx.walk(ctx.sources.activity, format_address(wallet), refresh=refresh)
         yield WalletJob(ctx, walk, wallet, outcome)
 
@@ -159,72 +207,28 @@ class WalletJob:
         self._walk = walk
         self._wallet = wallet
         self._outcome = outcome
+        self._started = 0.0
 
     async def fetch(self) -> None:
         """Read the ledger."""
+        self._started = self._ctx.clock.monotonic()
         await self._walk.fetch()
         self._ctx.fetched(self._walk)
 
     async def settle(self) -> None:
         """Wait for the last commit and tell the queue."""
-        await self._outcome.add(self._wallet, await self._walk.settle())
-
-
-class Outcomes:
-    """Tells the queue what became of wallets, in groups."""
-
-    def __init__(self, ctx: RunContext) -> None:
-        self._ctx = ctx
-        self._completed: list[bytes] = []
-        self._failed: dict[bytes, WalkResult] = {}
-        self.is_final = False
-
-    def take_failed(self) -> dict[bytes, WalkResult]:
-        """Wallets that may be tried again in this run, and why they failed."""
-        failed, self._failed = self._failed, {}
-        return failed
-
-    async def add(self, wallet: bytes, result: WalkResult) -> None:
-        """One wallet's walk is over."""
-        if result.status == "failed":
-            await asyncio.to_thread(self._ctx.state.mark_failed, wallet, result.error)
-            if result.retryable and not self.is_final and len(self._failed) < _RETRIES_REMEMBERED:
-                self._failed[wallet] = result
-                return
-        self._ctx.record(result)
-        self._ctx.reporter.advance(1, rows=result.rows, failed=int(result.status == "failed"))
-        if result.status in {"ok", "empty"}:
-            self._completed.append(wallet)
-            self._ctx.wallets_done += wallet
-            if len(self._completed) >= _GROUP:
-                await self.flush()
-        elif result.status == "partial":
-            await asyncio.to_thread(self._ctx.state.queue, [wallet])
-
-    async def flush(self) -> None:
-        """Mark the completed wallets."""
-        group, self._completed = self._completed, []
-        if group:
-            await asyncio.to_thread(self._complete, group)
-
-    def _complete(self, group: Sequence[bytes]) -> None:
-        reach("K14")
-        figures = catalog.fill_figures(self._ctx.warehouse, group)
-        for wallet in group:
-            fills, newest = figures.get(wallet, (0, 0))
-            self._ctx.state.mark_completed(wallet, trades_synced=fills, last_trade_at=newest)
+        result = await self._walk.settle()
+        await self._outcome.add(self._wallet, result, self._ctx.clock.monotonic() - self._started)
 
 
 async def plan_wallets(ctx: RunContext, selection: WalletSelection) -> Plan:
     """What reading the selection would cost; changes nothing."""
-    named = list(selection.addresses)
-    if selection.file is not None:
-        named += await asyncio.to_thread(read_wallet_file, selection.file)
+    named = await asyncio.to_thread(named_wallets, selection)
     if selection.top is not None:
-        named += await asyncio.to_thread(catalog.top_wallets, ctx.warehouse, selection.top)
+        named.add(await asyncio.to_thread(catalog.top_wallets, ctx.warehouse, selection.top))
     counts = await asyncio.to_thread(ctx.state.wallet_counts)
-    if named:
-        wallets = len(set(named))
+    if len(named):
+        wallets = len(named)
     elif selection.all:
         wallets = sum(counts.values())
     else:
@@ -233,6 +237,13 @@ async def plan_wallets(ctx: RunContext, selection: WalletSelection) -> Plan:
             wallets += await asyncio.to_thread(lambda: sum(1 for _ in catalog.wallets_with_gaps(ctx.warehouse)))
     if selection.max_wallets is not None:
         wallets = min(wallets, selection.max_wallets)
-    rows = await asyncio.to_thread(catalog.row_count, ctx.warehouse, list(dict.fromkeys(named)))
+    rows = await asyncio.to_thread(_known_rows, ctx, named)
+    named.close()
     requests = wallets + (rows // _PAGE_ROWS if selection.full or not selection.incremental else 0)
     return Plan(wallets, requests, requests / ctx.sources.requests_per_second)
+
+
+def _known_rows(ctx: RunContext, named: WalletList) -> int:
+    if not len(named):
+        return catalog.row_count(ctx.warehouse, [])
+    return sum(catalog.row_count(ctx.warehouse, group) for group in named.groups())
