@@ -138,11 +138,12 @@ class Gap:
     """A wallet whose trades feed shows a transaction that its own ledger lacks.
 
     ``is_behind``: the transaction lies so far before the newest ledger row that reading on would not bring it, and it
-    was seen after the ledger was read: the wallet must be read from the beginning.
+    was seen after the ledger was read: the wallet must be read from the beginning. ``ts``: its second.
     """
 
     wallet: bytes
     is_behind: bool
+    ts: int = 0
 
 
 def wallets_with_gaps(warehouse: Warehouse, *, overlap_seconds: int = 600) -> Iterator[Gap]:
@@ -170,7 +171,8 @@ def wallets_with_gaps(warehouse: Warehouse, *, overlap_seconds: int = 600) -> It
             {"low": low.hex(), "high": high.hex()},
         ).rows
         for wallet, oldest, seen_run, newest, read_run in rows:
-            yield Gap(bytes(wallet), int(oldest) < int(newest) - overlap_seconds and int(seen_run) > int(read_run))
+            is_behind = int(oldest) < int(newest) - overlap_seconds and int(seen_run) > int(read_run)
+            yield Gap(bytes(wallet), is_behind, int(oldest))
 
 
 def top_wallets(warehouse: Warehouse, count: int) -> list[bytes]:

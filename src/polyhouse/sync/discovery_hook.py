@@ -17,8 +17,10 @@ from polyhouse.domain.contracts import INFRA
 from polyhouse.sync.manifest import Delivery
 from polyhouse.sync.store import RunState
 
-DISCOVERING = ("goldsky.fills", "chain.ledger")
+DISCOVERING = ("goldsky.fills", "chain.ledger", "data.recent")
 """Streams besides the market feeds whose observations may name wallets that nobody knew."""
+HINTS = frozenset({"data.recent"})
+"""Streams whose rows only tell whom to ask: the ledgers that are read then say who was touched."""
 SOURCES = ("holders", "trades", "leaderboard", "ledger", "file", "users")
 """Where wallets come from: words of the registry's provenance. Others (``user``, ``warehouse``) are not discovery."""
 _TABLES = {"reported_holders": "holders", "reported_standings": "leaderboard"}
@@ -98,7 +100,8 @@ class Discovery:
         for delivery in deliveries:
             for source, wallets in _named(delivery, self._streams):
                 seen.setdefault(source, set()).update(wallets)
-            self.touch(delivery.page.tables.get("observations", {}).get("wallet", ()))
+            if delivery.stream not in HINTS:
+                self.touch(delivery.page.tables.get("observations", {}).get("wallet", ()))
         for source, found in seen.items():
             self.register(found, source)
 

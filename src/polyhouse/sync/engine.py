@@ -15,11 +15,15 @@ from typing import Any
 from polyhouse.errors import PolyhouseError
 from polyhouse.ports import Clock, Warehouse
 from polyhouse.sync import verify
+from polyhouse.sync.census import Census
 from polyhouse.sync.context import EngineLimits, RunContext
 from polyhouse.sync.discover import discover_all, plan_discovery
 from polyhouse.sync.discovery_hook import DISCOVERING, Discovery
 from polyhouse.sync.discovery_report import DiscoverOptions, DiscoverReport
+from polyhouse.sync.gaps import settle_news
+from polyhouse.sync.incremental import catch_up, follows_trades, prepare
 from polyhouse.sync.markets import look_up_missing, walk_resolutions, walk_universe
+from polyhouse.sync.planner import plan_sync
 from polyhouse.sync.pool import first_error
 from polyhouse.sync.positions import all_wallets, walk_positions
 from polyhouse.sync.progress import NullObserver, NullReporter, Reporter, RunObserver
@@ -92,12 +96,16 @@ class SyncEngine:
         """Read wallet ledgers. With ``dry_run`` the report holds a plan and nothing is changed."""
         args = selection_args(selection)
         if selection.dry_run:
-            return await self._plan(lambda ctx: plan_wallets(ctx, selection))
+            return await self._plan(lambda ctx: plan_sync(ctx, selection))
         since = await asyncio.to_thread(self._unfinished_since, "sync wallets", args)
         resume = selection.resume or since is not None
 
         async def work(ctx: RunContext) -> None:
-            await walk_wallets(ctx, selection, resume=resume, since=since)
+            chosen = await prepare(ctx, selection)
+            if not ctx.should_end:
+                await walk_wallets(ctx, chosen, resume=resume, since=since)
+            if follows_trades(chosen):
+                await settle_news(ctx)
             await look_up_missing(ctx)
 
         return await self._run("sync wallets", args, work)
@@ -156,10 +164,12 @@ class SyncEngine:
         async def work(ctx: RunContext) -> None:
             await self._markets(ctx, full=full)
             steps: list[Callable[[], Awaitable[None]]] = [
-                lambda: walk_trades(ctx),
+                lambda: catch_up(ctx),
                 lambda: walk_wallets(ctx, chosen, resume=True),
                 lambda: look_up_missing(ctx),
             ]
+            if follows_trades(chosen):
+                steps.insert(2, lambda: settle_news(ctx))
             if positions:
                 steps.append(lambda: walk_positions(ctx, ctx.wallets_done))
             for step in steps:
@@ -216,14 +226,17 @@ class SyncEngine:
         )
 
     async def _work(self, run: int, work: _WORK, tally: Tally, discovery: Discovery) -> None:
+        census = Census(self._warehouse.compare)
         writer = BatchWriter(
-            self._warehouse, self._state, run, self._clock, self._limits.batch, before_commit=discovery
+            self._warehouse, self._state, run, self._clock, self._limits.batch, before_commit=discovery, census=census
         )
         try:
             async with writer:
                 await work(self._context(run, writer, tally, discovery))
         except BaseExceptionGroup as group:
             raise first_error(group) from group
+        finally:
+            tally.counts.update(census.counts)
         if writer.failure is not None:
             raise writer.failure
 

@@ -11,8 +11,10 @@ from polyhouse.sync import catalog
 from polyhouse.sync.batches import Batcher, MarketBatch
 from polyhouse.sync.catalog import MarketRef
 from polyhouse.sync.context import RunContext
+from polyhouse.sync.gaps import move_through
 from polyhouse.sync.markets import in_thread
 from polyhouse.sync.pool import Job, WalkJob, run_jobs
+from polyhouse.sync.walk import WalkResult
 
 _SETTLED_SECONDS = 86_400
 _WINDOW_SECONDS = 3 * 365 * 86_400
@@ -25,7 +27,8 @@ async def walk_trades(ctx: RunContext, wanted: Sequence[str] | None = None) -> N
     """Walk the fills of all markets (or of ``wanted``: market numbers or 0x… conditions) in batches.
 
     A batch whose markets are all resolved and that was read to its end a day after the last resolution cannot change
-    any more and is left out.
+    any more and is left out. A complete pass over all markets is noted (``gaps.THROUGH``): from then on the feed of
+    newest trades can follow it.
 
     Raises:
         BadInputError: a wanted market is not known.
@@ -40,12 +43,29 @@ async def walk_trades(ctx: RunContext, wanted: Sequence[str] | None = None) -> N
     else:
         await _tell_window(ctx)
     total = len(chosen) if chosen is not None else await asyncio.to_thread(catalog.market_count, ctx.warehouse)
+    # Asked before the pass: what happens during it may lie behind a batch that was read already.
+    recent = ctx.sources.recent if chosen is None else None
+    newest = 0 if recent is None else await recent.newest()
+    unread = _Unread()
     for stream in ctx.sources.trades:
         ctx.reporter.phase("trades", total, "markets")
         try:
-            await run_jobs(ctx, _jobs(ctx, stream, chosen), min(ctx.limits.concurrency, _BATCHES_AT_ONCE))
+            await run_jobs(ctx, _jobs(ctx, stream, chosen, unread), min(ctx.limits.concurrency, _BATCHES_AT_ONCE))
         finally:
             ctx.reporter.finish()
+    if newest and not unread.batches and not ctx.should_end:
+        await asyncio.to_thread(move_through, ctx.state, newest)
+
+
+class _Unread:
+    """Counts the batches that were not read to the proven end."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+
+    async def look(self, result: WalkResult) -> None:
+        """One batch is over."""
+        self.batches += result.status not in {"ok", "empty"}
 
 
 async def _tell_window(ctx: RunContext) -> None:
@@ -59,7 +79,9 @@ async def _tell_window(ctx: RunContext) -> None:
         )
 
 
-async def _jobs(ctx: RunContext, stream: Stream, chosen: Sequence[MarketRef] | None) -> AsyncIterator[Job]:
+async def _jobs(
+    ctx: RunContext, stream: Stream, chosen: Sequence[MarketRef] | None, unread: _Unread
+) -> AsyncIterator[Job]:
     finished: dict[str, int] = {}
     known: list[str] = []
     for checkpoint in await asyncio.to_thread(ctx.state.checkpoints, stream.name):
@@ -74,7 +96,7 @@ async def _jobs(ctx: RunContext, stream: Stream, chosen: Sequence[MarketRef] | N
             ctx.reporter.advance(size)
             continue
         walk = ctx.walk(stream, batch.key, {"conditions": batch.conditions}, backwards=True)
-        yield WalkJob(ctx, walk, units=size)
+        yield WalkJob(ctx, walk, unread.look, units=size)
 
 
 def is_settled(batch: MarketBatch, finished_at: int | None) -> bool:

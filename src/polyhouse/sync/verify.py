@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from polyhouse.ports import Checkpoint, PartitionStatus, Warehouse
+from polyhouse.sync.gaps import forget_trades
 from polyhouse.sync.manifest import parse_position, position_text
 from polyhouse.sync.store import RunState
 
@@ -62,8 +63,12 @@ def verify(warehouse: Warehouse, state: RunState) -> Verdict:
     newest = manifest_version(warehouse)
     if not state.checkpoint_counts():
         return _rebuild(warehouse, state, killed) if newest else Verdict(killed_runs=killed)
-    if killed or newest < int(state.get_note(NOTE) or 0):
-        return Verdict(rewound=_rewind(warehouse, state), killed_runs=killed)
+    is_older = newest < int(state.get_note(NOTE) or 0)
+    if killed or is_older:
+        rewound = _rewind(warehouse, state)
+        if is_older or rewound:
+            forget_trades(state)
+        return Verdict(rewound=rewound, killed_runs=killed)
     return Verdict()
 
 
