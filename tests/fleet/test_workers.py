@@ -1,0 +1,182 @@
+"""Several processes read wallets for one: the same tables, the same number of requests, one budget."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import fleetlab
+import pytest
+from polyhouse.sim.faults import Fault
+from polyhouse.sim.runner import ServerThread
+from polyhouse.sim.server import SimServer
+from polyhouse.sim.universe import Universe
+from polyhouse.sync.progress import NullReporter
+from polyhouse.sync.report import WalletSelection
+from polyhouse.wiring import engine_session, open_stores
+
+Homes = Callable[[str], Path]
+
+
+def slowly(server: SimServer, seconds: float = 0.05) -> None:
+    server.faults.set([Fault(fleetlab.LEDGER, "slow", seconds=seconds)])
+
+
+@pytest.fixture(autouse=True)
+def no_faults(server: SimServer) -> None:
+    server.faults.set([])
+
+
+def test_three_workers_fill_the_same_tables_as_one_process(
+    server: SimServer, undisturbed: tuple[Path, int], new_home: Homes
+) -> None:
+    alone, minimum = undisturbed
+    home = new_home("three")
+    before = server.requests[fleetlab.LEDGER]
+    done = fleetlab.run(home, server, "sync", "wallets", "--all", "--workers", "3", "--json")
+    assert server.requests[fleetlab.LEDGER] - before == minimum
+    report = json.loads(done.stdout)
+    assert report["status"] == "ok"
+    assert report["counts"]["partitions"] == len(server.world.universe.wallets)
+    tables = fleetlab.VISIBLE | fleetlab.MODELS
+    assert fleetlab.look(home, tables) == fleetlab.look(alone, tables)
+    upstreams = {
+        one["name"]: one for one in json.loads(fleetlab.run(home, server, "status", "--json").stdout)["upstreams"]
+    }
+    assert upstreams["data.activity"]["requests"] == minimum
+    assert not (home / "workers.json").exists()
+    assert not (home / "workers.sock").exists()
+
+
+async def test_workers_share_one_budget_and_never_exceed_it(tmp_path: Path) -> None:
+    universe = Universe(seed=5, wallets=120, fills=2_000)
+    # 40 requests a second, counted by the server exactly as allowed: one more would be refused.
+    server = SimServer(universe, scale=0.1, limit_window=1.0)
+    with ServerThread(server):
+        settings = fleetlab.settings_of(tmp_path, server, rate_scale=0.1)
+        addresses = tuple(bytes.fromhex(wallet[2:]) for wallet in universe.wallets)
+        with open_stores(settings) as stores:
+            async with engine_session(settings, stores, NullReporter(), window=1.0, workers=4, hands=3) as engine:
+                report = await engine.sync_wallets(WalletSelection(addresses=addresses))
+        assert report.status == "ok", report.errors
+        assert server.requests[fleetlab.LEDGER] >= 120 > 2 * server.limiter.limit_of(fleetlab.LEDGER)
+        assert dict(server.throttled) == {}
+
+
+async def test_a_refusal_of_one_worker_makes_all_of_them_wait(server: SimServer, new_home: Homes) -> None:
+    server.faults.set([Fault(fleetlab.LEDGER, "status", status=429, after=20, times=1, retry_after="2")])
+    home = new_home("refused")
+    settings = fleetlab.settings_of(home, server)
+    moments: list[tuple[float, int]] = []
+
+    async def watch() -> None:
+        while True:
+            moments.append((time.monotonic(), server.requests[fleetlab.LEDGER]))
+            await asyncio.sleep(0.05)
+
+    with open_stores(settings) as stores:
+        async with engine_session(settings, stores, NullReporter(), workers=3) as engine:
+            watching = asyncio.create_task(watch())
+            report = await engine.sync_wallets(WalletSelection(all=True))
+            watching.cancel()
+        assert report.status == "ok", report.errors
+        noted = {one["name"]: one for one in stores.state.get_note("upstreams") or []}
+    if noted:
+        assert noted["data.activity"]["throttled"] == 1
+    # The longest time without any request is the pause that one worker was asked for.
+    arrivals = [now for (now, count), (_, before) in zip(moments[1:], moments, strict=False) if count > before]
+    assert max(b - a for a, b in zip(arrivals, arrivals[1:], strict=False)) >= 1.8
+
+
+def test_workers_know_no_store_and_stay_small(server: SimServer, new_home: Homes) -> None:
+    slowly(server)
+    home = new_home("small")
+    owner = fleetlab.start(home, server, "sync", "wallets", "--all", "--workers", "3", "--no-metrics")
+    biggest = 0
+    while owner.poll() is None:
+        for worker in fleetlab.workers_of(owner.pid):
+            try:
+                biggest = max(biggest, worker.memory_info().rss)
+                mapped = {Path(one.path).name for one in worker.memory_maps()}
+                assert not [name for name in mapped if "chdb" in name or "arrow" in name], mapped
+            except fleetlab.psutil.Error:
+                continue
+        time.sleep(0.1)
+    assert owner.returncode == 0
+    assert 0 < biggest < 150 * 2**20
+    code = (
+        "import sys, polyhouse.fleet.__main__\n"
+        "sys.exit(bool({'chdb', 'pyarrow', 'sqlalchemy', 'pydantic'} & set(sys.modules)))"
+    )
+    assert subprocess.run(fleetlab.command()[:1] + ["-c", code], env=fleetlab.environment(home, server)).returncode == 0
+
+
+def test_a_signal_stops_owner_and_workers_at_the_next_page(
+    server: SimServer, undisturbed: tuple[Path, int], new_home: Homes
+) -> None:
+    alone, minimum = undisturbed
+    slowly(server)
+    home = new_home("stopped")
+    before = server.requests[fleetlab.LEDGER]
+    owner = fleetlab.start(home, server, "sync", "wallets", "--all", "--workers", "3", "--no-metrics")
+    fleetlab.wait_for(lambda: server.requests[fleetlab.LEDGER] - before > 30)
+    workers = fleetlab.workers_of(owner.pid)
+    assert len(workers) == 3
+    owner.send_signal(signal.SIGTERM)
+    assert owner.wait(30) == 128 + signal.SIGTERM
+    fleetlab.wait_for(lambda: not any(worker.is_running() for worker in workers))
+    fleetlab.run(home, server, "sync", "wallets", "--all", "--workers", "3")
+    # Every page that was asked for was also committed: nothing is fetched twice.
+    assert server.requests[fleetlab.LEDGER] - before == minimum
+    assert fleetlab.look(home, fleetlab.VISIBLE) == fleetlab.look(alone, fleetlab.VISIBLE)
+
+
+def test_a_worker_that_is_asked_to_leave_hands_over_its_page(
+    server: SimServer, undisturbed: tuple[Path, int], new_home: Homes
+) -> None:
+    _, minimum = undisturbed
+    slowly(server)
+    home = new_home("leaving")
+    before = server.requests[fleetlab.LEDGER]
+    owner = fleetlab.start(home, server, "sync", "wallets", "--all", "--workers", "3", "--no-metrics")
+    for more in (20, 40, 60):  # one after the other, as in a rolling restart
+        fleetlab.wait_for(lambda more=more: server.requests[fleetlab.LEDGER] - before > more)
+        oldest = min(fleetlab.wait_for(lambda: fleetlab.workers_of(owner.pid)), key=lambda one: one.create_time())
+        oldest.terminate()
+    assert owner.wait(60) == 0
+    assert server.requests[fleetlab.LEDGER] - before == minimum
+    assert (home / "log.txt").read_text().count("it is started again") == 3
+
+
+def test_a_worker_started_by_hand_joins_and_leaves_with_the_owner(server: SimServer, new_home: Homes) -> None:
+    slowly(server)
+    home = new_home("by-hand")
+    owner = fleetlab.start(home, server, "sync", "wallets", "--all", "--workers", "1", "--no-metrics")
+    fleetlab.wait_for(lambda: (home / "workers.json").exists())
+    assert stat.S_IMODE((home / "workers.json").stat().st_mode) == 0o600
+    meeting = json.loads((home / "workers.json").read_text())
+    assert stat.S_IMODE(Path(meeting["socket"]).stat().st_mode) == 0o600
+    assert meeting["token"] not in " ".join(open(f"/proc/{owner.pid}/cmdline").read().split("\0"))
+    for worker in fleetlab.workers_of(owner.pid):
+        assert meeting["token"] not in Path(f"/proc/{worker.pid}/environ").read_text() + " ".join(worker.cmdline())
+    text = fleetlab.run(home, server, "worker").stderr
+    assert owner.wait(30) == 0
+    pages = int(text.rsplit("handed over ", 1)[1].split()[0].replace(",", ""))
+    assert pages > 10
+
+
+def test_without_an_owner_a_worker_says_what_to_do(server: SimServer, new_home: Homes) -> None:
+    home = new_home("nobody")
+    (home / "workers.json").write_text(
+        json.dumps({"socket": str(home / "workers.sock"), "token": "0" * 64, "pid": os.getpid()})
+    )
+    text = fleetlab.run(home, server, "worker", codes=(3,)).stderr
+    assert "No process that takes workers" in text
+    assert "sync wallets --all --workers" in text
