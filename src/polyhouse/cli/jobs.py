@@ -103,6 +103,17 @@ def report_document(name: str, report: RunReport) -> dict[str, Any]:
             "partitions": report.plan.partitions,
             "requests": report.plan.requests,
             "seconds": round(report.plan.seconds),
+            "roads": [
+                {
+                    "road": road.road,
+                    "requests": road.requests,
+                    "seconds": round(road.seconds),
+                    "complete": road.complete,
+                    "why": road.why,
+                }
+                for road in report.plan.roads
+            ],
+            "chosen": report.plan.chosen,
         }
     return document
 
@@ -117,6 +128,9 @@ def print_report(run: Run, name: str, report: RunReport) -> None:
             f"{name}: would read {plan.partitions:,} partitions with about {plan.requests:,} requests, "
             f"{duration(plan.seconds)} at the current limits; nothing was changed"
         )
+        for road in plan.roads:
+            mark = "*" if road.road == plan.chosen else " "
+            say(f" {mark} {road.road}: {road.requests:,} requests, {duration(road.seconds)}: {road.why}")
         return
     counts = ", ".join(f"{count:,} {key.replace('_', ' ')}" for key, count in report.counts.items() if count)
     say(f"{name}: {report.status} in {duration(report.seconds)}{f' ({counts})' if counts else ''}")

@@ -19,6 +19,11 @@ sync = PolyGroup(
         "wallets": (_M, "wallets", "Wallet ledgers: everything a wallet did."),
         "chain": ("polyhouse.cli.chain", "chain", "Exact logs from a Polygon node."),
         "positions": (_M, "positions", "Positions and values as Polymarket reports them."),
+        "open-markets": (
+            "polyhouse.cli.open_markets",
+            "open_markets",
+            "Markets that can still change; late resolutions.",
+        ),
         "live": ("polyhouse.cli.live", "live", "Follow live trades until stopped."),
         "history": ("polyhouse.cli.history", "history", "Old history: subgraphs, Dome, the first Data API, prices."),
     },
@@ -78,6 +83,7 @@ def _selection(**chosen: Any) -> Any:
     examples=(
         "polyhouse sync wallets 0x6af75d4e4aaf700450efbac3708cce1665810ff1",
         "polyhouse sync wallets --all --incremental",
+        "polyhouse sync wallets --active-only",
         "polyhouse sync wallets --all --workers 10",
         "polyhouse sync wallets --file wallets.txt --max-wallets 500 --dry-run",
     ),
@@ -85,6 +91,7 @@ def _selection(**chosen: Any) -> Any:
 @click.argument("addresses", nargs=-1)
 @click.option("--all", "all_wallets", is_flag=True, help="Every known wallet.")
 @click.option("--top", type=_COUNT, metavar="N", help="The N wallets of the largest volume.")
+@click.option("--active-only", is_flag=True, help="Wallets with new trades; only what is new.")
 @click.option("--only-pending", is_flag=True, help="Wallets that wait in the queue.")
 @click.option("--file", "file", type=_FILE, help="One address per line.")
 @click.option("--incremental", is_flag=True, help="Take only what is new since the last time.")
@@ -113,12 +120,17 @@ def wallets(
 ) -> int:
     """Wallet ledgers. Without a selection: wallets with new trades and wallets in the queue.
 
+    --all --incremental asks every wallet and makes all exact. --active-only, and no selection, ask only those that the
+    trade feeds show new trades of: splits, merges, redemptions and rebates of other wallets appear in no such feed.
+    --dry-run shows the roads there are, their cost, and the one that would be taken.
+
     A worker that is killed loses the page it was fetching: with --workers and no --concurrency one.
     """
-    ways = [bool(addresses), all_wallets, chosen["top"] is not None, chosen["only_pending"], chosen["file"] is not None]
+    named = [bool(addresses), chosen["top"] is not None, chosen["file"] is not None]
+    ways = [*named, all_wallets, chosen["only_pending"], chosen["active_only"]]
     if sum(ways) > 1:
-        raise click.UsageError("choose one of ADDRESS…, --all, --top, --only-pending, --file")
-    if not any(ways):
+        raise click.UsageError("choose one of ADDRESS…, --all, --top, --active-only, --only-pending, --file")
+    if not any(ways) or chosen["active_only"]:
         chosen["incremental"] = True
     selection = _selection(addresses=addresses, all=all_wallets, **chosen)
     return run_job(

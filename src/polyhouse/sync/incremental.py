@@ -7,11 +7,12 @@ The road is the planner's choice. After ``catch_up`` the store holds every trade
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from dataclasses import replace
 
 from polyhouse.sources.data_api.recent import ENDED_EARLY
 from polyhouse.sync.context import RunContext
-from polyhouse.sync.gaps import move_through, trades_through
+from polyhouse.sync.gaps import find_news, move_through, trades_through
 from polyhouse.sync.planner import FEED, MARKETS, WALLETS, choose, gather, plan_sync, trade_roads
 from polyhouse.sync.pool import WalkJob, run_jobs
 from polyhouse.sync.report import Road, WalletSelection
@@ -42,6 +43,8 @@ async def prepare(ctx: RunContext, selection: WalletSelection) -> WalletSelectio
         facts = await asyncio.to_thread(gather, ctx, await _newest(ctx))
         if facts.feed_reaches:
             await _walk(ctx, FEED, instead=False)
+        # Everybody is asked, but a trade behind a cursor is only found from the beginning: finding it resets.
+        await asyncio.to_thread(deque, find_news(ctx), 0)
     return selection
 
 

@@ -147,7 +147,7 @@ def _tell_schedule(ctx: RunContext) -> None:
     now = int(ctx.clock.time())
     waiting = schedule(ctx.warehouse, now)
     if waiting:
-        ctx.tally.counts["next_due_at"] = min(rule.next_due for rule in waiting)
+        ctx.tally.counts["next_due_minutes"] = max(0, min(rule.next_due for rule in waiting) - now) // 60
     for rule in waiting:
         ctx.tally.counts[f"waiting_{rule.rule}"] = rule.markets
         minutes = max(0, rule.next_due - now) // 60

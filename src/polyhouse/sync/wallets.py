@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
+from itertools import islice
 
 from polyhouse.domain.ids import format_address
 from polyhouse.sync import catalog
 from polyhouse.sync.context import RunContext
+from polyhouse.sync.gaps import find_news
 from polyhouse.sync.outcomes import Outcomes
 from polyhouse.sync.pool import Job, run_jobs
 from polyhouse.sync.report import Plan, WalletSelection
@@ -36,11 +38,13 @@ async def choose_wallets(ctx: RunContext, selection: WalletSelection, *, resume:
         return await asyncio.to_thread(_register_named, ctx, selection)
     if selection.top is not None:
         return WalletList(await asyncio.to_thread(catalog.top_wallets, ctx.warehouse, selection.top))
+    if selection.active_only:
+        return await asyncio.to_thread(_with_news, ctx)
     if selection.all:
         if not resume:
             await asyncio.to_thread(ctx.state.queue)
     elif not selection.only_pending:
-        await asyncio.to_thread(queue_gaps, ctx)
+        await asyncio.to_thread(queue_news, ctx)
     return None
 
 
@@ -66,21 +70,19 @@ def _register_named(ctx: RunContext, selection: WalletSelection) -> WalletList:
     return named
 
 
-def queue_gaps(ctx: RunContext) -> None:
+def queue_news(ctx: RunContext) -> None:
     """Queue the wallets whose trades feed shows something that their ledger lacks."""
-    found: list[bytes] = []
-    for gap in catalog.wallets_with_gaps(ctx.warehouse):
-        if gap.is_behind:
-            # A row that appeared behind the cursor: only reading from the beginning finds it.
-            ctx.state.reset(gap.wallet)
-            ctx.tally.counts["wallets_reread"] += 1
-        found.append(gap.wallet)
-        if len(found) >= _GROUP:
-            ctx.state.queue(found)
-            ctx.tally.counts["wallets_with_news"] += len(found)
-            found = []
-    ctx.state.queue(found)
-    ctx.tally.counts["wallets_with_news"] += len(found)
+    news = find_news(ctx)
+    while group := list(islice(news, _GROUP)):
+        ctx.state.queue(group)
+
+
+def _with_news(ctx: RunContext) -> WalletList:
+    found = WalletList()
+    news = find_news(ctx)
+    while group := list(islice(news, _GROUP)):
+        found.add(group)
+    return found
 
 
 async def walk_wallets(
