@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from polyhouse.sim.indexer import CONVERSION, HIDDEN, KIND, NO_MARKET, NO_OUTCOME, REDEEM, TRADE, TYPES, Row
-from polyhouse.sim.markets import PRICE_ONE, MarketState
+from polyhouse.sim.markets import PRICE_ONE, MarketState, Resolution
 from polyhouse.sim.views import Feed
 from polyhouse.sim.wire import (
     ApiError,
@@ -237,8 +237,7 @@ def resolutions(world: World, query: Query) -> Reply:
     return Reply({"data": [_resolution(world, m) for m in chosen if m.meta.created_ts <= world.now]}, rows="data")
 
 
-def _uma_price(market: MarketState) -> str:
-    resolution = market.resolution
+def _uma_price(resolution: Resolution | None) -> str:
     if resolution is None:
         return "69"
     share = Decimal(resolution.numerators[0]) / sum(resolution.numerators)
@@ -246,13 +245,13 @@ def _uma_price(market: MarketState) -> str:
 
 
 def _resolution(world: World, market: MarketState) -> dict[str, Any]:
-    meta, resolution = market.meta, market.resolution
+    meta, resolution = market.meta, world.rulings.shown(market, world.now)
     status = "resolved" if resolution else ("proposed" if meta.end_ts <= world.now else "posed")
     seen = resolution.ts if resolution else meta.created_ts
     row: dict[str, Any] = {
         "question_id": meta.question_id, "condition_id": meta.condition_id, "status": status, "extended_review": False,
         "expected_settlement_time": None, "settlement_time_basis": None, "was_disputed": False, "new_version_q": True,
-        "proposed_price": _uma_price(market), "reproposed_price": "69", "price": _uma_price(market),
+        "proposed_price": _uma_price(resolution), "reproposed_price": "69", "price": _uma_price(resolution),
         "transaction_hash": resolution.tx if resolution else "", "log_index": "139",
         # Both forms occur on the wire (data-api-v2).
         "last_update_timestamp": iso(seen) if meta.market_id % 3 == 0 else str(seen),

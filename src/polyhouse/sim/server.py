@@ -223,6 +223,8 @@ class SimServer:
                 return web.json_response({"faults": self.faults.describe()})
             if request.method == "POST" and action in ("reorg", "rpc", "head"):
                 return web.json_response(await self._control_chain(action, body))
+            if request.method == "POST" and action == "rulings":
+                return web.json_response({"rulings": self.world.rulings.add_all(body["rulings"])})
             if request.method == "POST" and action == "rotate-cursors":
                 self.world.cursors.rotate()
                 return web.json_response({})

@@ -13,6 +13,7 @@ from polyhouse.domain.contracts import INFRA
 from polyhouse.sim.cursors import CursorSigner
 from polyhouse.sim.markets import Catalog, MarketState
 from polyhouse.sim.model import SimEvent, Transaction
+from polyhouse.sim.rulings import Rulings
 from polyhouse.sim.views import Views
 
 _INFRA = frozenset("0x" + contract.hex() for contract in INFRA)
@@ -81,6 +82,7 @@ class World:
         self.quirks = quirks or Quirks()
         self.catalog = Catalog(universe.events)
         self.views = Views(self.catalog, path)
+        self.rulings = Rulings()
         self.cursors = CursorSigner(hashlib.sha256(b"polyhouse simulated upstream").digest())
         self._seen_ts: int | None = None
         self._memory: OrderedDict[object, Any] = OrderedDict()
