@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import shutil
 import sys
@@ -40,7 +39,7 @@ def server() -> Iterator[SimServer]:
 @pytest.fixture(scope="session")
 def prepared(server: SimServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("prepared") / "home"
-    asyncio.run(fleetlab.prepare(home, server))
+    fleetlab.prepare(home, server)
     return home
 
 

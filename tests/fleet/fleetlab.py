@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -77,12 +78,16 @@ def look(home: Path, tables: dict[str, str]) -> dict[str, tuple[int, ...]]:
     return content
 
 
-async def prepare(home: Path, server: SimServer) -> None:
+def prepare(home: Path, server: SimServer) -> None:
     """Markets are known and wallets are queued; no ledger is read yet."""
+    home.mkdir()
+    asyncio.run(_prepare(home, server))
+
+
+async def _prepare(home: Path, server: SimServer) -> None:
     from polyhouse.wiring import engine_session, open_stores
 
     settings = settings_of(home, server)
-    home.mkdir()
     with open_stores(settings) as stores:
         async with engine_session(settings, stores, NullReporter()) as engine:
             assert (await engine.sync_markets()).status in {"ok", "partial"}

@@ -8,12 +8,13 @@ import json
 import os
 import random
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+
 from polyhouse.errors import (
     CircuitOpenError,
     CursorRejectedError,
@@ -81,6 +82,11 @@ async def collect(fleet: Fleet, key: str) -> list[Position]:
     return [one.position async for one in fleet.stream(Letters()).pages(Partition("data.activity", key), {})]
 
 
+async def until(what: Callable[[], object]) -> None:
+    while not what():  # noqa: ASYNC110 - the process that changes it is not ours
+        await asyncio.sleep(0.02)
+
+
 async def test_strangers_are_refused_and_the_owner_goes_on(tmp_path: Path) -> None:
     greeting = msgspec.msgpack.Encoder().encode(protocol.Hello("wrong", protocol.VERSION, 1, 1))
     random_bytes = random.Random(7)
@@ -109,7 +115,7 @@ async def test_strangers_are_refused_and_the_owner_goes_on(tmp_path: Path) -> No
         reading = asyncio.create_task(collect(fleet, "0x01"))
         worker = await hire(tmp_path)
         order = await take(worker, protocol.Fetch)
-        worker.send(protocol.page_ready(order.errand, page(1, is_last=True)))
+        worker.send(protocol.PageReady(order.errand, page(1, is_last=True)))
         assert await reading == [{"after": 1}]
         await worker.close()
 
@@ -118,7 +124,7 @@ async def test_strangers_are_refused_and_the_owner_goes_on(tmp_path: Path) -> No
     "nonsense",
     [
         protocol.Ended(99),
-        protocol.page_ready(99, page(1)),
+        protocol.PageReady(99, page(1)),
         protocol.Acquire(1, "data", "no such route"),
         protocol.Acquire(1, "elsewhere", "activity"),
         protocol.Paused("data", "nothing", 1.0),
@@ -138,7 +144,7 @@ async def test_a_worker_that_talks_nonsense_is_dropped(tmp_path: Path, nonsense:
         assert not fleet.links
         other = await hire(tmp_path)
         order = await take(other, protocol.Fetch)  # what it had under way is asked for again
-        other.send(protocol.page_ready(order.errand, page(1, is_last=True)))
+        other.send(protocol.PageReady(order.errand, page(1, is_last=True)))
         assert await reading == [{"after": 1}]
 
 
@@ -164,13 +170,13 @@ async def test_a_page_in_the_hands_of_a_lost_worker_is_fetched_by_another(tmp_pa
         first = await hire(tmp_path, pid=1)
         order = await take(first, protocol.Fetch)
         assert (order.key, order.position) == ("0x01", {})
-        first.send(protocol.page_ready(order.errand, page(1)))
+        first.send(protocol.PageReady(order.errand, page(1)))
         await take(first, protocol.More)
         second = await hire(tmp_path, pid=2)
         await first.close()
         order = await take(second, protocol.Fetch)
         assert order.position == {"after": 1}
-        second.send(protocol.page_ready(order.errand, page(2, is_last=True)))
+        second.send(protocol.PageReady(order.errand, page(2, is_last=True)))
         assert await reading == [{"after": 1}, {"after": 2}]
 
 
@@ -179,13 +185,13 @@ async def test_a_wallet_held_up_by_another_one_moves_to_a_free_worker(tmp_path: 
         stuck = await hire(tmp_path, pid=1)
         readings = [asyncio.create_task(collect(fleet, key)) for key in ("0x01", "0x02")]
         order = await take(stuck, protocol.Fetch)
-        stuck.send(protocol.page_ready(order.errand, page(1)))
+        stuck.send(protocol.PageReady(order.errand, page(1)))
         hanging = await take(stuck, protocol.Fetch)  # the other wallet's turn; its page never comes
         assert hanging.key == "0x02"
         free = await hire(tmp_path, pid=2)
         order = await take(free, protocol.Fetch)
         assert (order.key, order.position) == ("0x01", {"after": 1})
-        free.send(protocol.page_ready(order.errand, page(2, is_last=True)))
+        free.send(protocol.PageReady(order.errand, page(2, is_last=True)))
         assert await readings[0] == [{"after": 1}, {"after": 2}]
         readings[1].cancel()
         await take(stuck, protocol.Drop)
@@ -203,7 +209,7 @@ async def test_a_thousand_pages_wait_their_turn(tmp_path: Path) -> None:
             key = order.key if isinstance(order, protocol.Fetch) else "0xb16"
             served.append(key)
             errand = order.errand
-            worker.send(protocol.page_ready(errand, page(number, is_last=key != "0xb16" or number == 10)))
+            worker.send(protocol.PageReady(errand, page(number, is_last=key != "0xb16" or number == 10)))
         assert served[:6] == ["0xb16", "0x00", "0x01", "0x02", "0x03", "0x04"]
         await asyncio.gather(big, *small)
 
@@ -231,10 +237,17 @@ def test_errors_arrive_as_what_they_are(error: PolyhouseError) -> None:
 
 def test_pages_arrive_as_they_were() -> None:
     columns = {"tx": [bytes(range(32))], "shares": [-(2**63)], "order_hash": [b""], "amounts": [[2**64 - 1, 0]]}
-    sent = Page({"observations": columns}, {"second": {"ts": 5, "seen": ["a"]}}, False, 3, (Reject("r", "w", "é\0"),),
-                1, {"late_labels": 2})  # fmt: skip
-    wire = msgspec.msgpack.decode(msgspec.msgpack.encode(protocol.page_ready(7, sent)), type=protocol.PageReady)
-    assert protocol.page_of(wire) == sent
+    sent = Page(
+        {"observations": columns},
+        {"second": {"ts": 5, "seen": ["a"]}},
+        is_last=False,
+        fetched=3,
+        rejected=[Reject("r", "w", "é\0")],
+        ignored=1,
+        notes={"late_labels": 2},
+    )
+    wire = msgspec.msgpack.decode(msgspec.msgpack.encode(protocol.PageReady(7, sent)), type=protocol.PageReady)
+    assert wire.page == sent
 
 
 async def test_a_dead_worker_leaves_its_places_in_the_window(tmp_path: Path) -> None:
@@ -272,15 +285,12 @@ async def test_a_child_that_loses_its_owner_ends_with_code_3(tmp_path: Path) -> 
     lanes = {"data": build_lanes(DATA, clock, 1.0, 10.0, 120.0)}
     async with lead(tmp_path, workers=1, lanes=lanes, urls={"data": NOBODY}, note=notes.append, clock=clock) as fleet:
         async with asyncio.timeout(30):
-            while not fleet.links:
-                await asyncio.sleep(0.02)
+            await until(lambda: fleet.links)
             for link in list(fleet.links):
                 await link.connection.close()  # what the kernel does when the owner is killed
-            while not notes:
-                await asyncio.sleep(0.02)
+            await until(lambda: notes)
             assert "ended with code 3" in notes[0]
-            while not fleet.links:
-                await asyncio.sleep(0.02)
+            await until(lambda: fleet.links)
         pids = [link.pid for link in fleet.links]
     for pid in pids:
         with pytest.raises(ProcessLookupError):

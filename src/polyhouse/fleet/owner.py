@@ -43,7 +43,6 @@ from polyhouse.fleet.protocol import (
     Throttled,
     Welcome,
     error_of,
-    page_of,
 )
 from polyhouse.ports import Clock, Page, Partition, Position, Stream
 from polyhouse.sources.http.lanes import RouteLanes
@@ -179,7 +178,7 @@ class Fleet:
             case PageReady():
                 link.pages += 1
                 self.pages_of[link.pid] = self.pages_of.get(link.pid, 0) + 1
-                self._answered(link, message.errand, page_of(message))
+                self._answered(link, message.errand, message.page)
             case Ended() | Dropped():
                 self._answered(link, message.errand, None)
             case Failed():

@@ -26,7 +26,7 @@ from polyhouse.errors import (
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
-from polyhouse.ports import Page, Reject
+from polyhouse.ports import Page
 
 VERSION = 1
 MAX_GREETING_BYTES = 4_096
@@ -54,13 +54,7 @@ class PageReady(msgspec.Struct, frozen=True, tag=True):
     """The page that was asked for; with this message it is handed over."""
 
     errand: int
-    tables: dict[str, dict[str, list[Any]]]
-    position: dict[str, Any]
-    is_last: bool
-    fetched: int
-    rejected: list[tuple[str, str, str]] = []
-    ignored: int = 0
-    notes: dict[str, int] = {}
+    page: Page
 
 
 class Ended(msgspec.Struct, frozen=True, tag=True):
@@ -198,33 +192,6 @@ _ERRORS: dict[str, type[PolyhouseError]] = {
         CursorRejectedError, UpstreamContractError,
     )
 }  # fmt: skip
-
-
-def page_ready(errand: int, page: Page) -> PageReady:
-    """A page as a message."""
-    return PageReady(
-        errand,
-        {name: dict(columns) for name, columns in page.tables.items()},
-        dict(page.position),
-        page.is_last,
-        page.fetched,
-        [(reject.reason, reject.where, reject.raw) for reject in page.rejected],
-        page.ignored,
-        dict(page.notes),
-    )
-
-
-def page_of(message: PageReady) -> Page:
-    """The page that a message carries."""
-    return Page(
-        tables=message.tables,
-        position=message.position,
-        is_last=message.is_last,
-        fetched=message.fetched,
-        rejected=tuple(Reject(*fields) for fields in message.rejected),
-        ignored=message.ignored,
-        notes=message.notes,
-    )
 
 
 def failed(errand: int, error: PolyhouseError) -> Failed:

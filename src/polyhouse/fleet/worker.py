@@ -30,12 +30,12 @@ from polyhouse.fleet.protocol import (
     Heartbeat,
     Hello,
     More,
+    PageReady,
     Paused,
     ProtocolError,
     Refused,
     Welcome,
     failed,
-    page_ready,
 )
 from polyhouse.ports import Clock, Page, Partition, Stream
 from polyhouse.sources.data_api import Activity, Holders, Positions, Values
@@ -180,7 +180,7 @@ class Worker:
                 self._connection.send(Ended(number))
             else:
                 is_over = page.is_last
-                self._connection.send(page_ready(number, page))
+                self._connection.send(PageReady(number, page))
                 self._pages += 1
         except PolyhouseError as error:
             self._connection.send(failed(number, error))
