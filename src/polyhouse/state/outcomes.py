@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, select,
 
 from polyhouse.state import priority
 from polyhouse.state.database import storable
-from polyhouse.state.queue import NO_LEASE, WalletQueue, forget
-from polyhouse.state.schema import PENDING, SYNCING, wallets
+from polyhouse.state.queue import NO_LEASE, PENDING, SYNCING, WalletQueue, forget
+from polyhouse.state.schema import wallets
 from polyhouse.state.wallets import WalletRecord, chunks, record, require_word
 
 FIRST_RETRY_SECONDS = 60
@@ -127,7 +127,8 @@ class WalletOutcomes(WalletQueue):
 
     def retry(self, addresses: Sequence[bytes] | None = None) -> int:
         """Queue failed and parked wallets (all, or these) at once, with a clean slate; returns how many."""
-        stuck = wallets.c.status.in_(("failed", "parked"))
+        # Said by exclusion: by the statuses themselves, SQLite would walk all failed wallets to find a few addresses.
+        stuck = wallets.c.status.not_in(("pending", "syncing", "completed", "empty"))
         if addresses is None:
             with self._writing(everything=True) as connection:
                 return self._enqueue(connection, stuck, "retry", attempts=0)
@@ -193,8 +194,7 @@ class WalletOutcomes(WalletQueue):
                     connection.execute(once_more.values(queued_reason=reason, updated_at=now))
                 free = and_(mine, wallets.c.address.not_in(foreign))
                 self._enqueue(connection, and_(free, wallets.c.status != "pending"), reason)
-                counted = select(func.count()).select_from(wallets).where(mine, PENDING)
-                waiting += connection.execute(counted).scalar_one()
+                waiting += list(connection.execute(select(wallets.c.status).where(mine)).scalars()).count("pending")
         return waiting
 
     def _enqueue(self, connection: Connection, condition: ColumnElement[bool], reason: str, **more: Any) -> int:

@@ -14,12 +14,14 @@ from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, or_,
 
 from polyhouse.state import priority
 from polyhouse.state.database import Database
-from polyhouse.state.schema import PENDING, SYNCING, checkpoints, runs, wallets
+from polyhouse.state.schema import LEASED, checkpoints, runs, wallets
 from polyhouse.state.wallets import WalletRecord, chunks, record
 
 LEASE_SECONDS = 300
 """How long a claim holds without being renewed. Renew every third of it."""
 
+PENDING = wallets.c.status == "pending"
+SYNCING = wallets.c.status == "syncing"
 NO_LEASE = {"lease_owner": "", "lease_until": 0}
 _PROMOTE = 1_000
 
@@ -147,7 +149,7 @@ class WalletQueue(Database):
             stale: also count completed wallets, which only ``promote_due`` queues.
         """
         first = select(wallets.c.due_at).where(PENDING).order_by(wallets.c.rank, wallets.c.address).limit(1)
-        lease = select(func.min(wallets.c.lease_until)).where(SYNCING)
+        lease = select(func.min(wallets.c.lease_until)).where(LEASED)
         later = [
             select(func.min(wallets.c.due_at)).where(wallets.c.status == status)
             for status in (("failed", "completed") if stale else ("failed",))
@@ -173,7 +175,7 @@ class WalletQueue(Database):
                 connection.execute(mine.values(status="pending", queued_reason=cause, updated_at=now))
         expired = (
             select(wallets.c.address)
-            .where(SYNCING, wallets.c.lease_until <= now)
+            .where(LEASED, wallets.c.lease_until <= now)
             .order_by(wallets.c.lease_until, wallets.c.address)
             .limit(limit)
         )

@@ -12,9 +12,9 @@ WALLET_STATUSES = ("pending", "syncing", "completed", "failed", "parked", "empty
 """pending = queued · syncing = a worker holds a lease on it · completed · failed = tried again later · parked = given
 up until `polyhouse retry` · empty = read to the proven end and nothing there: out of the queue until it is seen."""
 
-PENDING = text("status = 'pending'")
-SYNCING = text("status = 'syncing'")
-"""Conditions of the partial indexes. Queries repeat them word for word: a bound value would not use the index."""
+LEASED = text("lease_until > 0")
+"""Condition of the index over leases; a query repeats it word for word, since a bound value would not use the index.
+Only wallets that are being worked on have a lease."""
 
 metadata = MetaData()
 # SQLite numbers rows by itself only for INTEGER keys.
@@ -77,9 +77,9 @@ wallets = Table(
     Column("updated_at", BigInteger, nullable=False, server_default="0"),
     Column("lease_owner", Text, nullable=False, server_default=""),
     Column("queued_reason", Text, nullable=False, server_default=""),
-    Index("wallets_queue", "rank", "address", sqlite_where=PENDING, postgresql_where=PENDING),
+    Index("wallets_queue", "status", "rank", "address"),
     Index("wallets_due", "status", "due_at", "address"),
-    Index("wallets_leases", "lease_until", "address", sqlite_where=SYNCING, postgresql_where=SYNCING),
+    Index("wallets_leases", "lease_until", "address", sqlite_where=LEASED, postgresql_where=LEASED),
     Index("wallets_changed", "updated_at", "address"),
 )
 """The registry of wallets and their queue; the rule of ``due_at`` and ``rank`` is in ``priority``. ``whale_score`` is

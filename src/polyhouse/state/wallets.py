@@ -220,7 +220,9 @@ class WalletStore(Database):
                     mine = update(wallets).where(wallets.c.address.in_(few))
                     seen = case((wallets.c.last_seen < at, at), else_=wallets.c.last_seen)
                     stamp = {"last_seen": seen, "updated_at": self._time()}
-                    idle = and_(wallets.c.status.in_(("empty", "completed")), wallets.c.last_synced_at <= at)
+                    # Said by exclusion: SQLite would walk all completed wallets to find a few addresses.
+                    at_work = ("pending", "syncing", "failed", "parked")
+                    idle = and_(wallets.c.status.not_in(at_work), wallets.c.last_synced_at <= at)
                     queued += connection.execute(
                         mine.where(idle).values(
                             status="pending", due_at=at, rank=at - priority.bonus_sql(), queued_reason="seen", **stamp

@@ -32,17 +32,18 @@ def upgrade() -> None:
         UPDATE wallets SET
             due_at = CASE status WHEN 'completed' THEN last_synced_at + {_STALE_SECONDS}
                                  WHEN 'failed' THEN next_attempt WHEN 'parked' THEN 0 ELSE first_seen END,
+            lease_until = CASE status WHEN 'syncing' THEN 1 ELSE 0 END,
             queued_reason = CASE WHEN status <> 'pending' THEN '' WHEN last_synced_at = 0 THEN 'new' ELSE 'asked' END,
             last_attempt_at = last_synced_at,
             updated_at = CASE WHEN last_synced_at > last_seen THEN last_synced_at ELSE last_seen END
         """
     )
     op.execute(f"UPDATE wallets SET rank = due_at - CASE last_synced_at WHEN 0 THEN {_NEW_BONUS_SECONDS} ELSE 0 END")
-    pending, syncing = sa.text("status = 'pending'"), sa.text("status = 'syncing'")
-    op.create_index("wallets_queue", "wallets", ["rank", "address"], sqlite_where=pending, postgresql_where=pending)
+    op.create_index("wallets_queue", "wallets", ["status", "rank", "address"])
     op.create_index("wallets_due", "wallets", ["status", "due_at", "address"])
+    leased = sa.text("lease_until > 0")
     op.create_index(
-        "wallets_leases", "wallets", ["lease_until", "address"], sqlite_where=syncing, postgresql_where=syncing
+        "wallets_leases", "wallets", ["lease_until", "address"], sqlite_where=leased, postgresql_where=leased
     )
     op.create_index("wallets_changed", "wallets", ["updated_at", "address"])
     op.add_column("runs", sa.Column("worker", sa.Text, nullable=False, server_default=""))
