@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -10,8 +9,9 @@ from math import floor
 from typing import Any
 
 from polyhouse.sim.model import SimMarket
-from polyhouse.sim.truth import Truth, compute_truth
+from polyhouse.sim.truth import compute_truth
 from polyhouse.sim.truth_reading import Fill, Reader, Resolution
+from polyhouse.sim.truth_totals import PositionTruth, Totals
 from polyhouse.sim.universe import Universe
 
 DAY = 24 * 3600
@@ -70,16 +70,17 @@ def plain_scores(universe: Universe) -> dict[str, dict[str, Any]]:
         universe.transactions(until=universe.now), universe.events, universe.neg_risk_markets, windows=False
     )
     history = history_of(universe)
-    rows = {wallet: _whale(truth, wallet) for wallet in truth.wallets}
+    held: defaultdict[str, list[PositionTruth]] = defaultdict(list)
+    for (wallet, _), position in truth.positions.items():
+        held[wallet].append(position)
+    rows = {wallet: _whale(known.totals, held[wallet]) for wallet, known in truth.wallets.items()}
     inputs = _insider_inputs(universe, truth.as_of, history)
     for wallet, row in rows.items():
         row |= _insider(inputs.get(wallet, defaultdict(int)))
     return rows
 
 
-def _whale(truth: Truth, wallet: str) -> dict[str, Any]:
-    totals = truth.wallets[wallet].totals
-    held = [position for (owner, _), position in truth.positions.items() if owner == wallet]
+def _whale(totals: Totals, held: list[PositionTruth]) -> dict[str, Any]:
     decided = [p for p in held if p.status != "OPEN" and p.realized != 0]
     wins = [p for p in decided if p.realized > 0]
     bought = [p.bought_cost for p in held if p.bought_cost > 0]
@@ -146,11 +147,10 @@ def _insider_inputs(universe: Universe, as_of: int, history: History) -> dict[st
 
 
 def _price(history: History, market: SimMarket, outcome: int, ts: int) -> int | None:
-    times = list(history.prices[market.condition_id])
-    place = bisect_right(times, ts)
-    if not place:
+    known = [at for at in history.prices[market.condition_id] if at <= ts]
+    if not known:
         return None
-    first = history.prices[market.condition_id][times[place - 1]]
+    first = history.prices[market.condition_id][known[-1]]
     return first if outcome == 0 else 1_000_000 - first
 
 
