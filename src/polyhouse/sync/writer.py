@@ -21,6 +21,7 @@ from polyhouse.errors import PolyhouseError, RetryableError, RunInterruptedError
 from polyhouse.ports import Clock, Page, PageCommit, Position, Warehouse
 from polyhouse.sync.census import Census
 from polyhouse.sync.failpoints import reach
+from polyhouse.sync.journal import Keeper, NoJournal
 from polyhouse.sync.manifest import (
     Delivery,
     accepted_rows,
@@ -119,6 +120,7 @@ class _Queued:
     lane: Lane
     delivery: Delivery
     weight: int
+    mark: int
 
 
 class BatchWriter:
@@ -133,6 +135,7 @@ class BatchWriter:
         before_commit: called in the writer's thread with the batch, after the warehouse acknowledged and before
             the checkpoints move (registers the wallets that the rows mention). Must be idempotent.
         census: counts what is new in each batch.
+        journal: keeps pages until they are committed.
     """
 
     def __init__(
@@ -144,6 +147,7 @@ class BatchWriter:
         limits: BatchLimits | None = None,
         before_commit: Callable[[Sequence[Delivery]], None] | None = None,
         census: Census | None = None,
+        journal: Keeper | None = None,
     ) -> None:
         self._warehouse = warehouse
         self._state = state
@@ -152,6 +156,7 @@ class BatchWriter:
         self._limits = limits or BatchLimits()
         self._before_commit = before_commit
         self._census = census
+        self._journal = journal or NoJournal()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="polyhouse-writer")
         self._queue: deque[_Queued] = deque()
         self._queued_rows = 0
@@ -212,6 +217,21 @@ class BatchWriter:
     async def submit(self, lane: Lane, delivery: Delivery) -> None:
         """Queue one page, in order, as soon as there is room."""
         weight = max(1, delivery.weight)
+        mark = self._journal.append(delivery)
+        try:
+            await self._make_room(lane, weight)
+        except BaseException:
+            self._journal.done(mark)
+            raise
+        lane.page_taken()
+        self._queue.append(_Queued(lane, delivery, weight, mark))
+        self._queued_rows += weight
+        if self._queued_rows >= self._limits.rows:
+            self._wake.set()
+        else:
+            self._start_timer()
+
+    async def _make_room(self, lane: Lane, weight: int) -> None:
         async with self._room:
             while not self._failed(lane) and self._waiting_rows and self._is_full(weight):
                 self._hurry()
@@ -220,13 +240,6 @@ class BatchWriter:
             if failure is not None:
                 raise failure
             self._waiting_rows += weight
-        lane.page_taken()
-        self._queue.append(_Queued(lane, delivery, weight))
-        self._queued_rows += weight
-        if self._queued_rows >= self._limits.rows:
-            self._wake.set()
-        else:
-            self._start_timer()
 
     def _is_full(self, weight: int) -> bool:
         return self._waiting_rows + weight > self._limits.waiting_rows
@@ -309,6 +322,8 @@ class BatchWriter:
     async def _acknowledge(self, batch: Sequence[_Queued]) -> None:
         for item in batch:
             item.lane.page_done(self._failed(item.lane))
+            if self.failure is None:  # what an outage kept from the store is still worth keeping
+                self._journal.done(item.mark)
         async with self._room:
             self._waiting_rows -= sum(item.weight for item in batch)
             self._room.notify_all()
