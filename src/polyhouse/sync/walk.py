@@ -85,6 +85,8 @@ class Walk:
         max_pages: bound of this walk; reaching it makes the result ``partial``.
         fresh: begin at ``{}`` whatever the checkpoint says (lookups, full re-reads).
         refresh: begin at ``{}`` if the last walk came to its end; an unfinished one goes on.
+        since: nothing is asked if a walk came to its end at or after this moment (Unix seconds): an interrupted run of
+            the same call made it.
         backwards: the stream is read from the newest row down. A walk that goes on with an interrupted one then reads
             once more from the top, because what came meanwhile lies above its cursor.
     """
@@ -102,6 +104,7 @@ class Walk:
         fresh: bool = False,
         refresh: bool = False,
         backwards: bool = False,
+        since: int | None = None,
     ) -> None:
         self.stream = stream
         self.partition = partition
@@ -113,7 +116,9 @@ class Walk:
         self._fresh = fresh
         self._refresh = refresh
         self._backwards = backwards
+        self._since = since
         self._resumes = False
+        self._was_read = False
         self._lane: Lane | None = None
         self._position: Position = {}
         self._seen: set[str] = set()
@@ -135,6 +140,9 @@ class Walk:
         lane = self._lane = self._writer.lane(self.partition.stream, self.partition.key)
         try:
             await self._begin()
+            if self._was_read:
+                self._end = "ok" if self._had_rows else "empty"
+                return
             reach("K2")
             self._end = await self._read_restarting(lane)
             if self._backwards and self._resumes and self._end in {"ok", "empty"} and not self._stop.is_set():
@@ -173,6 +181,7 @@ class Walk:
             self._seq = checkpoint.pages
             self._had_rows = checkpoint.rows > 0
             is_finished = checkpoint.status in {"ok", "empty"}
+            self._was_read = is_finished and self._since is not None and checkpoint.updated_at >= self._since
             if not self._fresh and not (self._refresh and is_finished):
                 self._position = checkpoint.position
                 self._resumes = not is_finished
