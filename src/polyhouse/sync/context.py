@@ -72,11 +72,19 @@ class RunContext:
     _fetched: Counter[str] = field(default_factory=Counter)
     _unreadable: Counter[str] = field(default_factory=Counter)
 
-    def walk(self, stream: Stream, key: str, params: Mapping[str, Any] | None = None, **options: bool) -> Walk:
+    def walk(
+        self,
+        stream: Stream,
+        key: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        since: int | None = None,
+        **options: bool,
+    ) -> Walk:
         """A walk over one partition of ``stream``; ``options`` as for ``Walk``."""
-        return self.walk_over(stream, Partition(stream.name, key, params or {}), **options)
+        return self.walk_over(stream, Partition(stream.name, key, params or {}), since=since, **options)
 
-    def walk_over(self, stream: Stream, partition: Partition, **options: bool) -> Walk:
+    def walk_over(self, stream: Stream, partition: Partition, *, since: int | None = None, **options: bool) -> Walk:
         """A walk over a partition that the stream itself named."""
         return Walk(
             stream,
@@ -86,6 +94,7 @@ class RunContext:
             run=self.run,
             stop=self.stop,
             max_pages=self.limits.max_pages,
+            since=since,
             **options,
         )
 
