@@ -107,7 +107,7 @@ async def walk_wallets(
         async with leases_renewed(ctx):
             source = _claimed(ctx) if wallets is None else _listed(ctx, wallets.groups(ctx.limits.claim), since)
             async with aclosing(source):
-                await run_jobs(ctx, _jobs(ctx, source, outcome, limit, refresh=refresh))
+                await run_jobs(ctx, _jobs(ctx, source, outcome, limit, refresh=refresh, since=since))
             await outcome.flush()
             if limit is not None and total > limit and not ctx.should_end:
                 ctx.tally.counts["unfinished"] = 1
@@ -189,7 +189,13 @@ async def _claimed(ctx: RunContext) -> AsyncGenerator[bytes, None]:
 
 
 async def _jobs(
-    ctx: RunContext, wallets: AsyncIterator[bytes], outcome: Outcomes, limit: int | None, *, refresh: bool
+    ctx: RunContext,
+    wallets: AsyncIterator[bytes],
+    outcome: Outcomes,
+    limit: int | None,
+    *,
+    refresh: bool,
+    since: int | None = None,
 ) -> AsyncIterator[Job]:
     started = 0
     async for wallet in wallets:
@@ -197,7 +203,7 @@ async def _jobs(
             return
         started += 1
         outcome.started(wallet)
-        walk = ctx.walk(ctx.sources.activity, format_address(wallet), refresh=refresh)
+        walk = ctx.walk(ctx.sources.activity, format_address(wallet), refresh=refresh, since=since)
         yield WalletJob(ctx, walk, wallet, outcome)
 
 
