@@ -22,12 +22,14 @@ from polyhouse.sync.discovery_hook import DISCOVERING, Discovery
 from polyhouse.sync.discovery_report import DiscoverOptions, DiscoverReport
 from polyhouse.sync.gaps import settle_news
 from polyhouse.sync.incremental import catch_up, follows_trades, prepare
+from polyhouse.sync.journal import Journal
 from polyhouse.sync.markets import look_up_missing, walk_resolutions, walk_universe
 from polyhouse.sync.planner import plan_sync
 from polyhouse.sync.pool import first_error
 from polyhouse.sync.positions import all_wallets, walk_positions
 from polyhouse.sync.progress import NullObserver, NullReporter, Reporter, RunObserver
 from polyhouse.sync.registry_mirror import RegistryMirror
+from polyhouse.sync.recovery import recover
 from polyhouse.sync.report import Plan, RunReport, Tally, WalletSelection
 from polyhouse.sync.sources import Sources
 from polyhouse.sync.store import RunState
@@ -50,6 +52,7 @@ class SyncEngine:
         clock: time and sleep.
         stop: set by a signal handler; walks end after their current page and the run is ``interrupted``.
         limits: concurrency and bounds.
+        journal: pages that a killed process had taken over are committed first, and our own are kept there.
         observer: hears when runs begin and end.
     """
 
@@ -64,6 +67,7 @@ class SyncEngine:
         stop: asyncio.Event | None = None,
         limits: EngineLimits | None = None,
         observer: RunObserver | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self._warehouse = warehouse
         self._state = state
@@ -72,6 +76,7 @@ class SyncEngine:
         self._clock = clock
         self._limits = limits or EngineLimits()
         self._observer: RunObserver = observer or NullObserver()
+        self._journal = journal
         self._is_verified = False
         self.stop = stop or asyncio.Event()
 
@@ -228,10 +233,12 @@ class SyncEngine:
     async def _work(self, run: int, work: _WORK, tally: Tally, discovery: Discovery) -> None:
         census = Census(self._warehouse.compare)
         writer = BatchWriter(
-            self._warehouse, self._state, run, self._clock, self._limits.batch, before_commit=discovery, census=census
-        )
+            self._warehouse, self._state, run, self._clock, self._limits.batch, before_commit=discovery, census=census,
+            journal=self._journal,
+        )  # fmt: skip
         try:
             async with writer:
+                await self._recover(writer, tally)
                 await work(self._context(run, writer, tally, discovery))
         except BaseExceptionGroup as group:
             raise first_error(group) from group
@@ -239,6 +246,14 @@ class SyncEngine:
             tally.counts.update(census.counts)
         if writer.failure is not None:
             raise writer.failure
+
+    async def _recover(self, writer: BatchWriter, tally: Tally) -> None:
+        if self._journal is None:
+            return
+        recovered = await recover(self._journal, writer, self._state)
+        tally.counts["pages_recovered"] = recovered
+        if recovered:
+            self._reporter.note(f"{recovered:,} pages that a killed process had taken over were committed.")
 
     def _discovery(self) -> Discovery:
         return Discovery(self._state, [*(stream.name for stream in self._sources.trades), *DISCOVERING])
