@@ -108,6 +108,7 @@ async def engine_session(
     from polyhouse.sync.checkpoint_file import CheckpointFile
     from polyhouse.sync.context import EngineLimits
     from polyhouse.sync.engine import SyncEngine
+    from polyhouse.sync.journal import Journal
     from polyhouse.sync.progress import ShowsTraffic
     from polyhouse.sync.traffic import TrafficMeter
 
@@ -129,6 +130,8 @@ async def engine_session(
         if workers:
             led = _led_sources(settings, sources, clients, file, clock, workers=workers, hands=hands)
             sources, bounds = await stack.enter_async_context(led), _bounds_with_workers(bounds, workers * hands)
+        journal = Journal(settings.home / "journal", keeps_pages=workers > 0)
+        stack.callback(journal.close)
         engine = SyncEngine(
             stores.warehouse,
             stores.state,
@@ -138,6 +141,7 @@ async def engine_session(
             stop=stop,
             limits=bounds,
             observer=file,
+            journal=journal,
         )
         try:
             yield engine
