@@ -11,6 +11,7 @@ import click
 from polyhouse.cli.base import Run, command, next_steps, say
 from polyhouse.cli.output import Column, emit_facts, emit_json, emit_table
 from polyhouse.cli.reading import ask
+from polyhouse.cli.scores import score_facts
 from polyhouse.reads.display import describe_slice, dollars, percent, short
 from polyhouse.reads.token_map import in_words
 
@@ -104,6 +105,7 @@ def wallet(run: Run, address: str, window: str) -> None:
         *((name, value) for name, value in totals.items() if name != "omega"),
         ("omega", totals["omega"]["value"]), ("omega_status", totals["omega"]["status"]),
         ("units", len(document["units"])), ("positions", len(document["positions"])),
+        *score_facts(document["scores"]),
     ])  # fmt: skip
     if document["categories"]:
         click.echo()
