@@ -19,8 +19,6 @@ from polyhouse.sync.store import RunState
 
 DISCOVERING = ("goldsky.fills", "chain.ledger", "data.recent")
 """Streams besides the market feeds whose observations may name wallets that nobody knew."""
-HINTS = frozenset({"data.recent"})
-"""Streams whose rows only tell whom to ask: the ledgers that are read then say who was touched."""
 SOURCES = ("holders", "trades", "leaderboard", "ledger", "file", "users")
 """Where wallets come from: words of the registry's provenance. Others (``user``, ``warehouse``) are not discovery."""
 _TABLES = {"reported_holders": "holders", "reported_standings": "leaderboard"}
@@ -78,6 +76,7 @@ class Discovery:
 
     Attributes:
         touched: wallets whose rows this run wrote; None = too many to list.
+        hints: streams whose rows only tell this run whom to ask: the ledgers that are read then say who was touched.
         found: wallets that were not known before.
         rejected: source → addresses that are no wallets: contracts of Polymarket, and what cannot be read.
     """
@@ -91,6 +90,7 @@ class Discovery:
         self._contracts: dict[str, set[bytes]] = {}
         self._new: Counter[str] = Counter()
         self.touched: set[bytes] | None = set()
+        self.hints: set[str] = set()
         self.found = 0
         self.rejected: Counter[str] = Counter()
 
@@ -100,7 +100,7 @@ class Discovery:
         for delivery in deliveries:
             for source, wallets in _named(delivery, self._streams):
                 seen.setdefault(source, set()).update(wallets)
-            if delivery.stream not in HINTS:
+            if delivery.stream not in self.hints:
                 self.touch(delivery.page.tables.get("observations", {}).get("wallet", ()))
         for source, found in seen.items():
             self.register(found, source)

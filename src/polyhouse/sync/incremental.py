@@ -32,6 +32,8 @@ async def prepare(ctx: RunContext, selection: WalletSelection) -> WalletSelectio
     everybody in any case; the feed of newest trades comes first where it reaches far enough, for wallets that nobody
     knew and for trades behind a wallet's cursor. Named wallets need none of it.
     """
+    if follows_trades(selection) and ctx.sources.recent is not None:
+        ctx.discovery.hints |= {ctx.sources.recent.name, *(stream.name for stream in ctx.sources.trades)}
     if selection.active_only or not selection.is_explicit:
         plan = await plan_sync(ctx, selection, await _newest(ctx))
         _tell(ctx, next(road for road in plan.roads if road.road == plan.chosen))

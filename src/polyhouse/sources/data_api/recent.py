@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from polyhouse.ports import Partition, Position
-from polyhouse.sources.data_api.rows import OVERLAP_SECONDS, SMALLEST_AMOUNT
+from polyhouse.sources.data_api.rows import OVERLAP_SECONDS
 from polyhouse.sources.data_api.trades import PATH, MarketTrades, decoder
 
 KEY = "everyone"
@@ -20,16 +20,12 @@ KEY = "everyone"
 ENDED_EARLY = "feed_ended_early"
 """Note of a walk that came to the end of the feed before it met a row older than its stop: rows may be missing."""
 
-_LIMITS, _SPELLINGS = 17, 18
-"""Together more than the 300 seconds for which the network in front of the feed repeats an answer to the same URL."""
-
 
 class RecentTrades(MarketTrades):
     """Stream of everyone's newest fills; partition params ``{"since": second}``.
 
     A walk reads down to ten minutes before ``since`` or before the newest row of the last complete walk, whichever is
-    later. Positions as for ``MarketTrades``. The answers of this route are cached for five minutes by their URL; every
-    walk spells the same question in another way, so that it is answered anew.
+    later. Positions as for ``MarketTrades``.
     """
 
     name = "data.recent"
@@ -45,18 +41,12 @@ class RecentTrades(MarketTrades):
             RetryableError: the upstream does not answer.
             UpstreamContractError: the answer has another shape.
         """
-        query = {**self._query(self.everyone(0)), "limit": 1 + int(self._client.clock.time()) % _LIMITS}
-        params = {**query, "taker_only": False}
+        params = {**self._filters(renewed=True), "taker_only": False, "limit": 1}
         page = await self._client.get(PATH, params, decoder.decoder(f"{self.name} head"))
         return max((row.timestamp for row in page.rows if row is not None), default=0)
 
-    def _query(self, partition: Partition) -> dict[str, Any]:  # noqa: ARG002 - everyone is no filter
-        now = int(self._client.clock.time())
-        return {
-            "filter_type": "TOKENS",
-            "filter_amount": SMALLEST_AMOUNT + "0" * (now // _LIMITS % _SPELLINGS),
-            "limit": max(1, self._page_limit - now % _LIMITS),
-        }
+    def _query(self, partition: Partition, *, renewed: bool) -> dict[str, Any]:  # noqa: ARG002 - everyone, anew
+        return self._filters(renewed=True)
 
     def _stop(self, partition: Partition, position: Position) -> int:
         since = max(int(partition.params.get("since", 0)), int(position.get("head_ts", 0)))

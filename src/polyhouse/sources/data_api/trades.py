@@ -43,6 +43,9 @@ from polyhouse.sources.walk import CursorGuard, PageGuard, SecondCounter, digest
 PATH = "/v2/trades"
 MAX_CONDITIONS = 20
 _LAST_PLACE = 2**32 - 1
+_SPELLINGS = 301
+"""The network in front of this route repeats an answer to the same URL for 300 seconds (upstream.md §2). A walk that
+looks for news writes zeros behind the filter's last decimal, another number of them every second."""
 
 
 class TradeRow(msgspec.Struct):
@@ -160,8 +163,8 @@ class MarketTrades:
     async def pages(self, partition: Partition, position: Position) -> AsyncIterator[Page]:
         """See ``ports.Stream``."""
         where = f"{self.name} {partition.key}"
-        query = self._query(partition)
         stop = int(position.get("stop", 0)) or self._stop(partition, position)
+        query = self._query(partition, renewed=stop > 0)
         head = int(position.get("head", position.get("head_ts", 0)))
         takers = self._taker_feed(query, where, position) if self._roles else None
         reader = PageReader(SecondCounter(position.get("second")), takers, where)
@@ -204,14 +207,13 @@ class MarketTrades:
             if is_last:
                 return
 
-    def _query(self, partition: Partition) -> dict[str, Any]:
-        """What stays the same on every page of a walk."""
-        return {
-            "condition": checked_conditions(partition),
-            "filter_type": "TOKENS",
-            "filter_amount": SMALLEST_AMOUNT,
-            "limit": self._page_limit,
-        }
+    def _query(self, partition: Partition, *, renewed: bool) -> dict[str, Any]:
+        """What stays the same on every page of a walk; ``renewed``: spelled so that no cache has the answer."""
+        return {"condition": checked_conditions(partition), **self._filters(renewed=renewed)}
+
+    def _filters(self, *, renewed: bool) -> dict[str, Any]:
+        zeros = int(self._client.clock.time()) % _SPELLINGS if renewed else 0
+        return {"filter_type": "TOKENS", "filter_amount": SMALLEST_AMOUNT + "0" * zeros, "limit": self._page_limit}
 
     def _stop(self, partition: Partition, position: Position) -> int:  # noqa: ARG002 - other feeds look at it
         """The second down to which a new walk reads; 0 = to the end of the feed."""
