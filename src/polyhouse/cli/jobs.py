@@ -28,6 +28,7 @@ def run_job(
     *,
     metrics: bool = False,
     concurrency: int = 50,
+    claim: int = 50,
     workers: int = 0,
     hands: int = 1,
     next_commands: Sequence[str] = (),
@@ -39,21 +40,25 @@ def run_job(
         job: what to do with the engine.
         metrics: recompute the wallets the job touched.
         concurrency: partitions read at the same time.
+        claim: wallets taken out of the queue at a time.
         workers: processes that read wallets for this one.
         hands: pages that each of them may have under way.
         next_commands: what to suggest after success.
     """
     from polyhouse.cli.loading import rebuild_touched
+    from polyhouse.reads.queue import remember_figures
     from polyhouse.wiring import open_stores
 
     settings = run.settings
     reporter = reporter_for(run)
     with open_stores(settings) as stores:
         report, signal_number = run_in_stores(
-            settings, stores, reporter, job, concurrency=concurrency, workers=workers, hands=hands
+            settings, stores, reporter, job, concurrency=concurrency, claim=claim, workers=workers, hands=hands
         )
-        if metrics and report.plan is None and report.status in {"ok", "partial"}:
-            rebuild_touched(stores, report.touched, reporter)
+        if report.plan is None and report.status in {"ok", "partial"}:
+            if metrics:
+                rebuild_touched(stores, report.touched, reporter)
+            remember_figures(stores.warehouse, stores.state)
     print_report(run, name, report)
     if report.status == "interrupted":
         return 128 + (signal_number or 2)
@@ -69,6 +74,7 @@ def run_in_stores(
     job: Callable[[SyncEngine], Awaitable[RunReport]],
     *,
     concurrency: int,
+    claim: int = 50,
     workers: int = 0,
     hands: int = 1,
 ) -> tuple[RunReport, int | None]:
@@ -77,8 +83,9 @@ def run_in_stores(
 
     async def main(stopper: Stopper) -> RunReport:
         session = engine_session(
-            settings, stores, reporter, stop=stopper.event, concurrency=concurrency, workers=workers, hands=hands
-        )
+            settings, stores, reporter, stop=stopper.event, concurrency=concurrency, claim=claim, workers=workers,
+            hands=hands,
+        )  # fmt: skip
         async with session as engine:
             return await job(engine)
 

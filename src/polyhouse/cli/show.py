@@ -139,7 +139,7 @@ def _provenance(details: dict[str, Any]) -> list[tuple[str, Any]]:
 )
 def status(run: Run) -> None:
     """Progress, queue, failures and the last run."""
-    document = ask(run, "status", {})
+    document = _status_document(run)
     if run.json:
         emit_json(document)
         return
@@ -147,10 +147,12 @@ def status(run: Run) -> None:
     emit_facts(run, [
         *((f"wallets {name}", count) for name, count in document["wallets"].items()),
         ("trades", document["trades"]), ("markets", document["markets"]),
-        ("unmapped tokens", document["unmapped_tokens"]), ("token map", in_words(document["token_map"])),
+        ("unmapped tokens", document["unmapped_tokens"]),
+        ("token map", in_words(document["token_map"]) if document["token_map"] else None),
         *((f"quarantined {reason}", count) for reason, count in document["quarantined"].items()),
         ("data to", document["as_of"]),
         ("last run", f"{last['command']}: {last['status']}, {last['started_at']}" if last else "none"),
+        *_progress(document["progress"]),
     ])  # fmt: skip
     if document["upstreams"]:
         click.echo()
@@ -159,6 +161,39 @@ def status(run: Run) -> None:
         emit_table(run, [Column(name, right=name != "name") for name in names], rows)
     if document["wallets"]["failed"]:
         next_steps(run, "polyhouse retry", "polyhouse sync wallets --only-pending")
+
+
+def _status_document(run: Run) -> dict[str, Any]:
+    """The status, and how far the running job of this home is; while one holds the store, from what it leaves open."""
+    from polyhouse.errors import StoreInUseError
+    from polyhouse.reads.progress_file import read_progress
+
+    try:
+        document = ask(run, "status", {})
+    except StoreInUseError as error:
+        from polyhouse.reads.queue import status_in_use
+        from polyhouse.wiring import open_state_only
+
+        with open_state_only(run.settings) as state:
+            document = status_in_use(state)
+        say(f"{error} Trades, markets and tokens are those of the last finished job.")
+    document["progress"] = read_progress(run.settings.home)
+    return document
+
+
+def _progress(progress: dict[str, Any] | None) -> list[tuple[str, Any]]:
+    if progress is None or progress["state"] not in {"running", "killed"}:
+        return []
+    done = progress["completed"] + progress["failed"]
+    share = f"{done}/{progress['total']} ({progress['percent']}%)" if progress["total"] is not None else done
+    rate = f"{progress['requests_per_second']} of {progress['limit_per_second']} requests/s"
+    facts = [
+        (progress["state"], f"{progress['command']}, {progress['phase']}: {share} {progress['unit']}"),
+        ("  outcome", f"{progress['completed']} completed, {progress['failed']} failed, {progress['trades']} trades"),
+    ]
+    if progress["state"] == "running":
+        facts.append(("  pace", f"{rate}, until {progress['ends_at'] or 'unknown'}"))
+    return facts
 
 
 @command(

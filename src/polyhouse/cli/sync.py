@@ -95,9 +95,19 @@ def _selection(**chosen: Any) -> Any:
 @click.option("--only-pending", is_flag=True, help="Wallets that wait in the queue.")
 @click.option("--file", "file", type=_FILE, help="One address per line.")
 @click.option("--incremental", is_flag=True, help="Take only what is new since the last time.")
-@click.option("--resume", is_flag=True, help="Leave out what an interrupted run completed.")
+@click.option(
+    "--resume", is_flag=True, help="Go on where the last run stopped. A repeated unfinished command does so anyway."
+)
 @click.option(
     "--workers", type=click.IntRange(0, 64), default=0, metavar="N", help="So many processes fetch for this one."
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(1, 1000),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="Wallets taken out of the queue at a time.",
 )
 @click.option(
     "--concurrency",
@@ -114,6 +124,7 @@ def wallets(
     addresses: tuple[str, ...],
     all_wallets: bool,
     workers: int,
+    batch_size: int,
     concurrency: int | None,
     no_metrics: bool,
     **chosen: Any,
@@ -139,6 +150,7 @@ def wallets(
         lambda engine: engine.sync_wallets(selection),
         metrics=not no_metrics and not chosen["dry_run"],
         concurrency=concurrency or 50,
+        claim=batch_size,
         workers=0 if chosen["dry_run"] else workers,
         hands=1 if not workers or concurrency is None else -(-concurrency // workers),
     )

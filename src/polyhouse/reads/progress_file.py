@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ def read_progress(home: Path) -> dict[str, Any] | None:
     that is said to go on by a process of this machine that is gone.
     """
     try:
-        document: dict[str, Any] = json.loads((home / FILE_NAME).read_bytes())
+        document: dict[str, Any] = json.loads((home / FILE_NAME).read_bytes(), parse_float=Decimal)
     except (OSError, ValueError):
         return None  # never made, or not readable for this user: the file is a convenience, the stores are the truth
     if document.get("state") == "running" and not is_alive(document):

@@ -5,14 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from polyhouse.domain.ids import parse_address
-from polyhouse.reads.exact import moment
-from polyhouse.reads.status import QueueFacts
+from polyhouse.ports import Warehouse
+from polyhouse.reads.exact import decode, encode, moment
+from polyhouse.reads.status import QueueFacts, status_without_warehouse, warehouse_figures
 
 if TYPE_CHECKING:
     from polyhouse.state import StateStore
 
 UPSTREAM_NOTE = "upstreams"
 """Key of the note with the counters of the last run's HTTP clients."""
+
+
+FIGURES_NOTE = "status.figures"
+"""Key of the note with what the warehouse last contributed to the status document."""
+
+
+def remember_figures(warehouse: Warehouse, state: StateStore) -> None:
+    """Keep the figures of the warehouse where other processes can read them while this one holds it open."""
+    state.set_note(FIGURES_NOTE, encode(warehouse_figures(warehouse)).decode())
+
+
+def status_in_use(state: StateStore) -> dict[str, Any]:
+    """The status document for a process that cannot open the warehouse because another one has it."""
+    known = state.get_note(FIGURES_NOTE)
+    return status_without_warehouse(facts(state), decode(known.encode()) if known else None)
 
 
 def sync_entry(state: StateStore, address: str) -> dict[str, Any] | None:

@@ -12,6 +12,8 @@ from polyhouse.reads.exact import moment
 from polyhouse.reads.token_map import token_map
 
 WALLET_STATUSES = ("pending", "syncing", "completed", "failed")
+FIGURES = ("trades", "markets", "unmapped_tokens", "token_map", "as_of")
+"""Keys of the document that come from the warehouse."""
 _COUNTS = (
     "SELECT (SELECT count() FROM builds) AS builds,"
     " (SELECT sum(trades) FROM wallet_totals FINAL WHERE category = 'overall' AND `window` = 'lifetime') AS trades,"
@@ -37,17 +39,39 @@ def status(warehouse: Warehouse, facts: QueueFacts) -> dict[str, Any]:
     named yet, ``token_map`` how much of the traded tokens and cash has a market, ``as_of`` the newest ledger row of
     the last build.
     """
+    return _document(facts, warehouse_figures(warehouse))
+
+
+def status_without_warehouse(facts: QueueFacts, figures: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The status document while another process has the embedded warehouse open.
+
+    Args:
+        facts: what the state store says now.
+        figures: ``warehouse_figures`` as the last job remembered them; without any, they are null.
+    """
+    return _document(facts, dict.fromkeys(FIGURES) | dict(figures or {}))
+
+
+def warehouse_figures(warehouse: Warehouse) -> dict[str, Any]:
+    """The part of the document that the warehouse contributes."""
     result = warehouse.query(_COUNTS)
     row = dict(zip(result.columns, result.rows[0], strict=True))
     return {
-        "wallets": {name: int(facts.wallets.get(name, 0)) for name in WALLET_STATUSES}
-        | {name: int(count) for name, count in facts.wallets.items() if name not in WALLET_STATUSES},
         "trades": int(row["trades"] or 0),
         "markets": int(row["markets"] or 0),
         "unmapped_tokens": int(row["unmapped"] or 0),
         "token_map": token_map(warehouse),
-        "quarantined": {reason: int(count) for reason, count in facts.quarantine.items()},
         "as_of": moment(newest_build_time(warehouse)),
+    }
+
+
+def _document(facts: QueueFacts, figures: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "wallets": {name: int(facts.wallets.get(name, 0)) for name in WALLET_STATUSES}
+        | {name: int(count) for name, count in facts.wallets.items() if name not in WALLET_STATUSES},
+        **{name: figures[name] for name in FIGURES if name != "as_of"},
+        "quarantined": {reason: int(count) for reason, count in facts.quarantine.items()},
+        "as_of": figures["as_of"],
         "last_run": dict(facts.last_run) if facts.last_run is not None else None,
         "upstreams": [dict(upstream) for upstream in facts.upstreams],
     }

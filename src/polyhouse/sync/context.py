@@ -149,6 +149,6 @@ class RunContext:
 
     def _give_up(self, text: str) -> None:
         self.gave_up = True
-        self.tally.counts["unfinished"] = 1
+        self.tally.counts["gave_up"] = 1
         self.tally.error(text)
         self.reporter.note(text)

@@ -38,6 +38,8 @@ from polyhouse.sync.wallets import choose_wallets, plan_wallets, walk_wallets
 from polyhouse.sync.writer import BatchWriter
 
 _RESUMED_RUNS = 200
+_LEFT_OVER = frozenset({"gave_up", "wallets_waiting"})
+"""Counts of a run that left something to the next one."""
 _WORK = Callable[[RunContext], Awaitable[None]]
 
 
@@ -311,7 +313,7 @@ class SyncEngine:
         """
         since = None
         for record in self._state.runs(command=command, limit=_RESUMED_RUNS):
-            stopped = record.status in {"interrupted", "running", "failed"} or "unfinished" in record.counts
+            stopped = record.status in {"interrupted", "running", "failed"} or _LEFT_OVER & record.counts.keys()
             if not stopped or dict(record.args) != dict(args):
                 break
             since = record.started_at

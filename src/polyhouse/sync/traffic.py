@@ -42,7 +42,8 @@ class TrafficMeter:
         at, before = self._samples[0]
         if now - self._samples[-1][0] >= self._window / 20:
             self._samples.append((now, seen))
-        rates = {name: (count - before.get(name, 0)) / max(now - at, 1e-9) for name, count in seen.items()}
+        span = max(now - at, self._window)
+        rates = {name: (count - before.get(name, 0)) / span for name, count in seen.items()}
         if not rates:
             return Traffic()
         busiest = max(stats, key=lambda one: (rates[one.name], one.requests))

@@ -94,13 +94,14 @@ async def walk_wallets(
         ctx: the run.
         selection: which ones.
         resume: go on with the queue as an interrupted run left it.
-        since: leave out named wallets that were completed from this moment on (Unix seconds): an interrupted run of
-            the same call has read them.
+        since: leave out named wallets that were completed from this moment on (Unix seconds), unless only news is
+            wanted: an interrupted run of the same call has read them.
     """
     wallets = await choose_wallets(ctx, selection, resume=resume)
     refresh = selection.full or (selection.is_explicit and not selection.incremental and not selection.only_pending)
     outcome = Outcomes(ctx)
-    total = len(wallets) if wallets is not None else await asyncio.to_thread(_queued, ctx)
+    since = since if refresh else None
+    total = await asyncio.to_thread(_queued, ctx) if wallets is None else await _left(ctx, wallets, since)
     limit = selection.max_wallets
     ctx.reporter.phase("wallets", total if limit is None else min(total, limit), "wallets")
     try:
@@ -110,7 +111,7 @@ async def walk_wallets(
                 await run_jobs(ctx, _jobs(ctx, source, outcome, limit, refresh=refresh, since=since))
             await outcome.flush()
             if limit is not None and total > limit and not ctx.should_end:
-                ctx.tally.counts["unfinished"] = 1
+                ctx.tally.counts["wallets_waiting"] = total - limit
                 ctx.tally.limit(f"{total - limit:,} more wallets wait: --max-wallets {limit} was reached")
             await _try_again(ctx, outcome)
     finally:
@@ -162,17 +163,28 @@ async def leases_renewed(ctx: RunContext) -> AsyncIterator[None]:
 
 
 async def _listed(ctx: RunContext, groups: Iterable[Sequence[bytes]], since: int | None) -> AsyncGenerator[bytes, None]:
-    """The wallets of the groups that may be worked on; the others are counted as done."""
+    """The wallets of the groups that are left to read; those that other processes work on are counted as done."""
     for group in groups:
         wanted = await asyncio.to_thread(_not_read_since, ctx, group, since)
         free = await asyncio.to_thread(ctx.state.lease_wallets, wanted)
-        counts = ctx.tally.counts
-        counts["wallets_read_before"] += len(group) - len(wanted)
-        counts["wallets_with_others"] += len(wanted) - len(free)
-        if len(free) < len(group):
-            ctx.reporter.advance(len(group) - len(free))
+        if len(free) < len(wanted):
+            ctx.tally.counts["wallets_with_others"] += len(wanted) - len(free)
+            ctx.reporter.advance(len(wanted) - len(free))
         for wallet in free:
             yield wallet
+
+
+async def _left(ctx: RunContext, wallets: WalletList, since: int | None) -> int:
+    """How many of the list are to be read."""
+    if since is None:
+        return len(wallets)
+
+    def count() -> int:
+        return sum(len(_not_read_since(ctx, group, since)) for group in wallets.groups())
+
+    left = await asyncio.to_thread(count)
+    ctx.tally.counts["wallets_read_before"] = len(wallets) - left
+    return left
 
 
 def _not_read_since(ctx: RunContext, group: Sequence[bytes], since: int | None) -> Sequence[bytes]:
