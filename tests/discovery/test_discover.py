@@ -46,7 +46,7 @@ async def test_each_source_finds_exactly_whom_it_shows(lab):
         traders = lab.traders()
         assert set(session.registry()) == holders | ranked | traders
         assert found.sources["trades"]["seen"] == len(traders)
-        wallet = sorted(holders & ranked & traders)[0]
+        wallet = min(holders & ranked & traders)
         assert set(session.registry()[wallet]) == {"holders", "leaderboard", "trades"}
         assert session.state.wallet_counts()["pending"] == len(session.registry())
 

@@ -11,6 +11,7 @@ from polyhouse.cli.base import Run, command, next_steps, say
 from polyhouse.cli.jobs import print_report, report_document, run_in_stores
 from polyhouse.cli.output import Column, emit_json, emit_table
 from polyhouse.cli.progress import reporter_for
+from polyhouse.errors import ConfigError
 
 if TYPE_CHECKING:
     from polyhouse.sync.discovery_report import DiscoverReport
@@ -52,6 +53,8 @@ def discover(run: Run, sources: tuple[str, ...], file: Path | None, concurrency:
     the user tables of POLYHOUSE_USER_WALLETS_URL. Known wallets keep their status and their progress."""
     if file is not None and sources and "file" not in sources:
         raise click.UsageError("--file needs the source file: --source file,…")
+    if file is None and "file" in sources:
+        raise click.UsageError("the source file needs a file: --file F")
     from polyhouse.sync.discovery_report import DiscoverOptions, DiscoverReport
     from polyhouse.wiring import open_stores
 
@@ -64,6 +67,8 @@ def discover(run: Run, sources: tuple[str, ...], file: Path | None, concurrency:
         return report
 
     settings = run.settings
+    if "users" in sources and settings.user_wallets_url is None:
+        raise ConfigError("The source users needs a database.", hint="Set POLYHOUSE_USER_WALLETS_URL.")
     with open_stores(settings) as stores:
         report, signal_number = run_in_stores(settings, stores, reporter_for(run), job, concurrency=concurrency)
     _print(run, report, found)
@@ -77,7 +82,7 @@ def discover(run: Run, sources: tuple[str, ...], file: Path | None, concurrency:
 def _print(run: Run, report: RunReport, found: DiscoverReport) -> None:
     if run.json:
         emit_json(report_document("discover", report) | found.document())
-    else:
+    elif found.sources:
         columns = [Column("source"), *(Column(name, right=True) for name in _COLUMNS)]
         rows = [[source, *(figures[name] for name in _COLUMNS)] for source, figures in found.sources.items()]
         if found.totals:

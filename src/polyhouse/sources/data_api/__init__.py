@@ -5,6 +5,7 @@ from polyhouse.sources.data_api.holders import Holders, MarketPositions
 from polyhouse.sources.data_api.leaderboard import BiggestWinners, Leaderboard
 from polyhouse.sources.data_api.lookups import Resolutions, Tokens
 from polyhouse.sources.data_api.published import Positions, Values
+from polyhouse.sources.data_api.published_closed import ClosedPositions
 from polyhouse.sources.data_api.recent import RecentTrades
 from polyhouse.sources.data_api.status import ServiceStatus, status
 from polyhouse.sources.data_api.trades import MarketTrades
@@ -12,6 +13,7 @@ from polyhouse.sources.data_api.trades import MarketTrades
 __all__ = [
     "Activity",
     "BiggestWinners",
+    "ClosedPositions",
     "Holders",
     "Leaderboard",
     "MarketPositions",

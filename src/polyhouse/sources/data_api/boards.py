@@ -22,7 +22,14 @@ T = TypeVar("T")
 WALL = "wall"
 """Key of the last position: rows that had been read when the upstream refused to go deeper."""
 FULL = "full"
-"""Key of the last position: lists that end exactly where a page ends, by name, with their length: maybe cut there."""
+"""Key of the last position: lists that end where a page ends or at a round length, by name, with their length: they
+may have been cut there."""
+_ROUND = 500
+
+
+def may_be_cut(rows: int, depth: int, served: int) -> bool:
+    """Whether a list that ends with ``rows`` rows after ``depth`` others looks cut; a page has ``served`` rows."""
+    return rows > 0 and (rows >= served or (depth + rows) % _ROUND == 0)
 
 
 class OffsetList(ABC, Generic[T]):

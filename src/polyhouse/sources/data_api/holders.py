@@ -16,7 +16,7 @@ from polyhouse.domain.ids import format_token, parse_address
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Page, Partition, Position
 from polyhouse.sources.columns import checked, columns, reported_micros, tables, token_of
-from polyhouse.sources.data_api.boards import FULL, OffsetList
+from polyhouse.sources.data_api.boards import FULL, OffsetList, may_be_cut
 from polyhouse.sources.data_api.envelope import RowsDecoder, RowsPage
 from polyhouse.sources.data_api.published import Positions
 from polyhouse.sources.data_api.rows import SMALLEST_AMOUNT, Number, outcome_of
@@ -47,7 +47,7 @@ class Holders(OffsetList[HolderGroup]):
     """Holders of the tokens of up to twenty conditions; partition params ``{"conditions": […]}``.
 
     A page holds a slice of each token's list, and the lists of all tokens go on together: the pages of one token add
-    up. A list whose last page is full is named in the last position, since it may have been cut there.
+    up. A list that may have been cut is named in the last position.
     """
 
     name = "data.holders"
@@ -79,7 +79,8 @@ class Holders(OffsetList[HolderGroup]):
                     rows.append(_holder(group.token_id if group else "", holder))
                 except BadInputError as error:
                     page.reject(index, "bad_value", str(error))
-        full = {_name(token): depth + n for token, n in lengths.items() if n >= served} if page.cursor is None else {}
+        ended = lengths.items() if page.cursor is None else ()
+        full = {_name(token): depth + n for token, n in ended if may_be_cut(n, depth, served)}
         filled = tables(reported_holders=columns(_NAMES, rows, seen_at=int(self._client.clock.time())))
         return checked(
             Page(filled, {**after, FULL: full} if full else after, page.cursor is None, fetched, rejected=page.rejects),

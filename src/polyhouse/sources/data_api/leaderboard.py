@@ -16,7 +16,7 @@ from polyhouse.domain.ids import parse_address
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Page, Partition, Position
 from polyhouse.sources.columns import checked, columns, reported_micros, tables
-from polyhouse.sources.data_api.boards import FULL, OffsetList
+from polyhouse.sources.data_api.boards import FULL, OffsetList, may_be_cut
 from polyhouse.sources.data_api.envelope import RowsDecoder, RowsPage
 from polyhouse.sources.data_api.rows import Number
 
@@ -29,8 +29,6 @@ CATEGORIES = (
 SORTS = ("PNL", "VOLUME")
 _PNL_ONLY = "combos"
 """The category that has no board by volume."""
-_ROUND = 500
-"""Boards that end at a multiple of this length were most likely cut there."""
 _MOST_RANK = 2**32 - 1
 
 
@@ -83,9 +81,8 @@ class _Board(OffsetList[Any]):
             _NAMES, rows, board=chosen["board"], period=chosen["period"], category=chosen["category"],
             seen_at=int(self._client.clock.time()),
         )  # fmt: skip
-        length = depth + page.fetched
-        if page.cursor is None and page.fetched and (page.fetched >= served or length % _ROUND == 0):
-            after = {**after, FULL: {partition.key: length}}
+        if page.cursor is None and may_be_cut(page.fetched, depth, served):
+            after = {**after, FULL: {partition.key: depth + page.fetched}}
         filled = tables(reported_standings=table)
         return checked(Page(filled, after, page.cursor is None, page.fetched, rejected=page.rejects), len(rows))
 
