@@ -28,8 +28,8 @@ from polyhouse.sync.planner import plan_sync
 from polyhouse.sync.pool import first_error
 from polyhouse.sync.positions import all_wallets, walk_positions
 from polyhouse.sync.progress import NullObserver, NullReporter, Reporter, RunObserver
-from polyhouse.sync.registry_mirror import RegistryMirror
 from polyhouse.sync.recovery import recover
+from polyhouse.sync.registry_mirror import RegistryMirror
 from polyhouse.sync.report import Plan, RunReport, Tally, WalletSelection
 from polyhouse.sync.sources import Sources
 from polyhouse.sync.store import RunState
