@@ -76,9 +76,9 @@ DATA = HostLimits(
     "data",
     total=900,
     routes=(
-        RouteClass("trades", ("/v2/trades",), 200),
+        RouteClass("trades", ("/v2/trades", "/trades"), 200),
         # 200 were measured as accepted, with one 503 already at 150: the older route's published limit is safe.
-        RouteClass("positions", ("/v2/positions",), 150),
+        RouteClass("positions", ("/v2/positions", "/positions", "/closed-positions"), 150),
         RouteClass("activity", ("/v2/activity",), 400),
         RouteClass("holders", ("/v2/holders",), 400),
         RouteClass("resolutions", ("/v2/resolutions",), 400),
