@@ -306,13 +306,15 @@ def build_sources(clients: dict[str, HttpClient], rate_scale: float = 0.8, users
 @asynccontextmanager
 async def published_streams(settings: Settings) -> AsyncIterator[Sequence[Stream]]:
     """The streams of what Polymarket publishes about a wallet, on an open client; one partition a wallet each."""
-    from polyhouse.sources.data_api import Positions, Values
+    from polyhouse.sources.data_api import ClosedPositions, Positions, Values
     from polyhouse.sources.data_api.published_pnl import UserPnl, UserStats
+    from polyhouse.sources.data_v1_positions import ClosedPositionsV1, PositionsV1
     from polyhouse.sources.http import DATA, HttpClient, SystemClock
 
     client = HttpClient(settings.data_url, DATA, clock=SystemClock(), rate_scale=settings.rate_scale)
     async with client:
-        yield UserStats(client), UserPnl(client), Positions(client), Values(client)
+        lists = Positions(client), ClosedPositions(client), PositionsV1(client), ClosedPositionsV1(client)
+        yield UserStats(client), UserPnl(client), *lists, Values(client)
 
 
 def upstream_counters(clients: dict[str, HttpClient]) -> list[dict[str, Any]]:

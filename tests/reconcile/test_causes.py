@@ -12,8 +12,8 @@ import pytest
 
 from polyhouse.errors import UpstreamContractError
 from polyhouse.reconcile.causes import Facts, Published, likely_cause
-from polyhouse.reconcile.compare import Comparison
-from polyhouse.reconcile.headline import headline
+from polyhouse.reconcile.comparison import Comparison, Reconciliation
+from polyhouse.reconcile.headline import Headline
 from polyhouse.sources.data_api.published_pnl import UserPnl, UserStats
 
 USD = 1_000_000
@@ -51,10 +51,15 @@ def test_the_headline_counts_each_bound() -> None:
         Comparison(bytes([n]) * 20, "gross_of_fees", "", 1_000 * USD + d, 1_000 * USD, "equal")
         for n, d in enumerate(differences)
     ]
-    found = headline([*rows, Comparison(bytes(20), "position_pnl", "1", 0, 99, "unknown")])
+    result = Reconciliation()
+    equal = Comparison(bytes(20), "position_pnl", "2", 5, 5, "equal")
+    for row in [*rows, Comparison(bytes(20), "position_pnl", "1", 0, 99, "unknown"), equal]:
+        result.add(row)
+    found = result.headlines["gross_of_fees"]
     assert found.compared == 7
+    assert (result.headlines["position_pnl"].compared, len(result.rows)) == (2, 8), "equal pairs are counted, not kept"
     assert dict(found.within) == {"within_0.01": 3, "within_1": 5, "within_10": 6, "within_0.1_percent": 5}
-    assert headline([]).share("within_1") is None
+    assert Headline().share("within_1") is None
 
 
 class _Answers:

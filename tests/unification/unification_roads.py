@@ -74,7 +74,7 @@ class Roads:
 def build_roads(universe: Universe, truth: Truth, folder: Path) -> Roads:
     """Read one universe in every way there is."""
     world = World(universe)
-    case = _case(universe)
+    case = case_of(universe)
     chain = observations(case.transactions, case.registry, use_transfers=True).tables()
     client: Any = InProcessClient(world)
     activity, trades = Activity(client, page_limit=500), MarketTrades(client, page_limit=500)
@@ -171,7 +171,8 @@ def _amounts(row: dict[str, Any], number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _case(universe: Universe) -> VectorCase:
+def case_of(universe: Universe) -> VectorCase:
+    """The universe's logs up to now, through the file format of ``polyhouse replay``."""
     return parse_case({
         "conditions": [
             {

@@ -9,7 +9,7 @@ It has no data sources for the exchanges and adapters of CLOB V2, so parity ends
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from polyhouse.domain import contracts
@@ -81,21 +81,46 @@ def subgraph_positions(logs: Iterable[DecodedLog], registry: Registry) -> dict[t
         tell it from a person, so whoever shows these numbers beside ours must.
     """
     each_once = {(log.block, log.tx_index, log.log_index, log.tx): log for log in logs}
-    book = _Book(registry)
-    for key in sorted(each_once):
-        book.apply(each_once[key])
+    book = SubgraphBook()
+    book.feed((each_once[key] for key in sorted(each_once)), registry)
     return book.positions
 
 
-class _Book:
-    """Positions and payouts while the logs are applied."""
+class SubgraphBook:
+    """The subgraph's positions while logs are fed to it, so that a history need not be in memory at once.
 
-    def __init__(self, registry: Registry) -> None:
+    Args:
+        users: keep the positions of these only; None = of everybody.
+
+    Attributes:
+        positions: (user, token) → position.
+        last_ts: (user, token) → time of the last log that touched it, Unix seconds.
+        passed_over: users with events of conditions, markets or pools that the registry did not know.
+    """
+
+    def __init__(self, users: Collection[bytes] | None = None) -> None:
         self.positions: dict[tuple[bytes, bytes], SubgraphPosition] = {}
-        self._registry = registry
+        self.last_ts: dict[tuple[bytes, bytes], int] = {}
+        self.passed_over: set[bytes] = set()
+        self._users = users
+        self._registry = Registry()
         self._payouts: dict[bytes, tuple[int, ...]] = {}
+        self._ts = 0
 
-    def apply(self, log: DecodedLog) -> None:
+    def feed(self, logs: Iterable[DecodedLog], registry: Registry) -> None:
+        """Apply logs in chain order, each once, none older than those before.
+
+        Args:
+            logs: the next ones.
+            registry: everything that they mention and that is known.
+        """
+        self._registry = registry
+        for log in logs:
+            if self._users is None or isinstance(log, ConditionResolution) or _user(log) in self._users:
+                self._ts = log.ts
+                self._apply(log)
+
+    def _apply(self, log: DecodedLog) -> None:
         if isinstance(log, OrderFilledV1):
             self._fill(log)
         elif isinstance(log, PositionChange):
@@ -115,7 +140,15 @@ class _Book:
             self._funding_removed(log)
 
     def _position(self, user: bytes, token: bytes) -> SubgraphPosition:
+        self.last_ts[user, token] = self._ts
         return self.positions.setdefault((user, token), SubgraphPosition())
+
+    def _tokens(self, user: bytes, condition: bytes) -> tuple[bytes, ...]:
+        """The tokens of a condition; none, and a note on the user, if the registry does not know it."""
+        tokens = self._registry.tokens_of.get(condition, ())
+        if not tokens:
+            self.passed_over.add(user)
+        return tokens
 
     def _fill(self, log: OrderFilledV1) -> None:
         fill = decode(log)
@@ -129,7 +162,7 @@ class _Book:
         skipped = _CTF_SKIPPED if log.emitter == "CTF" else _NRA_SKIPPED
         if log.stakeholder in skipped:
             return
-        for token in self._registry.tokens_of.get(log.condition, ()):
+        for token in self._tokens(log.stakeholder, log.condition):
             position = self._position(log.stakeholder, token)
             trade = position.buy if isinstance(log, PositionSplit) else position.sell
             trade(_HALF, log.amount)
@@ -139,7 +172,7 @@ class _Book:
         from_ctf = log.emitter == "CTF"
         if numerators is None or (from_ctf and log.redeemer == contracts.NEG_RISK_ADAPTER):
             return
-        for outcome, token in enumerate(self._registry.tokens_of.get(log.condition, ())):
+        for outcome, token in enumerate(self._tokens(log.redeemer, log.condition)):
             position = self._position(log.redeemer, token)
             # Whatever the index sets say, a redemption at the CTF sells the tracked amount of both outcomes.
             amount = position.amount if from_ctf else log.amounts[outcome] if outcome < len(log.amounts) else 0
@@ -147,9 +180,11 @@ class _Book:
 
     def _conversion(self, log: PositionsConverted) -> None:
         info = self._registry.neg_risk_markets.get(log.market)
+        tokens = self._registry.questions_of.get(log.market, {})
+        if info is None or len(tokens) < info.question_count:
+            self.passed_over.add(log.stakeholder)
         if info is None:
             return
-        tokens = self._registry.questions_of.get(log.market, {})
         burned = [i for i in range(info.question_count) if log.index_set >> i & 1]
         credited = [i for i in range(info.question_count) if not log.index_set >> i & 1]
         if not burned:
@@ -168,12 +203,12 @@ class _Book:
             if index in tokens:
                 self._position(log.stakeholder, tokens[index][0]).buy(yes_price, log.amount)
 
-    def _pool_tokens(self, pool: bytes) -> tuple[bytes, bytes] | None:
-        return self._registry.tokens_of.get(self._registry.pools.get(pool, b""))
+    def _pool_tokens(self, user: bytes, pool: bytes) -> tuple[bytes, ...]:
+        return self._tokens(user, self._registry.pools.get(pool, b""))
 
     def _pool_trade(self, log: FpmmBuy | FpmmSell) -> None:
-        tokens = self._pool_tokens(log.pool)
-        if tokens is None or not log.tokens or log.outcome not in (0, 1):
+        tokens = self._pool_tokens(_user(log), log.pool)
+        if not tokens or not log.tokens or log.outcome not in (0, 1):
             return
         if isinstance(log, FpmmBuy):
             price = _quotient(log.investment * _ONE, log.tokens)
@@ -183,8 +218,8 @@ class _Book:
             self._position(log.seller, tokens[log.outcome]).sell(price, log.tokens)
 
     def _funding_added(self, log: FpmmFundingAdded) -> None:
-        tokens = self._pool_tokens(log.pool)
-        if tokens is None or not log.shares:
+        tokens = self._pool_tokens(log.funder, log.pool)
+        if not tokens or not log.shares:
             return
         first, second = log.amounts
         returned = 0 if first <= second else 1
@@ -196,8 +231,8 @@ class _Book:
         self._position(log.funder, lp_token(log.pool)).buy(_quotient(paid * _ONE, log.shares), log.shares)
 
     def _funding_removed(self, log: FpmmFundingRemoved) -> None:
-        tokens = self._pool_tokens(log.pool)
-        if tokens is None or not log.shares:
+        tokens = self._pool_tokens(log.funder, log.pool)
+        if not tokens or not log.shares:
             return
         cost = 0
         for outcome, amount in enumerate(log.amounts):
@@ -207,6 +242,15 @@ class _Book:
         # The subgraph's own sign error: what the tokens are worth should be added to the fees.
         proceeds = _quotient((log.fees - cost) * _ONE, log.shares)
         self._position(log.funder, lp_token(log.pool)).sell(proceeds, log.shares)
+
+
+def _user(log: DecodedLog) -> bytes:
+    """Whose position a log moves, in the subgraph's eyes; b"" if nobody's."""
+    for name in ("maker", "stakeholder", "redeemer", "buyer", "seller", "funder"):
+        user = getattr(log, name, None)
+        if user is not None:
+            return bytes(user)
+    return b""
 
 
 def _pool_price(amounts: tuple[int, int], outcome: int) -> int:

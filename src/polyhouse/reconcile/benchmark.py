@@ -17,7 +17,7 @@ from polyhouse.domain.ids import parse_address
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
 from polyhouse.reconcile.causes import Published, likely_cause
-from polyhouse.reconcile.compare import Comparison
+from polyhouse.reconcile.comparison import Comparison, Reconciliation
 from polyhouse.reconcile.facts import scope_of, wallet_facts
 
 METRICS = frozenset({
@@ -32,7 +32,7 @@ _MICRO = 1_000_000
 class Benchmark:
     """Comparisons with a file; ``left_out`` counts its other rows by reason."""
 
-    comparisons: list[Comparison] = field(default_factory=list)
+    found: Reconciliation = field(default_factory=Reconciliation)
     left_out: Counter[str] = field(default_factory=Counter)
 
 
@@ -53,7 +53,7 @@ def benchmark(warehouse: Warehouse, path: Path) -> Benchmark:
         else:
             ours, known = facts[wallet]
             cause = likely_cause(ours - theirs, known, Published())
-            result.comparisons.append(Comparison(wallet, "benchmark", metric, ours, theirs, cause))
+            result.found.add(Comparison(wallet, "benchmark", metric, ours, theirs, cause), keep=True)
     return result
 
 

@@ -12,6 +12,7 @@ history makes likely. The words:
 ``missing_history``  they count other fills than we do, or shares left that never arrived.
 ``transfer``         shares moved by plain transfers, which the publisher ignores (§2.5).
 ``conversion``       neg-risk conversions, where the publisher's rule drops collateral and fees (§2.9).
+``stale``            their figure was written down before our newest row.
 ``unknown``          none of these.
 """
 
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 CENT = 10_000
 CAUSES = (
     "equal", "dust", "fee", "unredeemed_loser", "mark", "late_label", "missing_history", "transfer", "conversion",
-    "unknown",
+    "stale", "unknown",
 )  # fmt: skip
 
 

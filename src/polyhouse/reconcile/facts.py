@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from polyhouse.ports import Warehouse
 from polyhouse.reconcile.causes import Facts
 
+HIDDEN_SHARES = 100_000
+"""Positions below 0.1 share are not published."""
+PairFacts = dict[tuple[bytes, bytes], tuple[int, int, Facts]]
+"""(wallet, token) → (shares held, PnL gross of fees, facts)."""
 _LATE = {"unmapped", "resolution"}
 _SETTLED_LOSER = "status = 'SETTLED' AND settled_value = 0 AND shares > 0 AND realized < 0"
 
@@ -59,8 +63,8 @@ def wallet_facts(warehouse: Warehouse, scope: str) -> dict[bytes, tuple[int, Fac
     return found
 
 
-def position_facts(warehouse: Warehouse, scope: str) -> dict[tuple[bytes, bytes], tuple[int, int, Facts]]:
-    """(wallet, token) → (shares held, PnL gross of fees, facts), of the wallets whose positions were published."""
+def position_facts(warehouse: Warehouse, scope: str) -> PairFacts:
+    """Every pair that a wallet whose positions were published ever had."""
     rows = warehouse.query(
         "SELECT p.wallet, p.token, p.shares + p.external_shares, p.realized + ifNull(p.unrealized, 0) + p.fees, p.fees,"
         " p.unrealized, p.bought, if(p.status = 'SETTLED' AND p.settled_value = 0 AND p.shares > 0 AND p.realized < 0,"
@@ -70,7 +74,8 @@ def position_facts(warehouse: Warehouse, scope: str) -> dict[tuple[bytes, bytes]
         " countIf(kind IN ('TRANSFER_IN', 'TRANSFER_OUT')) AS transfers, countIf(kind = 'CONVERT') AS conversions,"
         f" countIf(kind IN ('BUY', 'SELL')) AS fills FROM ledger FINAL WHERE {scope} GROUP BY wallet, token) AS t"
         " ON t.wallet = p.wallet AND t.token = p.token"
-        f" WHERE p.wallet IN (SELECT wallet FROM reported_positions WHERE {scope})"
+        f" WHERE p.wallet IN (SELECT wallet FROM reported_positions WHERE {scope} UNION DISTINCT"
+        f" SELECT wallet FROM reported_pairs WHERE {scope})"
     ).rows
     return {
         (bytes(wallet), bytes(token)): (

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from polyhouse.domain.ids import format_address
-from polyhouse.errors import PolyhouseError
+from polyhouse.errors import PolyhouseError, UpstreamRefusedError
 from polyhouse.ports import Partition, Stream, Warehouse
 
 CONCURRENCY = 8
+_FIRST_VERSION = "data_v1."  # announced to end; what it would say is said elsewhere, too
+_GONE = {404, 410}
 
 
 async def read_published(
@@ -20,24 +22,38 @@ async def read_published(
     run: int,
     concurrency: int = CONCURRENCY,
     advance: Callable[[int], None] = lambda _: None,
+    is_gone: Callable[[str], None] = lambda _: None,
 ) -> dict[bytes, str]:
     """Read every stream of every wallet to its end and store the rows.
 
     Args:
         streams: one partition a wallet, keyed by its address.
         advance: called with 1 for every wallet that is done.
+        is_gone: called with the name of a stream whose route does not exist any more; its lists are not compared.
 
     Returns:
         Wallet → what went wrong, for those that could not be read; their numbers are of an earlier time or absent.
     """
     failed: dict[bytes, str] = {}
     queue = iter(wallets)
+    gone: set[str] = set()
+
+    async def read(stream: Stream, wallet: bytes) -> None:
+        try:
+            await _read(warehouse, stream, wallet, run)
+        except UpstreamRefusedError as error:
+            if error.status not in _GONE or not stream.name.startswith(_FIRST_VERSION):
+                raise
+            if stream.name not in gone:
+                is_gone(stream.name)
+            gone.add(stream.name)
 
     async def work() -> None:
         for wallet in queue:
             try:
                 for stream in streams:
-                    await _read(warehouse, stream, wallet, run)
+                    if stream.name not in gone:
+                        await read(stream, wallet)
             except PolyhouseError as error:
                 failed[wallet] = str(error)
             advance(1)
