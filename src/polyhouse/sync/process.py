@@ -124,7 +124,8 @@ class _Round:
                 beat = group.create_task(self._renew(), name="process-heartbeat")
                 follower = group.create_task(self._follow(), name="process-follow-up")
                 await run_jobs(ctx, self._jobs())
-                await self._verdicts.finish()
+                while await self._verdicts.finish() and not ctx.should_end:
+                    await run_jobs(ctx, self._jobs())  # wallets that an outage put back, now that it is over
                 self._reading = False
                 self._full.set()
                 await follower
@@ -133,6 +134,7 @@ class _Round:
         finally:
             ctx.reporter.finish()
             await asyncio.to_thread(ctx.state.release_worker)
+        self._queue.is_empty = self._queue.is_empty and not ctx.should_end
         self._queue.next_due = await asyncio.to_thread(ctx.state.next_due_at)
 
     async def _catch_up(self) -> None:

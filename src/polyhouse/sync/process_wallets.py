@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from polyhouse.domain.ids import format_address
+from polyhouse.errors import CircuitOpenError
 from polyhouse.state.outcomes import Synced
 from polyhouse.sync import catalog
 from polyhouse.sync.context import RunContext
@@ -25,6 +26,25 @@ class Done:
     rows: int
     seconds: float
     is_empty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the walks over one wallet ended.
+
+    Attributes:
+        results: in their order; the last one failed, or the run was stopped, if they are not all.
+        is_whole: all of them came to their proven end.
+        seconds: how long they took.
+        since: when they began, Unix seconds.
+        failed_at: when one failed, by the monotonic clock.
+    """
+
+    results: Sequence[WalkResult]
+    is_whole: bool
+    seconds: float
+    since: int
+    failed_at: float
 
 
 class WalletWork:
@@ -46,30 +66,44 @@ class WalletWork:
         self._begun: list[Walk] = []
         self._started = 0.0
         self._since = 0
+        self._failed = 0.0
 
     async def fetch(self) -> None:
         """Use the network."""
         self._started = self._ctx.clock.monotonic()
         self._since = int(self._ctx.clock.time())
         for walk in self._plan:
+            asked = self._ctx.clock.monotonic()
             self._begun.append(walk)
             await walk.fetch()
             self._ctx.fetched(walk)
-            if walk.error is not None or self._ctx.stop.is_set():
+            if walk.error is not None:
+                self._failed = self._ctx.clock.monotonic()
+                return
+            self._verdicts.answered(asked)
+            if self._ctx.stop.is_set():
                 return
 
     async def settle(self) -> None:
         """Wait for the last commits and tell the queue."""
         results = [await walk.settle() for walk in self._begun]
-        seconds = self._ctx.clock.monotonic() - self._started
-        await self._verdicts.add(self._wallet, results, seconds, since=self._since, expected=len(self._plan))
+        reading = Reading(
+            results,
+            is_whole=len(results) == len(self._plan) and all(one.status in {"ok", "empty"} for one in results),
+            seconds=self._ctx.clock.monotonic() - self._started,
+            since=self._since,
+            failed_at=self._failed,
+        )
+        await self._verdicts.add(self._wallet, reading)
 
 
 class Verdicts:
     """Tells the queue what became of wallets, in groups.
 
-    A failure counts against a wallet only when the upstream answered somebody afterwards: while it is down for all, the
-    wallets that met the outage go back into the queue as they were.
+    A failure that lies outside counts against a wallet once the upstream answered a question that was asked after it,
+    or when the run comes to its end. While the upstream is down for all the run gives up, and the wallets that met the
+    outage go back into the queue as they were; so do, once it answers again, those that nobody asked about because the
+    host was left alone for a while.
 
     Args:
         ctx: the run.
@@ -80,54 +114,65 @@ class Verdicts:
         self._ctx = ctx
         self._settled = settled
         self._done: list[Done] = []
-        self._suspects: dict[bytes, str] = {}
+        self._suspects: dict[bytes, tuple[float, str]] = {}
+        self._unasked: dict[bytes, tuple[float, str]] = {}
+        self._has_spared = False
+        self._answered = 0.0
         self._replaced = Replacement(ctx)
 
-    async def add(
-        self, wallet: bytes, results: Sequence[WalkResult], seconds: float, *, since: int, expected: int
-    ) -> None:
-        """One wallet's work is over.
+    def answered(self, asked: float) -> None:
+        """The upstream answered a question that was asked at this time (monotonic)."""
+        self._answered = max(self._answered, asked)
 
-        Args:
-            wallet: the wallet.
-            results: of its walks, in their order; fewer than ``expected`` if one failed or the run was stopped.
-            seconds: how long they took.
-            since: when they began, Unix seconds.
-            expected: walks of a complete reading.
-        """
+    async def add(self, wallet: bytes, reading: Reading) -> None:
+        """One wallet's work is over."""
+        results = reading.results
         for result in results:
             self._ctx.record(result)
-        is_complete = len(results) == expected and all(one.status in {"ok", "empty"} for one in results)
         if len(results) > 1 and results[1].status in {"ok", "empty"}:
-            await self._replaced.add(wallet, since)
+            await self._replaced.add(wallet, reading.since)
         failed = next((one for one in results if one.status == "failed"), None)
         if failed is not None:
-            await self._failed(wallet, failed)
-        elif is_complete:
-            ledger, positions = results[:2]
-            is_empty = ledger.status == "empty" and not ledger.rejected and not positions.fetched
-            self._done.append(Done(wallet, ledger.rows, seconds, is_empty))
-            if len(self._done) >= _GROUP:
-                await self.flush()
+            await self._failed(wallet, failed, reading.failed_at)
+        elif reading.is_whole:
+            await self._finished(wallet, reading)
         elif any(one.status == "partial" for one in results):
             await asyncio.to_thread(self._ctx.state.queue, [wallet])
-        self._settled(wallet, bool(results and results[0].rows), is_complete)
-        if failed is None and results:
-            await self._clear_suspects()
-        rows = sum(one.rows for one in results)
-        self._ctx.reporter.advance(1, rows=rows, failed=int(failed is not None))
+        self._settled(wallet, bool(results and results[0].rows), reading.is_whole)
+        await self._charge({one: reason for one, (at, reason) in self._suspects.items() if at < self._answered})
+        unasked = [one for one, (at, _) in self._unasked.items() if at < self._answered]
+        for one in unasked:
+            del self._unasked[one]
+        await self._spare(unasked)
+        self._ctx.reporter.advance(1, rows=sum(one.rows for one in results), failed=int(failed is not None))
 
-    async def _failed(self, wallet: bytes, result: WalkResult) -> None:
+    async def _finished(self, wallet: bytes, reading: Reading) -> None:
+        ledger, positions = reading.results[:2]
+        is_empty = ledger.status == "empty" and not ledger.rejected and not positions.fetched
+        self._done.append(Done(wallet, ledger.rows, reading.seconds, is_empty))
+        if len(self._done) >= _GROUP:
+            await self.flush()
+
+    async def _failed(self, wallet: bytes, result: WalkResult, at: float) -> None:
         reason = f"{result.partition.stream}: {result.error}"
         if result.retryable:
-            self._suspects[wallet] = reason
+            suspects = self._unasked if result.error_code == CircuitOpenError.code else self._suspects
+            suspects[wallet] = (at, reason)
         else:
             await self._mark_failed({wallet: reason})
 
-    async def _clear_suspects(self) -> None:
-        """Somebody was answered: those who were not have a fault of their own."""
-        suspects, self._suspects = self._suspects, {}
-        await self._mark_failed(suspects)
+    async def _charge(self, failed: dict[bytes, str]) -> None:
+        """These failures are the wallets' own."""
+        for wallet in failed:
+            del self._suspects[wallet]
+        await self._mark_failed(failed)
+
+    async def _spare(self, wallets: Sequence[bytes]) -> None:
+        """Put wallets back that met an outage."""
+        if wallets:
+            self._has_spared = True
+            self._ctx.tally.counts["wallets_spared"] += len(wallets)
+            await asyncio.to_thread(self._ctx.state.queue, wallets)
 
     async def _mark_failed(self, failed: dict[bytes, str]) -> None:
         for wallet, reason in failed.items():
@@ -136,14 +181,17 @@ class Verdicts:
             if getattr(record, "status", "") == "parked":
                 self._ctx.tally.counts["wallets_parked"] += 1
 
-    async def finish(self) -> None:
-        """The run is over: settle what is still open."""
+    async def finish(self) -> bool:
+        """Nothing is being read any more: settle what is still open. True if wallets were put back meanwhile."""
         await self.flush()
+        self._suspects |= self._unasked
+        self._unasked = {}
         if self._ctx.gave_up:
-            suspects, self._suspects = self._suspects, {}
-            self._ctx.tally.counts["wallets_spared"] += len(suspects)
-            await asyncio.to_thread(self._ctx.state.queue, list(suspects))
-        await self._clear_suspects()
+            spared, self._suspects = list(self._suspects), {}
+            await self._spare(spared)
+        await self._charge({wallet: reason for wallet, (_, reason) in self._suspects.items()})
+        has_spared, self._has_spared = self._has_spared, False
+        return has_spared
 
     async def flush(self) -> None:
         """Replace positions that are gone and mark the wallets that are done."""

@@ -1,0 +1,107 @@
+"""One simulated Polymarket on loopback per test, and engines on real stores with a calendar that can be moved on."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from polyhouse.sim.server import SimServer
+from polyhouse.sim.universe import Universe
+from polyhouse.sources.http import CLOB, DATA, GAMMA, HttpClient, SystemClock
+from polyhouse.sources.http.retry import RetryPolicy
+from polyhouse.state import StateStore, open_state
+from polyhouse.sync.context import EngineLimits
+from polyhouse.sync.engine import SyncEngine
+from polyhouse.warehouse import ClickHouseWarehouse, open_warehouse
+from polyhouse.wiring import build_sources
+
+PATIENCE = RetryPolicy(attempts=2, base_seconds=0.01, cap_seconds=0.02, breaker_pause=0.05, budget=1_000)
+
+
+class Calendar(SystemClock):
+    """The simulated world's calendar, and what a test adds to it; durations stay real."""
+
+    def __init__(self, server: SimServer) -> None:
+        self._server = server
+        self.extra = 0.0
+
+    def time(self) -> float:
+        return float(self._server.world.now) + self.extra
+
+
+@dataclass
+class Session:
+    engine: SyncEngine
+    warehouse: ClickHouseWarehouse
+    state: StateStore
+    calendar: Calendar
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.warehouse.query(sql).rows
+
+    def value(self, sql: str) -> Any:
+        return self.rows(sql)[0][0]
+
+
+@dataclass
+class Lab:
+    """A simulated upstream, and sessions (= process lives) on stores in a folder."""
+
+    folder: Path
+    server: SimServer
+    calendar: Calendar
+    store: Path
+
+    @asynccontextmanager
+    async def session(self, name: str = "home", **limits: Any) -> AsyncIterator[Session]:
+        home = self.folder / name
+        home.mkdir(exist_ok=True)
+        async with AsyncExitStack() as stack:
+            clients = {}
+            for url, host in (
+                (self.server.gamma_url, GAMMA),
+                (self.server.clob_url, CLOB),
+                (self.server.data_url, DATA),
+            ):
+                client = HttpClient(url, host, clock=self.calendar, rate_scale=1_000.0, policy=PATIENCE)
+                clients[host.name] = await stack.enter_async_context(client)
+            warehouse = stack.enter_context(open_warehouse(f"chdb://{home}/warehouse"))
+            state = stack.enter_context(open_state(f"sqlite:///{home}/state.db", now=self.calendar.time))
+            engine = SyncEngine(
+                warehouse, state, build_sources(clients), None, self.calendar, stop=asyncio.Event(),
+                limits=EngineLimits(**limits),
+            )  # fmt: skip
+            yield Session(engine, warehouse, state, self.calendar)
+
+    @asynccontextmanager
+    async def filled(self, name: str = "home", **limits: Any) -> AsyncIterator[Session]:
+        """A session on a store that knows the markets and, from their trades, the wallets."""
+        kept = self.store / "home"
+        if not kept.exists():
+            filling = Lab(self.store, self.server, Calendar(self.server), self.store)
+            async with filling.session() as s:
+                assert (await s.engine.sync_markets()).status == "ok"
+                assert (await s.engine.sync_trades()).status == "ok"
+            self.server.requests.clear()
+        shutil.copytree(kept, self.folder / name, symlinks=True)
+        async with self.session(name, **limits) as s:
+            yield s
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a store that is filled once and copied for each test."""
+    return tmp_path_factory.mktemp("filled")
+
+
+@pytest.fixture
+async def lab(tmp_path: Path, store: Path) -> AsyncIterator[Lab]:
+    async with SimServer(Universe(seed=3, wallets=16, fills=300), enforce_limits=False) as server:
+        yield Lab(tmp_path, server, Calendar(server), store)
