@@ -2,6 +2,8 @@
 -- For one (wallet, token, transaction) the best source wins as a whole, whichever came first. The place that sources
 -- compete for (`slot`): a fill, transfer or migration its token; a split, merge or redemption its condition; conversions
 -- the transaction (chain names the neg-risk market, REST each burned leg); income and deposits their kind and label.
+-- Slot and claim are columns of the observations (migration 0013); the runner names the transactions of which several
+-- claims exist in `contested`, so that all others need no comparing.
 -- A chain row comes from a complete transaction, so beside one no other source says anything about that condition: what
 -- REST calls a merge may be a transfer on chain, and must not be added to it. A transaction has one time; feeds may
 -- disagree by a second, then the rows of the earliest time stand. Two dumps of one fill: the one that tells amounts
@@ -10,41 +12,21 @@
 -- conversions to one row per leg with the collateral on the lowest NO leg (§2.3, §3.6). Rows whose token or condition
 -- is unknown stay out and appear in `unmapped`.
 WITH
-    placed AS
-    (
-        SELECT
-            *,
-            row_key,
-            toString(kind) IN ('INCOME', 'DEPOSIT', 'WITHDRAWAL', 'TIP') AS is_cash,
-            multiIf(is_cash, concat(toString(kind), toString(label)),
-                    toString(kind) = 'CONVERT', 'CONVERT',
-                    toString(kind) IN ('SPLIT', 'MERGE', 'REDEEM'), concat(toString(kind), condition),
-                    toString(token)) AS slot,
-            bitShiftLeft(toUInt64(transform(toString(source), ['chain', 'activity', 'trades', 'subgraph', 'dump'], [1, 2, 3, 4, 5], 9)), 40)
-                + if(is_cash, 0, bitShiftLeft(toUInt64(toUInt32(ts)), 2))
-                + (source = 'dump' AND price_e12 > 0) AS rank
-        FROM observations FINAL
-        WHERE /*wallets*/
-    ),
-    seen AS
-    (
-        SELECT
-            *,
-            min(rank) OVER (PARTITION BY wallet, tx, slot) AS best_rank,
-            condition != '' AND NOT is_cash AND source != 'chain'
-                AND max(source = 'chain' AND NOT is_cash) OVER (PARTITION BY wallet, tx, condition) AS is_overruled
-        FROM placed
-    ),
     winners AS
     (
         SELECT
             *,
+            row_key,
             toString(kind) AS word,
             if(block > 0 OR pos > 0, 0,
                transform(word, ['BUY', 'SPLIT', 'TRANSFER_IN', 'CONVERT', 'MIGRATE', 'SELL', 'MERGE', 'TRANSFER_OUT', 'REDEEM'],
                          [0, 0, 0, 1, 1, 2, 2, 2, 3], 4)) AS order_class
-        FROM seen
-        WHERE rank = best_rank AND NOT is_overruled
+        FROM observations FINAL
+        WHERE /*wallets*/
+          AND (cityHash64(wallet, tx) NOT IN (SELECT transaction FROM contested)
+               OR ((slot, claim) IN (SELECT slot, best_claim FROM best_claims)
+                   AND (source = 'chain' OR is_cash OR condition = ''
+                        OR reinterpretAsUInt128(sipHash128(wallet, tx, condition)) NOT IN (SELECT place FROM chain_conditions))))
     ),
     legs AS
     (

@@ -191,6 +191,7 @@ class _Build:
     def _build_slice(self, condition: str) -> None:
         target = (lambda table: f"{table}__next") if self.full else (lambda table: table)
         reads = {table: target(table) for table in BY_WALLET}
+        self._stage_claims(condition)
         self._insert("unmapped", reads["unmapped"], condition, reads)
         self._insert("ledger", reads["ledger"], condition, reads)
         if not self.full:
@@ -201,6 +202,12 @@ class _Build:
             self._bury_table("positions", condition)
         for table in ("units", "wallet_totals", "wallet_coverage", "wallet_scores_v1"):
             self._insert(table, reads[table], condition, reads)
+
+    def _stage_claims(self, condition: str) -> None:
+        """Find the transactions of which several sources tell, and who wins there."""
+        for table in ("contested", "best_claims", "chain_conditions"):
+            self.warehouse.command(f"DROP TABLE IF EXISTS {table}")
+            self._command(f"CREATE TABLE {table} ENGINE = Memory AS {self._sql(table, condition, {})}")
 
     def _stage_pairs(self, condition: str, reads: dict[str, str]) -> None:
         """Fill ``pair_states`` and ``pair_sums`` with what the slice's ledger rows come to."""
