@@ -10,6 +10,7 @@ from score_store import dump, load, stored, universe_tables
 
 from polyhouse.domain.ids import parse_address
 from polyhouse.metrics.scores import InsiderInputs, WhaleInputs, insider, whale
+from polyhouse.models import runner
 from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
 from polyhouse.reads.scores import whale_scores
@@ -27,7 +28,11 @@ ORDINARY = range(11, 20)
     ],
     ids=["ordinary", "planted", "early"],
 )
-def test_every_input_and_every_score_equals_the_slow_calculation(warehouse: Warehouse, universe: Universe) -> None:
+def test_every_input_and_every_score_equals_the_slow_calculation(
+    warehouse: Warehouse, universe: Universe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "PRICE_SLICE_ROWS", 2_000)  # several cuts
+    monkeypatch.setattr(runner, "SLICE_ROWS", 3_000)
     load(warehouse, universe_tables(universe))
     build(warehouse)
     got, want = stored(warehouse), plain_scores(universe)
@@ -73,7 +78,8 @@ def test_touched_wallets_only_equals_a_full_build(warehouse: Warehouse) -> None:
     assert {row for row in full if bytes(row[0]) in some} - set(before), "the late rows must change something"
     build(warehouse, wallets)
     assert dump(warehouse) == full
-    assert warehouse.query("SELECT count() FROM fill_prices").rows == [(0,)]
+    for staged in ("scored_tokens", "fill_prices", "purchases"):
+        assert warehouse.query(f"SELECT count() FROM {staged}").rows == [(0,)]
 
 
 def test_planted_wallets_come_out_on_top(warehouse: Warehouse) -> None:

@@ -23,8 +23,8 @@ WINDOWS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90, "180d": 180}
 DAY_SECONDS = 86_400
 SLICE_ROWS = 1_500_000
 """Observations per wallet slice: keeps the peak memory of a build independent of the universe."""
-PRICE_SLICE_ROWS = 4_000_000
-"""The same for the price history, which is cut by condition; each cut reads all observations once."""
+PRICE_SLICE_ROWS = 3_000_000
+"""The same for the price history that scores need: it is cut by condition, and each cut reads all observations."""
 
 BY_WALLET = ("ledger", "unmapped", "positions", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1")
 """Published tables that are keyed by wallet, in build order."""
@@ -97,11 +97,10 @@ class _Build:
         self._build_token_map()
         if self.wallets is not None:
             self._stage_touched()
-        self._stage_prices()
         self._prepare_targets()
         for condition in self._slices():
             self._build_slice(condition)
-        self.warehouse.command("TRUNCATE TABLE fill_prices")
+        self._score()
         if self.full:
             self._publish()
         else:
@@ -156,19 +155,6 @@ class _Build:
         if len(column):
             self.warehouse.insert_arrow("touched_wallets", pa.table({"wallet": column}))
 
-    def _stage_prices(self) -> None:
-        """Fill ``fill_prices`` with the price history of every condition that the wallets of this build traded."""
-        self.warehouse.command("TRUNCATE TABLE fill_prices")
-        if not self.full:
-            tokens = "SELECT token FROM observations WHERE wallet IN (SELECT wallet FROM touched_wallets)"
-            chosen = f"condition IN (SELECT condition FROM token_map FINAL WHERE token IN ({tokens}))"
-            self._insert("fill_prices", "fill_prices", chosen)
-            return
-        rows = self.warehouse.query("SELECT count() FROM observations").rows[0][0]
-        count = int(rows) // PRICE_SLICE_ROWS + 1
-        for place in range(count):
-            self._insert("fill_prices", "fill_prices", f"cityHash64(condition) % {count} = {place}")
-
     def _prepare_targets(self) -> None:
         for table in BY_WALLET if self.full else ():
             self.warehouse.command(f"DROP TABLE IF EXISTS {table}__next")
@@ -188,9 +174,12 @@ class _Build:
                 bounds.append(f"wallet < toFixedString(unhex('{high:04x}'), 20)")
             yield " AND ".join([scope, *bounds])
 
+    def _reads(self) -> dict[str, str]:
+        """Where each published table is read and written during this build."""
+        return {table: f"{table}__next" if self.full else table for table in BY_WALLET}
+
     def _build_slice(self, condition: str) -> None:
-        target = (lambda table: f"{table}__next") if self.full else (lambda table: table)
-        reads = {table: target(table) for table in BY_WALLET}
+        reads = self._reads()
         self._stage_claims(condition)
         self._insert("unmapped", reads["unmapped"], condition, reads)
         self._insert("ledger", reads["ledger"], condition, reads)
@@ -200,7 +189,7 @@ class _Build:
         self._insert("positions", reads["positions"], condition, reads)
         if not self.full:
             self._bury_table("positions", condition)
-        for table in ("units", "wallet_totals", "wallet_coverage", "wallet_scores_v1"):
+        for table in ("units", "wallet_totals", "wallet_coverage"):
             self._insert(table, reads[table], condition, reads)
 
     def _stage_claims(self, condition: str) -> None:
@@ -224,6 +213,32 @@ class _Build:
         command("TRUNCATE TABLE pair_states")
         command("TRUNCATE TABLE pair_sums")
         stage_pairs(self.warehouse, reads["ledger"], condition, [self.params[f"b_{name}"] for name in WINDOWS])
+
+    def _score(self) -> None:
+        """Scores of the chosen wallets: their purchases against everybody's prices, some conditions at a time."""
+        wallets, conditions = "1", "1"
+        if not self.full:
+            wallets = "wallet IN (SELECT wallet FROM touched_wallets)"
+            tokens = f"SELECT token FROM observations WHERE {wallets}"
+            conditions = f"condition IN (SELECT condition FROM token_map FINAL WHERE token IN ({tokens}))"
+        chosen = "1" if self.full else f"token IN (SELECT token FROM token_map FINAL WHERE {conditions})"
+        rows = self.warehouse.query(f"SELECT count() FROM observations WHERE {chosen}").rows[0][0]
+        count = int(rows) // PRICE_SLICE_ROWS + 1
+        staged = ("scored_tokens", "fill_prices", "purchases")
+        self._truncate(*staged)
+        for place in range(count):
+            self._truncate("scored_tokens", "fill_prices")
+            cut = f"{conditions} AND cityHash64(condition) % {count} = {place}"
+            self._insert("scored_tokens", "scored_tokens", cut)
+            self._insert("fill_prices", "fill_prices", "1")
+            self._insert("purchases", "purchases", wallets, self._reads())
+        for condition in self._slices():
+            self._insert("wallet_scores_v1", self._reads()["wallet_scores_v1"], condition, self._reads())
+        self._truncate(*staged)
+
+    def _truncate(self, *tables: str) -> None:
+        for table in tables:
+            self.warehouse.command(f"TRUNCATE TABLE {table}")
 
     def _publish(self) -> None:
         for table in BY_WALLET:

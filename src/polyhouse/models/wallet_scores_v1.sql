@@ -1,6 +1,4 @@
 -- wallet_scores_v1: whale_v1 and insider_v1 of every wallet with their inputs (definitions: metrics/scores.py).
--- Purchases: the BUY fills of one token in one transaction, together. Left out: self trades (the same wallet sells the
--- token in the same transaction) and what was bought when the outcome was known.
 -- Points are exact fractions over a common denominator; only their sum is rounded, half up.
 WITH
     held AS
@@ -15,87 +13,17 @@ WITH
         WHERE condition != toString(token) AND /*wallets*/ -- shares of an AMM pool are their own condition: no bet
         GROUP BY wallet
     ),
-    lives AS
-    (
-        SELECT
-            condition,
-            argMaxIf(toUnixTimestamp(start_ts), priority, toUnixTimestamp(start_ts) > 0) AS opened,
-            argMaxIf(toUnixTimestamp(end_ts), priority, toUnixTimestamp(end_ts) > 0) AS ended
-        FROM
-        (
-            SELECT condition, start_ts, end_ts, transform(toString(source), ['gamma', 'chain', 'clob', 'file'], [4, 3, 2, 1], 0) AS priority
-            FROM markets FINAL
-        )
-        GROUP BY condition
-    ),
-    bought AS
-    (
-        SELECT
-            wallet, token,
-            toUnixTimestamp(min(ts)) AS bought_at,
-            if(bought_at > 86400, bought_at - 86400, 0) AS day_before,
-            bought_at + 86400 AS day_after,
-            sumIf(-du, kind = 'BUY') AS paid,
-            sumIf(ds, kind = 'BUY') AS shares
-        FROM ledger FINAL
-        WHERE kind IN ('BUY', 'SELL') AND label = '' AND /*wallets*/
-        GROUP BY wallet, token, tx
-        HAVING countIf(kind = 'SELL') = 0 AND paid > 0 AND shares > 0
-    ),
-    placed AS
-    (
-        SELECT
-            b.*, t.condition AS condition, t.outcome AS outcome, t.numerator AS numerator, t.denominator AS denominator,
-            if(t.resolved, toUnixTimestamp(t.resolved_ts), 0) AS resolved_at
-        FROM bought AS b
-        INNER JOIN (SELECT * FROM token_map FINAL) AS t ON t.token = b.token
-        WHERE resolved_at = 0 OR b.bought_at < resolved_at
-    ),
-    priced AS
-    (
-        SELECT
-            p.*,
-            l.opened AS opened,
-            multiIf(resolved_at = 0, l.ended, l.ended = 0, resolved_at, least(resolved_at, l.ended)) AS closed,
-            opened > 0 AND closed > opened AS has_life,
-            intDiv(1000000 * least(greatest(toInt64(closed) - bought_at, 0), toInt64(closed) - opened), greatest(toInt64(closed) - opened, 1))
-                AS earliness_e6,
-            before.at > 0 AS has_reference,
-            if(outcome = 0, before.first_e6, 1000000 - before.first_e6) AS reference_e6,
-            resolved_at > 0 AND resolved_at <= day_after AS is_settled,
-            is_settled OR (after.at > 0 AND day_after <= {as_of:UInt32}) AS is_timed,
-            if(is_settled, intDiv(toInt128(shares) * numerator, greatest(denominator, 1)),
-               intDiv(toInt128(shares) * if(outcome = 0, after.first_e6, 1000000 - after.first_e6), 1000000)) AS worth
-        FROM placed AS p
-        LEFT JOIN lives AS l ON l.condition = p.condition
-        ASOF LEFT JOIN fill_prices AS before ON before.condition = p.condition AND before.at <= p.day_before
-        ASOF LEFT JOIN fill_prices AS after ON after.condition = p.condition AND after.at <= p.day_after
-    ),
-    by_token AS
-    (
-        SELECT
-            wallet, token,
-            count() AS entries,
-            sum(paid) AS stake,
-            sumIf(paid, has_life) AS early_stake,
-            sumIf(toInt128(paid) * earliness_e6, has_life) AS early_weight,
-            sumIf(paid, has_reference) AS reference_stake,
-            sumIf(paid, has_reference AND toInt128(paid) * 1000000 < toInt128(shares) * reference_e6) AS against_stake,
-            sumIf(paid, is_timed) AS timing_stake,
-            toInt64(sumIf(worth - paid, is_timed)) AS timing_gain
-        FROM priced
-        GROUP BY wallet, token
-    ),
     entered AS
     (
         SELECT
             wallet,
             sum(b.entries) AS entries, count() AS entry_positions, sum(b.stake) AS stake,
-            sum(b.early_stake) AS early_stake, toInt64(intDiv(sum(b.early_weight), 1000000)) AS early_weight,
+            sum(b.early_stake) AS early_stake, toInt64(intDiv(sum(b.early_e6), 1000000)) AS early_weight,
             sum(b.reference_stake) AS reference_stake, sum(b.against_stake) AS against_stake,
             sum(b.timing_stake) AS timing_stake, sum(b.timing_gain) AS timing_gain,
             greatest(max(b.timing_gain), 0) AS timing_best
-        FROM by_token AS b
+        FROM purchases AS b
+        WHERE /*wallets*/
         GROUP BY wallet
     )
 SELECT

@@ -31,8 +31,22 @@ CREATE TABLE IF NOT EXISTS wallet_scores_v1
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY wallet;
 
--- What a condition traded at, one row per second with a trade: price of its first outcome. Filled by each build for the
--- conditions it needs and emptied afterwards.
+-- Three tables that a build fills for some conditions at a time and empties afterwards. Tokens with the life of their
+-- market (Unix seconds, 0 = unknown):
+CREATE TABLE IF NOT EXISTS scored_tokens
+(
+    token       FixedString(32),
+    condition   String,
+    outcome     UInt8,
+    opened      UInt32,
+    closed      UInt32,
+    resolved_at UInt32,
+    numerator   UInt64,
+    denominator UInt64
+)
+ENGINE = Memory;
+
+-- What a condition traded at, one row per second with a trade: price of its first outcome.
 CREATE TABLE IF NOT EXISTS fill_prices
 (
     condition String,
@@ -41,6 +55,23 @@ CREATE TABLE IF NOT EXISTS fill_prices
 )
 ENGINE = MergeTree
 ORDER BY (condition, at);
+
+-- What a wallet's purchases of a token say; columns as in wallet_scores_v1, early_e6 = sum of stake x earliness in millionths.
+CREATE TABLE IF NOT EXISTS purchases
+(
+    wallet          FixedString(20),
+    token           FixedString(32),
+    entries         UInt64,
+    stake           Int64,
+    early_stake     Int64,
+    early_e6        Int128,
+    reference_stake Int64,
+    against_stake   Int64,
+    timing_stake    Int64,
+    timing_gain     Int64
+)
+ENGINE = MergeTree
+ORDER BY (wallet, token);
 
 CREATE OR REPLACE VIEW vw_wallet_scores_v1 AS
 SELECT
