@@ -27,6 +27,7 @@ def load(name: str) -> ModuleType:
 
 
 fleetlab = load("fleetlab")
+load("kills")
 
 
 @pytest.fixture(scope="session")

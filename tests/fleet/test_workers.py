@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import os
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fleetlab
+import psutil
 import pytest
 
 from polyhouse.sim.faults import Fault
@@ -98,27 +100,12 @@ async def test_a_refusal_of_one_worker_makes_all_of_them_wait(server: SimServer,
     assert max(b - a for a, b in itertools.pairwise(arrivals)) >= 1.8
 
 
-def test_workers_know_no_store_and_stay_small(server: SimServer, new_home: Homes) -> None:
-    slowly(server)
-    home = new_home("small")
-    owner = fleetlab.start(home, server, "sync", "wallets", "--all", "--workers", "3", "--no-metrics")
-    biggest = 0
-    while owner.poll() is None:
-        for worker in fleetlab.workers_of(owner.pid):
-            try:
-                biggest = max(biggest, worker.memory_info().rss)
-                mapped = {Path(one.path).name for one in worker.memory_maps()}
-                assert not [name for name in mapped if "chdb" in name or "arrow" in name], mapped
-            except fleetlab.psutil.Error:
-                continue
-        time.sleep(0.1)
-    assert owner.returncode == 0
-    assert 0 < biggest < 150 * 2**20
+def test_a_worker_process_loads_no_store(server: SimServer, tmp_path: Path) -> None:
     code = (
         "import sys, polyhouse.fleet.__main__\n"
         "sys.exit(bool({'chdb', 'pyarrow', 'sqlalchemy', 'pydantic'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], env=fleetlab.environment(home, server), check=False)
+    done = subprocess.run([sys.executable, "-c", code], env=fleetlab.environment(tmp_path, server), check=False)
     assert done.returncode == 0
 
 
@@ -136,7 +123,7 @@ def test_a_signal_stops_owner_and_workers_at_the_next_page(
     owner.send_signal(signal.SIGTERM)
     assert owner.wait(30) == 128 + signal.SIGTERM
     fleetlab.wait_for(lambda: not any(worker.is_running() for worker in workers))
-    fleetlab.run(home, server, "sync", "wallets", "--all", "--workers", "3")
+    fleetlab.run(home, server, "sync", "wallets", "--all", "--workers", "3", "--no-metrics")
     # Every page that was asked for was also committed: nothing is fetched twice.
     assert server.requests[fleetlab.LEDGER] - before == minimum
     assert fleetlab.look(home, fleetlab.VISIBLE) == fleetlab.look(alone, fleetlab.VISIBLE)
@@ -159,7 +146,7 @@ def test_a_worker_that_is_asked_to_leave_hands_over_its_page(
     assert (home / "log.txt").read_text().count("it is started again") == 3
 
 
-def test_a_worker_started_by_hand_joins_and_leaves_with_the_owner(server: SimServer, new_home: Homes) -> None:
+def test_a_worker_started_by_hand_joins_and_stays_small(server: SimServer, new_home: Homes) -> None:
     slowly(server)
     home = new_home("by-hand")
     owner = fleetlab.start(home, server, "sync", "wallets", "--all", "--workers", "1", "--no-metrics")
@@ -170,8 +157,18 @@ def test_a_worker_started_by_hand_joins_and_leaves_with_the_owner(server: SimSer
     for pid in (owner.pid, *(worker.pid for worker in fleetlab.workers_of(owner.pid))):
         for place in ("cmdline", "environ"):
             assert meeting["token"] not in Path(f"/proc/{pid}/{place}").read_text()
-    text = fleetlab.run(home, server, "worker").stderr
-    assert owner.wait(30) == 0
+    joined = fleetlab.start(home, server, "worker")
+    biggest = 0
+    while joined.poll() is None:
+        for worker in (psutil.Process(joined.pid), *fleetlab.workers_of(owner.pid)):
+            with contextlib.suppress(psutil.Error):
+                biggest = max(biggest, worker.memory_info().rss)
+                names = {Path(one.path).name for one in worker.memory_maps()}
+                assert not [name for name in names if "chdb" in name or "arrow" in name], names
+        time.sleep(0.05)
+    assert (owner.wait(30), joined.returncode) == (0, 0)
+    assert 0 < biggest < 150 * 2**20
+    text = (home / "log.txt").read_text()
     pages = int(text.rsplit("handed over ", 1)[1].split()[0].replace(",", ""))
     assert pages > 10
 
