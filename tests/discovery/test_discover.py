@@ -78,6 +78,20 @@ async def test_a_second_discovery_changes_nothing(lab):
         assert session.state.wallet(failed).first_seen == int(session.clock.time()) - 3_600
 
 
+async def test_an_empty_wallet_is_queued_once_something_is_seen_of_it(lab):
+    trader, nobody = bytes.fromhex(min(lab.traders())[2:]), bytes([0x99]) * 20
+    async with lab.session() as session:
+        session.state.register_wallets([trader, nobody], "file")
+        session.state.mark_empty([trader, nobody])
+        report, _ = await session.discover("leaderboard")
+        assert session.state.wallet(trader).status == "empty"
+        assert "wallets_no_longer_empty" not in {name for name, count in report.counts.items() if count}
+        report, _ = await session.discover("trades")
+        assert session.state.wallet(trader).status == "pending"
+        assert session.state.wallet(nobody).status == "empty"
+        assert report.counts["wallets_no_longer_empty"] == 1
+
+
 async def test_the_ledger_itself_names_wallets(lab):
     async with lab.session() as session:
         await session.discover("trades")

@@ -16,7 +16,7 @@ from polyhouse.sync.context import RunContext
 from polyhouse.sync.discovery_hook import SOURCES
 from polyhouse.sync.discovery_links import link_again
 from polyhouse.sync.discovery_lists import walk_boards, walk_holders
-from polyhouse.sync.discovery_local import read_file, read_ledger, read_users
+from polyhouse.sync.discovery_local import read_file, read_ledger, read_users, wake_empty
 from polyhouse.sync.discovery_report import DiscoverOptions, DiscoverReport
 from polyhouse.sync.markets import walk_universe
 from polyhouse.sync.report import Plan
@@ -30,7 +30,7 @@ _FEEDS_PER_BATCH = 2
 async def discover_all(
     ctx: RunContext, options: DiscoverOptions | None = None, report: DiscoverReport | None = None
 ) -> DiscoverReport:
-    """Ask every chosen source for wallets and register them.
+    """Ask every chosen source for wallets and register them; wake empty ones of which something was seen.
 
     Args:
         ctx: the run.
@@ -59,6 +59,7 @@ async def discover_all(
                 ctx.tally.error(f"{source}: {error}")
         if not ctx.stop.is_set():
             report.links += await link_again(ctx)
+            ctx.tally.counts["wallets_no_longer_empty"] += await wake_empty(ctx)
     finally:
         _sum_up(ctx, chosen, report)
     return report

@@ -22,6 +22,10 @@ DISCOVERING = ("goldsky.fills", "chain.ledger", "data.recent")
 SOURCES = ("holders", "trades", "leaderboard", "ledger", "file", "users")
 """Where wallets come from: words of the registry's provenance. Others (``user``, ``warehouse``) are not discovery."""
 _TABLES = {"reported_holders": "holders", "reported_standings": "leaderboard"}
+_STREAMS = {
+    "data.holders": "holders", "data.market-positions": "holders", "data.leaderboard": "leaderboard",
+    "data.winners": "leaderboard",
+}  # fmt: skip
 _REMEMBERED_WALLETS = 100_000
 _TOUCHED_WALLETS = 10_000
 _NEW = 1 << 7
@@ -78,7 +82,7 @@ class Discovery:
         touched: wallets whose rows this run wrote; None = too many to list.
         hints: streams whose rows only tell this run whom to ask: the ledgers that are read then say who was touched.
         found: wallets that were not known before.
-        rejected: source → addresses that are no wallets: contracts of Polymarket, and what cannot be read.
+        rejected: source → rows and values that cannot be read ("" = of streams that are no source of wallets).
     """
 
     def __init__(self, state: RunState, streams: Iterable[str]) -> None:
@@ -98,6 +102,7 @@ class Discovery:
         """Runs in the writer's thread, after the warehouse acknowledged."""
         seen: dict[str, set[bytes]] = {}
         for delivery in deliveries:
+            self.rejected[self._source_of(delivery.stream)] += len(delivery.page.rejected)
             for source, wallets in _named(delivery, self._streams):
                 seen.setdefault(source, set()).update(wallets)
             if delivery.stream not in self.hints:
@@ -158,6 +163,9 @@ class Discovery:
             seen = self._sightings.count(0)
             new = self.found + self._sightings.count(_NEW)
         return {"seen": seen, "new": new, "known": max(0, seen - new)}
+
+    def _source_of(self, stream: str) -> str:
+        return "trades" if stream in self._streams else _STREAMS.get(stream, "")
 
     def _remember(self, source: str, wallets: Sequence[bytes]) -> None:
         if len(self._known) + len(wallets) > _REMEMBERED_WALLETS:

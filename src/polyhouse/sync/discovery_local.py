@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from polyhouse.sources.files.addresses import AddressLines, read_addresses
@@ -14,6 +15,7 @@ from polyhouse.sync.discovery_report import DiscoverReport
 from polyhouse.sync.markets import in_thread
 
 _SHOWN_LINES = 20
+_GROUP = 10_000
 
 
 async def read_ledger(ctx: RunContext, *, only_count: bool = False) -> None:
@@ -35,6 +37,22 @@ def _ledger_slice(ctx: RunContext, low: bytes, high: bytes, only_count: bool) ->
     known = ctx.state.known_wallets(wallets)
     ctx.discovery.note_known(known, "ledger")
     ctx.discovery.register((one for one in wallets if one not in known), "ledger", only_count=only_count)
+
+
+async def wake_empty(ctx: RunContext) -> int:
+    """Queue the wallets that were read and found empty, and of which the ledger has a row now; returns how many."""
+    woken, after = 0, b""
+    while not ctx.stop.is_set():
+        group = await asyncio.to_thread(lambda: ctx.state.wallet_addresses("empty", _GROUP, after=after))  # noqa: B023
+        if not group:
+            break
+        woken += await asyncio.to_thread(_wake, ctx, group)
+        after = group[-1]
+    return woken
+
+
+def _wake(ctx: RunContext, wallets: Sequence[bytes]) -> int:
+    return ctx.state.sighted(sorted(catalog.traded(ctx.warehouse, wallets)), int(ctx.clock.time()))
 
 
 async def read_file(ctx: RunContext, path: Path, report: DiscoverReport, *, only_count: bool = False) -> None:

@@ -12,7 +12,7 @@ from typing import TextIO
 from polyhouse.domain.ids import parse_address
 from polyhouse.errors import BadInputError
 
-_GROUP = 10_000
+_GROUP = 5_000
 _LONGEST_LINE = 1 << 20
 WALLET_COLUMNS = (
     "wallet", "address", "wallet_address", "proxy_wallet", "proxywallet", "trading_wallet_address",
