@@ -50,14 +50,14 @@ async def test_full_rate_is_used(virtual_clock):
 
     started = virtual_clock.now
     await virtual_clock.run(asyncio.gather(*(request() for _ in range(500))))
-    # 450 of them have to wait for a place; the last window's requests are spread over four fifths of it.
-    assert 90.0 <= virtual_clock.now - started <= 98.0
+    # 450 of them have to wait for a place; the last window's requests are spread over nine tenths of it.
+    assert 90.0 <= virtual_clock.now - started <= 99.0
 
 
 async def test_grants_are_spread_so_that_later_windows_need_no_burst(virtual_clock):
     limiter = SlidingWindow(100, virtual_clock, window=10.0)
     grants = []
-    slots = asyncio.Semaphore(6)  # enough for the mean rate and 30 % more, by far too few for bursts
+    slots = asyncio.Semaphore(6)  # enough for the mean rate and a third more, by far too few for bursts
     rng = random.Random(1)
 
     async def request():
@@ -68,7 +68,7 @@ async def test_grants_are_spread_so_that_later_windows_need_no_burst(virtual_clo
             limiter.release()
 
     await virtual_clock.run(asyncio.gather(*(request() for _ in range(1_000))))
-    assert busiest_window(grants, 1.0) <= 100 * 1.25 / 10 + 100 * 0.05 + 1
+    assert busiest_window(grants, 1.0) <= 100 * 1.05 / 10 + 100 * 0.1 + 1
     windows = [later - earlier for earlier, later in zip(grants, grants[100:], strict=False)]
     assert sum(windows) / len(windows) <= (10.0 + 0.45) * 1.01  # one mean latency a window, and nothing on top
 

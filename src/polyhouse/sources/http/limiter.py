@@ -11,10 +11,10 @@ rate) and is wrong: A may need a second to arrive (a new connection, a lost pack
 meet in one window; that difference has no bound, so no margin makes the rule right. *Until the end of the answer* is
 right, but counts the time in which a large body travels and is decoded, in which the server counts nothing.
 
-Grants are spread over the window: a twentieth of the limit at once, then at most a quarter faster than the limit
-itself. Without that a run sends a window's requests in one burst and then waits, and every later burst must be as fast
-as the first, or its places come back late for ever: with the latency of the upstream and 24 requests under way that
-cost 5 % of the rate.
+Grants are spread over the window: a tenth of the limit at once (a stall is made up for in a moment), else 5 % faster
+than the limit itself. Without that a run sends a window's requests in one burst and then waits, and every later burst
+must be as fast as the first, or its places come back late for ever: with the latency of the upstream and 24 requests
+under way that cost 5 % of the rate.
 
 Tasks are served in the order in which they came.
 """
@@ -28,8 +28,8 @@ from polyhouse.errors import RateLimitedError
 from polyhouse.ports import Clock
 from polyhouse.sources.http.limits import WINDOW_SECONDS
 
-_HEADROOM = 1.25
-_AT_ONCE = 0.05
+_HEADROOM = 1.05
+_AT_ONCE = 0.1
 _SLOWDOWN = 0.7
 _RECOVERY = 0.1
 _FLOOR = 0.05
