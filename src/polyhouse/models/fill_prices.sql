@@ -1,13 +1,13 @@
--- fill_prices: what the conditions of scored_tokens traded at, one row per second with a trade, as the price of the first
+-- fill_prices: what the markets of scored_tokens traded at, one row per second with a trade, as the price of the first
 -- outcome (that of the second is 1 - price). Which fill speaks for a transaction, and that self trades do not, is as in
 -- token_map; inside a second the last transaction counts.
 WITH bitShiftLeft(toUInt128(1), 120) AS better
-SELECT condition, at, argMax(first_e6, (place, first_e6)) AS first_e6
+SELECT market, at, max((place, price_e6)).2 AS first_e6
 FROM
 (
     SELECT
-        t.condition AS condition, f.place AS place, toUInt32(bitShiftRight(f.place, 80)) AS at,
-        if(t.outcome = 0, f.level, 1000000 - f.level) AS first_e6
+        t.market AS market, f.place AS place, toUInt32(bitShiftRight(f.place, 80)) AS at,
+        if(t.outcome = 0, f.level, 1000000 - f.level) AS price_e6
     FROM
     (
         SELECT token, max(order_key) % better AS place, argMax(level, (order_key, level)) AS level
@@ -30,4 +30,4 @@ FROM
     ) AS f
     INNER JOIN scored_tokens AS t ON t.token = f.token
 )
-GROUP BY condition, at
+GROUP BY market, at

@@ -18,7 +18,7 @@ WITH
     (
         SELECT
             b.wallet AS wallet, b.token AS token, b.paid AS paid, b.shares AS shares,
-            t.condition AS condition, t.outcome AS outcome, t.numerator AS numerator, t.denominator AS denominator,
+            t.market AS market, t.outcome AS outcome, t.numerator AS numerator, t.denominator AS denominator,
             t.opened > 0 AND t.closed > t.opened AS has_life,
             toInt64(t.closed) - t.opened AS life,
             if(has_life, intDiv(1000000 * least(greatest(toInt64(t.closed) - b.bought_at, 0), life), life), 0) AS earliness_e6,
@@ -41,7 +41,7 @@ WITH
             if(is_settled, intDiv(toInt128(shares) * numerator, greatest(denominator, 1)),
                intDiv(toInt128(shares) * price_e6, 1000000)) AS worth
         FROM asked AS a
-        ASOF LEFT JOIN fill_prices AS p ON p.condition = a.condition AND p.at <= a.asked_at
+        ASOF LEFT JOIN fill_prices AS p ON p.market = a.market AND p.at <= a.asked_at
     )
 SELECT
     wallet, token,

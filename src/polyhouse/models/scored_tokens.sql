@@ -16,7 +16,9 @@ WITH
         GROUP BY condition
     )
 SELECT
-    t.token AS token, t.condition AS condition, t.outcome AS outcome,
+    t.token AS token,
+    toUInt32(dense_rank() OVER (ORDER BY t.condition)) AS market, -- short keys make fast joins
+    t.outcome AS outcome,
     l.opened AS opened,
     multiIf(resolved_at = 0, l.ended, l.ended = 0, resolved_at, least(resolved_at, l.ended)) AS closed,
     if(t.resolved, toUnixTimestamp(t.resolved_ts), 0) AS resolved_at,

@@ -36,7 +36,7 @@ ORDER BY wallet;
 CREATE TABLE IF NOT EXISTS scored_tokens
 (
     token       FixedString(32),
-    condition   String,
+    market      UInt32,                       -- number of the condition in this cut
     outcome     UInt8,
     opened      UInt32,
     closed      UInt32,
@@ -46,15 +46,15 @@ CREATE TABLE IF NOT EXISTS scored_tokens
 )
 ENGINE = Memory;
 
--- What a condition traded at, one row per second with a trade: price of its first outcome.
+-- What a market traded at, one row per second with a trade: price of its first outcome.
 CREATE TABLE IF NOT EXISTS fill_prices
 (
-    condition String,
-    at        UInt32,                         -- Unix seconds
-    first_e6  Int64
+    market   UInt32,
+    at       UInt32,                          -- Unix seconds
+    first_e6 Int64
 )
 ENGINE = MergeTree
-ORDER BY (condition, at);
+ORDER BY (market, at);
 
 -- What a wallet's purchases of a token say; columns as in wallet_scores_v1, early_e6 = sum of stake x earliness in millionths.
 CREATE TABLE IF NOT EXISTS purchases
