@@ -216,16 +216,20 @@ def test_orders_about_a_wallet_that_another_worker_reads_wait_for_it(state, stat
     assert sorted(state.claim_wallets(2)) == wallets(1, 2)
 
 
-def test_a_reset_survives_the_death_of_the_worker(state, state_url, clock):
+@pytest.mark.parametrize("next_reader", ["queue", "by name", "owner"])
+def test_a_reset_survives_the_death_of_the_worker(state, state_url, clock, next_reader):
     state.register_wallets(wallets(1), "file")
     state.claim_wallets(1)
     with open_state(state_url, now=clock) as other:
         other.reset(wallet(1))
-    state.commit_pages(1, [PageCommit("s", "0x" + wallet(1).hex(), {"n": 1}, is_last=False, rows=1)])
-    clock.now += LEASE_SECONDS
-    assert state.promote_due() == 1
+        state.commit_pages(1, [PageCommit("s", "0x" + wallet(1).hex(), {"n": 1}, is_last=False, rows=1)])
+        clock.now += LEASE_SECONDS
+        if next_reader == "by name":
+            assert other.lease_wallets(wallets(1)) == wallets(1)
+        else:
+            assert (other.promote_due() if next_reader == "queue" else other.release_syncing()) == 1
+            assert other.wallet(wallet(1)).queued_reason == "reset"
     assert state.checkpoints() == []
-    assert state.wallet(wallet(1)).queued_reason == "reset"
 
 
 def test_discovering_twice_changes_nothing_but_when_it_was_seen(state, clock):

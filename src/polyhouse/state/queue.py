@@ -74,13 +74,13 @@ class WalletQueue(Database):
         Left out are only wallets that another worker is working on. Unknown wallets are returned too: nobody else has
         them.
         """
-        now = self._time()
+        now, taken = self._time(), set[bytes]()
         with self._writing() as connection:
-            taken: set[bytes] = set()
             for few in chunks(sorted(set(addresses))):
                 query = select(wallets.c.address).where(wallets.c.address.in_(few), self._is_foreign(worker, now))
                 taken.update(bytes(one) for one in connection.execute(self._locked(query)).scalars())
             free = [address for address in addresses if address not in taken]
+            self._forget_resets(connection, free)
             self._lease(connection, sorted(set(free)), worker, now + lease_seconds)
         return free
 
@@ -109,8 +109,8 @@ class WalletQueue(Database):
         with self._writing() as connection:
             return self._release(connection, wallets.c.lease_owner == self._name(worker), lost=lost)
 
-    def release_syncing(self, *, lost: bool = False) -> int:
-        """Put back what nobody works on any more; returns how many.
+    def release_syncing(self) -> int:
+        """Put back what processes that are gone were working on, behind those that wait already; returns how many.
 
         On SQLite that is every wallet that is being worked on: only the store's owner may call this. On PostgreSQL
         other machines have workers too: it is what this process holds, and what nobody renewed.
@@ -119,7 +119,7 @@ class WalletQueue(Database):
         if not self._is_sqlite:
             condition = or_(wallets.c.lease_owner == self.worker, wallets.c.lease_until <= self._time())
         with self._writing() as connection:
-            return self._release(connection, condition, lost=lost)
+            return self._release(connection, condition, lost=True)
 
     def wallets_due(self, limit: int | None = None) -> list[bytes]:
         """Wallets that a claim would give out now, in its order; nothing is claimed."""
@@ -196,15 +196,22 @@ class WalletQueue(Database):
 
     def _release(self, connection: Connection, condition: ColumnElement[bool], *, lost: bool) -> int:
         now = self._time()
-        # What must be read again from the start would otherwise go on from where the lost worker was.
-        query = select(wallets.c.address).where(SYNCING, wallets.c.queued_reason == "reset", condition)
-        forget(connection, [bytes(one) for one in connection.execute(query).scalars()])
+        self._forget_resets(connection, condition)
         values: dict[str, Any] = {"status": "pending", "updated_at": now, **NO_LEASE}
         if lost:
             values |= {"due_at": now, "rank": now - priority.bonus_sql()}
         cause = case((wallets.c.queued_reason != "", wallets.c.queued_reason), else_="lost" if lost else "asked")
         statement = update(wallets).where(SYNCING, condition).values(queued_reason=cause, **values)
         return connection.execute(statement).rowcount
+
+    def _forget_resets(self, connection: Connection, which: ColumnElement[bool] | Sequence[bytes]) -> None:
+        """A wallet that was reset while somebody read it would go on from where that one was: forget it once more."""
+        conditions = (
+            [which] if isinstance(which, ColumnElement) else [wallets.c.address.in_(few) for few in chunks(which)]
+        )
+        for condition in conditions:
+            query = select(wallets.c.address).where(SYNCING, wallets.c.queued_reason == "reset", condition)
+            forget(connection, [bytes(one) for one in connection.execute(query).scalars()])
 
     def _is_foreign(self, worker: str | None, now: int) -> ColumnElement[bool]:
         """Another worker is working on it, and alive."""
