@@ -1,8 +1,9 @@
 """Counts what a run does with the rows it fetches: inserted, updated, unchanged.
 
 A batch is compared with the store just before it is written; afterwards the engine merges versions of a row away, and
-nobody could tell any more. Two kinds of rows are counted without asking: rows of a ledger or feed that was never read
-before are new (asking would double the work of a first load), rows that the source itself found repeated are unchanged.
+nobody could tell any more. Two kinds of rows are counted without comparing them one by one: ledger rows of a partition
+that is read for the first time are new if none of its wallets has rows of that source from another run (a first load
+would be slowed down by looking each of them up), rows that the source itself found repeated are unchanged.
 Batches that are written a second time after a kill are counted by the run that writes them again, as what they are by
 then.
 """
@@ -11,10 +12,10 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from polyhouse.errors import PolyhouseError
-from polyhouse.ports import Comparison
+from polyhouse.ports import Warehouse
 from polyhouse.sync.manifest import Delivery, merge_tables, row_count
 from polyhouse.tables import Columns
 
@@ -28,18 +29,20 @@ _log = logging.getLogger("polyhouse.sync.census")
 
 
 class Census:
-    """Counts batches.
+    """Counts the batches of one run.
 
     Args:
-        compare: ``Warehouse.compare``.
+        warehouse: what is written to.
+        run: number of the run.
 
     Attributes:
         counts: ``rows_inserted``, ``rows_updated``, ``rows_unchanged`` over all tables; the same for the ledger alone
             (``ledger_…``); ``trades_fetched``, ``markets_fetched``, ``events_fetched``.
     """
 
-    def __init__(self, compare: Callable[[str, Columns], Comparison]) -> None:
-        self._compare = compare
+    def __init__(self, warehouse: Warehouse, run: int) -> None:
+        self._warehouse = warehouse
+        self._run = run
         self.counts: Counter[str] = Counter()
 
     def measure(self, deliveries: Sequence[Delivery]) -> Counter[str]:
@@ -53,9 +56,10 @@ class Census:
 
     def _count(self, deliveries: Sequence[Delivery]) -> Counter[str]:
         counts: Counter[str] = Counter()
-        for table, columns in merge_tables([one for one in deliveries if not one.is_first_read]).items():
+        new = self._of_unread_wallets([one for one in deliveries if one.is_first_read])
+        for table, columns in merge_tables([one for one in deliveries if id(one) not in new]).items():
             self._add(counts, table, columns)
-        for table, columns in merge_tables([one for one in deliveries if one.is_first_read]).items():
+        for table, columns in merge_tables([one for one in deliveries if id(one) in new]).items():
             if table == _LEDGER:
                 counts += Counter(rows_inserted=row_count(columns), ledger_inserted=row_count(columns))
             else:
@@ -70,8 +74,32 @@ class Census:
                     counts[_FETCHED[table]] += row_count(columns)
         return counts
 
+    def _of_unread_wallets(self, deliveries: Sequence[Delivery]) -> set[int]:
+        """``id`` of the pages whose wallets have no ledger rows of the page's source from another run."""
+        wanted: dict[str, set[bytes]] = {}
+        for delivery in deliveries:
+            columns = delivery.page.tables.get(_LEDGER, {})
+            for wallet, source in zip(columns.get("wallet", ()), columns.get("source", ()), strict=True):
+                wanted.setdefault(source, set()).add(wallet)
+        read: set[bytes] = set()
+        for source, wallets in wanted.items():
+            rows = self._warehouse.query(
+                """
+                SELECT DISTINCT wallet FROM observations
+                WHERE wallet IN (SELECT toFixedString(unhex(arrayJoin({wallets:Array(String)})), 20))
+                  AND source = {source:String} AND run != {run:UInt64} SETTINGS max_threads = 1
+                """,
+                {"wallets": [wallet.hex() for wallet in wallets], "source": source, "run": self._run},
+            ).rows
+            read.update(bytes(row[0]) for row in rows)
+        return {
+            id(delivery)
+            for delivery in deliveries
+            if read.isdisjoint(delivery.page.tables.get(_LEDGER, {}).get("wallet", ()))
+        }
+
     def _add(self, counts: Counter[str], table: str, columns: Columns) -> None:
-        found = self._compare(table, columns)
+        found = self._warehouse.compare(table, columns)
         for scope in ("rows", "ledger") if table == _LEDGER else ("rows",):
             counts[f"{scope}_inserted"] += found.inserted
             counts[f"{scope}_updated"] += found.updated

@@ -233,7 +233,7 @@ class SyncEngine:
         )
 
     async def _work(self, run: int, work: _WORK, tally: Tally, discovery: Discovery) -> None:
-        census = Census(self._warehouse.compare)
+        census = Census(self._warehouse, run)
         writer = BatchWriter(
             self._warehouse, self._state, run, self._clock, self._limits.batch, before_commit=discovery, census=census,
             journal=self._journal,
