@@ -42,7 +42,8 @@ def history_of(universe: Universe) -> History:
     for name, (_, bips) in universe.neg_risk_markets.items():
         members = sorted((m for m in markets if m.neg_risk_market_id == name), key=lambda m: m.question_index)
         questions[name] = ([m.token_ids for m in members], bips)
-    reader = Reader({m.condition_id: m.token_ids for m in markets}, questions)
+    pools = {m.pool.address: m.token_ids for m in markets if m.pool}
+    reader = Reader({m.condition_id: m.token_ids for m in markets}, questions, pools)
     place = {token: (m.condition_id, outcome) for m in markets for outcome, token in enumerate(m.token_ids)}
     found = History()
     for transaction in universe.transactions(until=universe.now):
@@ -71,8 +72,10 @@ def plain_scores(universe: Universe) -> dict[str, dict[str, Any]]:
     )
     history = history_of(universe)
     held: defaultdict[str, list[PositionTruth]] = defaultdict(list)
+    conditions = {market.condition_id for event in universe.events for market in event.markets}
     for (wallet, _), position in truth.positions.items():
-        held[wallet].append(position)
+        if position.condition in conditions:  # shares of an AMM pool are no position
+            held[wallet].append(position)
     rows = {wallet: _whale(known.totals, held[wallet]) for wallet, known in truth.wallets.items()}
     inputs = _insider_inputs(universe, truth.as_of, history)
     for wallet, row in rows.items():

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from polyhouse.domain.categories import category_of
+from polyhouse.ledger.amm import lp_token
 from polyhouse.ledger.chain import observations
 from polyhouse.ledger.vector_logs import parse_case
 from polyhouse.ports import Warehouse
@@ -33,11 +34,13 @@ def universe_tables(universe: Universe) -> Tables:
             {"id": market, "question_count": count, "fee_bips": bips}
             for market, (count, bips) in universe.neg_risk_markets.items()
         ],
+        "fpmms": [{"id": m.pool.address, "condition": m.condition_id} for m, _ in markets if m.pool],
         "logs": [
             {"t": log.t, "tx": tx.tx, "li": log.li, "bn": tx.block, "ti": tx.tx_index, "ts": tx.ts, **log.fields}
             for tx in universe.transactions(until=universe.now) for log in tx.logs
         ],
     })  # fmt: skip
+    lps = [lp_token(pool) for pool in case.registry.pools]
     rows = observations(case.transactions, case.registry, use_transfers=True)
     return rows.tables() | {
         "markets": {
@@ -50,10 +53,10 @@ def universe_tables(universe: Universe) -> Tables:
             "end_ts": [market.end_ts for market, _ in markets],
         },
         "tokens": {
-            "token": [token for c in case.conditions for token in c.tokens],
-            "condition": [c.condition for c in case.conditions for _ in c.tokens],
-            "outcome": [0, 1] * len(markets),
-            "source": ["gamma"] * 2 * len(markets),
+            "token": [token for c in case.conditions for token in c.tokens] + lps,
+            "condition": [c.condition for c in case.conditions for _ in c.tokens] + lps,
+            "outcome": [0, 1] * len(markets) + [0] * len(lps),
+            "source": ["gamma"] * (2 * len(markets) + len(lps)),
         },
         "events": {
             "event_id": [event.event_id for event in universe.events],

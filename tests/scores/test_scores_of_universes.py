@@ -25,8 +25,9 @@ ORDINARY = range(11, 20)
         Universe(seed=2, wallets=120),
         Universe(seed=8, wallets=50, fills=2_500, insiders=2, whales=2),
         Universe(seed=5, wallets=40, fills=2_000, with_transfers=True, now_fraction=0.4),
+        Universe(seed=3, wallets=40, fills=1_500, amm_markets=8),
     ],
-    ids=["ordinary", "planted", "early"],
+    ids=["ordinary", "planted", "early", "pools"],
 )
 def test_every_input_and_every_score_equals_the_slow_calculation(
     warehouse: Warehouse, universe: Universe, monkeypatch: pytest.MonkeyPatch
