@@ -21,6 +21,13 @@ async def test_a_wall_is_reported_and_covered_by_positions(make_lab):
     async with make_lab(Quirks(wall=4)) as lab, lab.session(page_limit=2) as session:
         cut = {token: length for token, length in lengths(lab).items() if length > 4}
         assert cut
+        lab.server.faults.set([Fault("data/v2/positions", "status", status=500)])
+        report, found = await session.discover("holders")
+        assert report.status == "partial"
+        assert all("were not read" in clamp.covered_by for clamp in found.clamps)
+        assert any(error.startswith("data.market-positions [0x") for error in report.errors)
+
+        lab.server.faults.set([])
         report, found = await session.discover("holders")
         assert (report.status, report.exit_code) == ("partial", 1)
         named = {clamp.what.split()[3]: clamp for clamp in found.clamps}
@@ -54,15 +61,6 @@ async def test_a_list_that_is_just_full_is_not_called_cut(make_lab):
             report, found = await session.discover("holders")
             assert (report.status, found.clamps) == ("ok", [])
             assert report.counts["lists_full_and_whole"] >= 1
-
-
-async def test_what_could_not_be_covered_is_said(make_lab):
-    async with make_lab(Quirks(wall=4)) as lab, lab.session(page_limit=2) as session:
-        lab.server.faults.set([Fault("data/v2/positions", "status", status=500)])
-        report, found = await session.discover("holders")
-        assert report.status == "partial"
-        assert all("were not read" in clamp.covered_by for clamp in found.clamps)
-        assert any(error.startswith("data.market-positions [0x") for error in report.errors)
 
 
 async def test_the_wall_of_a_board_is_reported_and_no_failure(make_lab):

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import polyhouse as package
+from polyhouse.cli.app import run_command_line
 
 SECRET = "pass-7431-word"
 
@@ -99,7 +100,8 @@ async def test_ctrl_c_stops_at_a_page_and_says_how_to_go_on(lab):
         (("--file", "nowhere.csv"), "nowhere.csv"),
     ],
 )
-async def test_wrong_usage_is_exit_2(lab, arguments, words):
-    code, out, err = await polyhouse(lab, "discover", *arguments)
-    assert (code, out) == (2, "")
-    assert words in err
+def test_wrong_usage_is_exit_2(arguments, words, tmp_path, capsys):
+    assert run_command_line(["--home", str(tmp_path), "discover", *arguments]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert words in shown.err
