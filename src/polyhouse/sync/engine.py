@@ -30,10 +30,12 @@ from polyhouse.sync.positions import all_wallets, walk_positions
 from polyhouse.sync.progress import NullObserver, NullReporter, Reporter, RunObserver
 from polyhouse.sync.recovery import recover
 from polyhouse.sync.registry_mirror import RegistryMirror
+from polyhouse.sync.reorg import rebuilt
 from polyhouse.sync.report import Plan, RunReport, Tally, WalletSelection
 from polyhouse.sync.sources import Sources
 from polyhouse.sync.store import RunState
 from polyhouse.sync.trades import walk_trades
+from polyhouse.sync.unbuilt import remember_unbuilt, wallets_of_run
 from polyhouse.sync.wallets import choose_wallets, plan_wallets, walk_wallets
 from polyhouse.sync.writer import BatchWriter
 
@@ -217,7 +219,7 @@ class SyncEngine:
                 tally.interrupted = True
             tally.interrupted = tally.interrupted or self.stop.is_set()
             tally.counts["wallets_found"] = discovery.found
-            await self._finish(run, tally)
+            await self._finish(run, tally, discovery)
             await mirror.stop()
             self._observer.end(tally.status())
         touched = None if discovery.touched is None else tuple(sorted(discovery.touched))
@@ -278,6 +280,7 @@ class SyncEngine:
         self._reporter.phase("metrics", None, "tables")
         try:
             await asyncio.to_thread(build, self._warehouse, None)
+            await asyncio.to_thread(rebuilt, self._state)
         finally:
             self._reporter.finish()
 
@@ -304,6 +307,7 @@ class SyncEngine:
     def _close_killed(self) -> None:
         """Give runs that were killed an end, and their wallets back to the queue."""
         for record in self._state.unfinished_runs():
+            remember_unbuilt(self._state, wallets_of_run(self._warehouse, record.id))
             self._state.finish_run(record.id, "interrupted", error="the process was killed")
         self._state.release_syncing()
 
@@ -319,8 +323,10 @@ class SyncEngine:
             since = record.started_at
         return since
 
-    async def _finish(self, run: int, tally: Tally) -> None:
+    async def _finish(self, run: int, tally: Tally, discovery: Discovery) -> None:
         def finish() -> None:
+            if tally.status() in {"interrupted", "failed"}:
+                remember_unbuilt(self._state, discovery.touched)
             self._state.finish_run(run, tally.status(), tally.counts, "\n".join(tally.errors[:10]))
             verify.remember(self._warehouse, self._state)
 
