@@ -81,23 +81,33 @@ def migrate(run: Run) -> None:
     examples=(
         "polyhouse retry",
         "polyhouse retry 0x6af75d4e4aaf700450efbac3708cce1665810ff1",
-        "polyhouse retry && polyhouse sync wallets --only-pending",
+        "polyhouse retry && polyhouse process",
     ),
 )
 @click.argument("addresses", nargs=-1)
-def retry(run: Run, addresses: tuple[str, ...]) -> None:
-    """Put failed wallets (all, or the named ones) back into the queue."""
-    from polyhouse.domain.ids import parse_address
+def retry(run: Run, addresses: tuple[str, ...]) -> int:
+    """Put failed and given-up wallets (all, or the named ones) back into the queue, with a clean slate.
+
+    Exit 1 if a named wallet is not registered.
+    """
+    from polyhouse.domain.ids import format_address, parse_address
     from polyhouse.wiring import open_state_only
 
-    wanted = [parse_address(address) for address in addresses]
+    wanted = list(dict.fromkeys(parse_address(address) for address in addresses))
     with open_state_only(run.settings) as state:
+        known = state.known_wallets(wanted)
         queued = state.retry(wanted or None)
+    unknown = [format_address(wallet) for wallet in wanted if wallet not in known]
+    others = len(known) - queued if wanted else 0
     if run.json:
-        emit_json({"queued": queued})
-        return
-    emit_facts(run, [("queued", queued)])
-    next_steps(run, "polyhouse sync wallets --only-pending")
+        emit_json({"queued": queued} | ({"had_not_failed": others, "unknown": unknown} if wanted else {}))
+        return 1 if unknown else 0
+    emit_facts(run, [("queued", queued), *([("had not failed", others)] if others else [])])
+    for wallet in unknown:
+        say(f"{wallet} is not registered: `polyhouse sync wallets {wallet}` reads it")
+    if queued:
+        next_steps(run, "polyhouse process", "polyhouse sync wallets --only-pending")
+    return 1 if unknown else 0
 
 
 @command(
@@ -109,16 +119,22 @@ def retry(run: Run, addresses: tuple[str, ...]) -> None:
     ),
 )
 @click.argument("address")
-def reset(run: Run, address: str) -> None:
-    """Forget a wallet's cursors, so that its history is read again from the start. Stored rows stay."""
+def reset(run: Run, address: str) -> int:
+    """Forget a wallet's cursors, so that its history is read again from the start. Stored rows stay.
+
+    Exit 1 if the wallet is not registered.
+    """
     from polyhouse.domain.ids import format_address, parse_address
     from polyhouse.wiring import open_state_only
 
     wallet = parse_address(address)
     with open_state_only(run.settings) as state:
-        known = state.reset(wallet)
+        known = bool(state.reset(wallet))
     if run.json:
-        emit_json({"wallet": format_address(wallet), "known": bool(known)})
-        return
-    say(f"{format_address(wallet)} will be read again from the start")
-    next_steps(run, f"polyhouse sync wallets {format_address(wallet)}")
+        emit_json({"wallet": format_address(wallet), "known": known})
+    elif known:
+        say(f"{format_address(wallet)} will be read again from the start")
+        next_steps(run, f"polyhouse sync wallets {format_address(wallet)}")
+    else:
+        say(f"{format_address(wallet)} is not registered: `polyhouse sync wallets {format_address(wallet)}` reads it")
+    return 0 if known else 1

@@ -152,6 +152,7 @@ def status(run: Run) -> None:
         *((f"quarantined {reason}", count) for reason, count in document["quarantined"].items()),
         ("data to", document["as_of"]),
         ("last run", f"{last['command']}: {last['status']}, {last['started_at']}" if last else "none"),
+        *_waiting(document["queue"]),
         *_progress(document["progress"]),
     ])  # fmt: skip
     if document["upstreams"]:
@@ -179,6 +180,17 @@ def _status_document(run: Run) -> dict[str, Any]:
         say(f"{error} Trades, markets and tokens are those of the last finished job.")
     document["progress"] = read_progress(run.settings.home)
     return document
+
+
+def _waiting(queue: dict[str, Any]) -> list[tuple[str, Any]]:
+    if not queue:
+        return []
+    depth = queue["waiting"]
+    facts = [("queue", f"{depth['whale']} whales, {depth['new']} never read, {depth['stale']} to be read again")]
+    facts += [(f"  {short(one['wallet'])}", one["reason"]) for one in queue["first"]]
+    if not depth["all"]:
+        facts.append(("  next", queue["next_due_at"] or "nobody is due later"))
+    return facts
 
 
 def _progress(progress: dict[str, Any] | None) -> list[tuple[str, Any]]:

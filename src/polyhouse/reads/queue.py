@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from polyhouse.domain.ids import parse_address
+from polyhouse.domain.ids import format_address, parse_address
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import decode, encode, moment
 from polyhouse.reads.status import QueueFacts, status_without_warehouse, warehouse_figures
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 UPSTREAM_NOTE = "upstreams"
 """Key of the note with the counters of the last run's HTTP clients."""
+
+_FIRST = 5
 
 
 FIGURES_NOTE = "status.figures"
@@ -67,7 +69,28 @@ def facts(state: StateStore) -> QueueFacts:
         last_run=run,
         quarantine=state.quarantine_counts(),
         upstreams=state.get_note(UPSTREAM_NOTE) or (),
+        queue=_queue(state),
     )
+
+
+def _queue(state: StateStore) -> dict[str, Any]:
+    """Who waits, by class (``state.priority``); the first in line and why they stand there; when the next is due."""
+    from polyhouse.state import priority
+
+    depth = state.queue_depth()
+    due = state.next_due_at()
+    return {
+        "waiting": {**depth, "all": sum(depth.values())},
+        "next_due_at": None if due is None else moment(due),
+        "first": [
+            {
+                "wallet": format_address(record.address),
+                "class": priority.wallet_class(record.whale_score, record.last_synced_at),
+                "reason": priority.reason(record),
+            }
+            for record in state.queue_head(_FIRST)
+        ],
+    }
 
 
 def checkpoints(state: StateStore) -> dict[tuple[str, str], int]:

@@ -24,12 +24,13 @@ _COUNTS = (
 
 @dataclass(frozen=True, slots=True)
 class QueueFacts:
-    """What the state store contributes: wallet counts by status, the last run, quarantine, upstream figures."""
+    """What the state store contributes: wallets by status, the last run, quarantine, upstream figures, the queue."""
 
     wallets: Mapping[str, int]
     last_run: Mapping[str, Any] | None
     quarantine: Mapping[str, int] = field(default_factory=dict)
     upstreams: Sequence[Mapping[str, Any]] = ()
+    queue: Mapping[str, Any] = field(default_factory=dict)
 
 
 def status(warehouse: Warehouse, facts: QueueFacts) -> dict[str, Any]:
@@ -73,5 +74,6 @@ def _document(facts: QueueFacts, figures: Mapping[str, Any]) -> dict[str, Any]:
         "quarantined": {reason: int(count) for reason, count in facts.quarantine.items()},
         "as_of": figures["as_of"],
         "last_run": dict(facts.last_run) if facts.last_run is not None else None,
+        "queue": dict(facts.queue),
         "upstreams": [dict(upstream) for upstream in facts.upstreams],
     }
