@@ -186,13 +186,14 @@ def _bounds_with_workers(bounds: EngineLimits, pages: int) -> EngineLimits:
 
 @asynccontextmanager
 async def history_stream(settings: Settings, source: str) -> AsyncIterator[Stream]:
-    """The stream of a history source (``goldsky``, ``dome``, ``data-v1`` or ``prices``) on a client of its own.
+    """The stream of a history source (``goldsky``, ``dome``, ``data-v1``, ``data-v1-trades``, ``prices``) on a client.
 
     Raises:
         AuthError: the source needs a key and none is set.
         ConfigError: an unknown source.
     """
     from polyhouse.sources.data_v1 import ActivityV1
+    from polyhouse.sources.data_v1_trades import TradesV1
     from polyhouse.sources.dome import DOME, DomeOrders, auth_headers
     from polyhouse.sources.goldsky import SUBGRAPH, GoldskyFills
     from polyhouse.sources.http import CLOB, DATA, HttpClient
@@ -202,6 +203,7 @@ async def history_stream(settings: Settings, source: str) -> AsyncIterator[Strea
         "goldsky": (settings.subgraph_url, SUBGRAPH, GoldskyFills),
         "dome": (settings.dome_url, DOME, DomeOrders),
         "data-v1": (settings.data_url, DATA, ActivityV1),
+        "data-v1-trades": (settings.data_url, DATA, TradesV1),
         "prices": (settings.clob_url, CLOB, PriceHistory),
     }
     if source not in roads:

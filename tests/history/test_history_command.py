@@ -121,3 +121,18 @@ async def test_live_reads_who_trades_until_ctrl_c(tmp_path):
     assert document["status"] == "interrupted"
     assert document["counts"]["hints"] == server.live.sent > 10
     assert document["counts"]["gaps"] == 1
+
+
+async def test_trades_of_the_first_data_api_name_wallets(server, tmp_path):
+    market = max(server.world.catalog.markets, key=lambda market: len(server.world.views.market_wallets(market.number)))
+    names = (market.meta.condition_id, server.world.universe.wallets[0])
+    source = ("--source", "data-v1-trades", "--no-metrics", "--json")
+    code, out, err = await polyhouse(server, tmp_path, *source, *names)
+    assert code == 0, err
+    counts = json.loads(out)["counts"]
+    assert counts["rows"] > 20
+    assert counts["wallets_found"] > 3
+    code, _, err = await polyhouse(server, tmp_path, *source)
+    assert (code, "no feed of everyone" in err) == (2, True)
+    code, _, err = await polyhouse(server, tmp_path, "--source", "dome", names[0], POLYHOUSE_DOME_API_KEY=dome_api.KEY)
+    assert (code, "data-v1-trades" in err) == (2, True)

@@ -32,7 +32,7 @@ from polyhouse.sim.world import World
 MAX_LIMIT = 1000
 _THREE_YEARS = 3 * 365 * 86_400
 _DUST = 10_000  # 0.01 shares
-_SIDES = ("BUY", "SELL", "")
+SIDES = ("BUY", "SELL", "")
 _MAX_TS = 253_402_300_799
 
 
@@ -132,7 +132,7 @@ def trades(world: World, query: Query) -> Reply:
         where.append("taker = 1")
     side = choice(query, "side", ("BUY", "SELL"), "")
     if side:
-        where.append(f"side = {_SIDES.index(side)}")
+        where.append(f"side = {SIDES.index(side)}")
     if choice(query, "filter_type", ("TOKENS", "CASH"), "TOKENS") == "TOKENS":
         where.append("size >= ?")
         values.append(amount(query, "filter_amount", _DUST))
@@ -164,7 +164,7 @@ def activity(world: World, query: Query) -> Reply:
     where = [f"kind IN ({','.join(str(kind) for kind in shown if kind not in hidden)})", f"kind < {HIDDEN}"]
     side = choice(query, "side", ("BUY", "SELL"), "")
     if side:
-        where.append(f"side = {_SIDES.index(side)}")
+        where.append(f"side = {SIDES.index(side)}")
     ascending = choice(query, "sort_direction", ("ASC", "DESC"), "DESC") == "ASC"
     wallet = world.views.wallet_id(user)
     feed = Feed(-1 if wallet is None else wallet, markets, tuple(where), ascending=ascending)
@@ -203,7 +203,7 @@ def _trade_row(world: World, row: Row) -> dict[str, Any]:
     _, ts, wallet, index, outcome, _, side, size, _, price, _, _, tx = row
     market, name = world.catalog.markets[index], world.views.wallet_name(wallet)
     return {
-        "proxy_wallet": name, "side": _SIDES[side], "token_id": market.meta.token_ids[outcome],
+        "proxy_wallet": name, "side": SIDES[side], "token_id": market.meta.token_ids[outcome],
         "condition_id": market.meta.condition_id, "size": number(size), "price": number(price, 10), "timestamp": ts,
         **_labels(world, market, outcome, ts), **profile(name), "transaction_hash": "0x" + tx.hex(),
     }  # fmt: skip
@@ -219,7 +219,7 @@ def activity_row(world: World, row: Row) -> dict[str, Any]:
         "proxy_wallet": name, "timestamp": ts, "condition_id": market.meta.condition_id if market else "",
         "type": TYPES[kind], "size": number(size), "usdc_size": number(usdc), "transaction_hash": "0x" + tx.hex(),
         "price": number(price, 10) if kind == TRADE else msgspec.Raw(b"0"),
-        "token_id": market.meta.token_ids[outcome] if market and has_token else "", "side": _SIDES[side],
+        "token_id": market.meta.token_ids[outcome] if market and has_token else "", "side": SIDES[side],
         **(_labels(world, market, outcome, ts) if market else _NO_LABELS), **profile(name),
     }  # fmt: skip
 

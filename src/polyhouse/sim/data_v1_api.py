@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from polyhouse.sim.data_api import activity_row
+from polyhouse.sim.data_api import SIDES, activity_row
 from polyhouse.sim.indexer import HIDDEN, KIND, MERGE, SPLIT, TRADE, TYPES
 from polyhouse.sim.views import Feed
 from polyhouse.sim.wire import ApiError, Query, Reply, address, boolean, choice, conditions, integer, listed
@@ -78,6 +78,9 @@ def trades(world: World, query: Query) -> Reply:
     where = [f"kind = {TRADE}"]
     if boolean(query, "takerOnly", default=True):
         where.append("taker = 1")
+    side = choice(query, "side", ("BUY", "SELL"), "")
+    if side:
+        where.append(f"side = {SIDES.index(side)}")
     wallet = None if user is None else world.views.wallet_id(user)
     feed = Feed(wallet if wallet is not None or user is None else -1, _markets(world, query), tuple(where))
     reply = _page(world, feed, min(limit, TRADES_LIMIT), _offset(query))

@@ -17,7 +17,7 @@ from polyhouse.domain.contracts import INFRA
 from polyhouse.sync.manifest import Delivery
 from polyhouse.sync.store import RunState
 
-DISCOVERING = ("goldsky.fills", "chain.ledger", "data.recent")
+DISCOVERING = ("goldsky.fills", "chain.ledger", "data.recent", "data_v1.trades")
 """Streams besides the market feeds whose observations may name wallets that nobody knew."""
 SOURCES = ("holders", "trades", "leaderboard", "ledger", "file", "users")
 """Where wallets come from: words of the registry's provenance. Others (``user``, ``warehouse``) are not discovery."""
