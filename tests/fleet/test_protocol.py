@@ -297,6 +297,29 @@ async def test_a_child_that_loses_its_owner_ends_with_code_3(tmp_path: Path) -> 
             os.kill(pid, signal.SIGKILL)
 
 
+async def test_a_silent_owner_is_left_and_a_silent_worker_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("polyhouse.fleet.connection.SILENCE_SECONDS", 0.2)
+
+    async def welcome_and_nothing_more(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        owner: Connection[Any] = Connection(reader, writer, protocol.FromWorker, protocol.MAX_FRAME_BYTES)
+        await owner.receive(5)
+        owner.send(protocol.Welcome({"data": NOBODY}))
+
+    async with await asyncio.start_unix_server(welcome_and_nothing_more, tmp_path / "silent.sock"):
+        with pytest.raises(RetryableError, match="is gone") as caught:
+            meeting = Meeting(str(tmp_path / "silent.sock"), "any", 1)
+            await asyncio.wait_for(work(meeting, hands=1, stop=asyncio.Event()), 5)
+        assert caught.value.exit_code == 3
+    async with leading(tmp_path) as fleet:
+        worker = await hire(tmp_path)
+        assert len(fleet.links) == 1
+        with pytest.raises(EOFError):
+            await worker.receive(5)
+        assert not fleet.links
+
+
 async def test_when_no_worker_stays_alive_the_run_hears_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("polyhouse.fleet.children.MAX_FAILURES", 1)
     monkeypatch.setattr("polyhouse.fleet.children._LONGEST_PAUSE_SECONDS", 0.01)

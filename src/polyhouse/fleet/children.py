@@ -83,14 +83,10 @@ class Children:
     async def _keep(self, number: int) -> None:
         failures = 0
         while not self._ending:
-            process = await self._spawn()
-            self._processes[number] = process
-            code = await process.wait()
-            del self._processes[number]
+            what, pages = await self._life(number)
             if self._ending:
                 return
-            failures = 1 if self._pages_of.get(process.pid, 0) else failures + 1
-            what = f"worker {number} (pid {process.pid}) {_ended(code)}"
+            failures = 1 if pages else failures + 1
             if failures > MAX_FAILURES:
                 self._note(f"{what}; it is not started again after {failures} deaths without a page")
                 break
@@ -98,6 +94,17 @@ class Children:
             await asyncio.sleep(0 if failures == 1 else min(_LONGEST_PAUSE_SECONDS, 0.25 * 2**failures))
         if not self._ending and len(self._watchers) <= 1:
             self._fail(RetryableError("No worker process is left: all of them died again and again."))
+
+    async def _life(self, number: int) -> tuple[str, int]:
+        """One process from start to end: what became of it, and the pages it handed over."""
+        try:
+            process = await self._spawn()
+        except OSError as error:
+            return f"worker {number} could not be started: {error.strerror}", 0
+        self._processes[number] = process
+        code = await process.wait()
+        del self._processes[number]
+        return f"worker {number} (pid {process.pid}) {_ended(code)}", self._pages_of.get(process.pid, 0)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         # A group of its own: Ctrl-C on a terminal reaches the owner, which ends the run at the next page.

@@ -53,8 +53,8 @@ class Connection(Generic[T]):
         """Wait until the other side has taken most of what was queued."""
         await self._writer.drain()
 
-    async def receive(self, seconds: float = SILENCE_SECONDS) -> T:
-        """The next message; heartbeats are passed over.
+    async def receive(self, seconds: float | None = None) -> T:
+        """The next message; heartbeats are passed over. Without ``seconds`` a silence may last as the protocol says.
 
         Raises:
             EOFError: the other side is gone.
@@ -62,7 +62,7 @@ class Connection(Generic[T]):
             ProtocolError: a frame that is too large or no message.
         """
         while True:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(SILENCE_SECONDS if seconds is None else seconds):
                 body = await self._frame()
             try:
                 message = self._decoder.decode(body)

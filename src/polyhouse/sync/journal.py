@@ -5,11 +5,13 @@ nothing is believed because it stands here: what is found goes through the write
 the very next page of its partition. What is torn, stale or missing is simply fetched again.
 
 A folder of segments: frames of length, CRC-32 and one msgpack ``Delivery``. A segment goes when all its pages are
-committed.
+committed. Its process holds a lock on it, which the kernel releases when the process ends, however it ends: only what
+nobody holds was left behind.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import zlib
 from collections import Counter
@@ -53,7 +55,7 @@ class NoJournal:
 
 
 class Journal:
-    """The journal of one home folder; one process at a time, its owner.
+    """The journal of one home folder.
 
     Args:
         folder: where the segments lie.
@@ -65,9 +67,9 @@ class Journal:
         self._folder = folder
         self._keeps_pages = keeps_pages
         self._segment_bytes = segment_bytes
-        self._left = sorted(folder.glob("*.pages"))
-        self._number = int(self._left[-1].stem) if self._left else 0
-        self._file: int | None = None
+        self._left: dict[Path, int] = {}
+        self._files: dict[int, int] = {}
+        self._current = _NOTHING_KEPT
         self._size = 0
         self._open_pages: Counter[int] = Counter()
 
@@ -82,17 +84,16 @@ class Journal:
         body = _encode(delivery)
         frame = len(body).to_bytes(4, "big") + zlib.crc32(body).to_bytes(4, "big") + body
         try:
-            if self._file is None or self._size > self._segment_bytes:
+            if self._current == _NOTHING_KEPT or self._size > self._segment_bytes:
                 self._begin_segment()
-            assert self._file is not None
             rest = memoryview(frame)
             while rest:
-                rest = rest[os.write(self._file, rest) :]
+                rest = rest[os.write(self._files[self._current], rest) :]
         except OSError as error:
             raise RetryableError(f"The journal of pages cannot be written: {error.strerror}.") from error
         self._size += len(frame)
-        self._open_pages[self._number] += 1
-        return self._number
+        self._open_pages[self._current] += 1
+        return self._current
 
     def done(self, mark: int) -> None:
         """One page of this mark is committed, or not wanted any more."""
@@ -101,42 +102,68 @@ class Journal:
         self._open_pages[mark] -= 1
         if self._open_pages[mark]:
             return
-        if mark == self._number and self._file is not None:
-            os.ftruncate(self._file, 0)
+        if mark == self._current:
+            os.ftruncate(self._files[mark], 0)
             self._size = 0
         else:
-            del self._open_pages[mark]
-            self._path(mark).unlink(missing_ok=True)
+            self._end_segment(mark)
 
     def left_behind(self) -> Iterator[Delivery]:
-        """Pages that an earlier process kept, in the order in which it got them; ends at the first torn one."""
+        """Pages that an earlier process kept, in the order in which it got them; a segment ends at its first torn one.
+
+        From now on no other process finds them.
+        """
+        for path in sorted(self._folder.glob("*.pages")):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            if _lock(descriptor):
+                self._left[path] = descriptor
+            else:
+                os.close(descriptor)
         for path in self._left:
             yield from _frames(path)
 
     def forget_left_behind(self) -> None:
         """What was left behind is committed, or of no use."""
-        for path in self._left:
+        for path, descriptor in self._left.items():
             path.unlink(missing_ok=True)
-        self._left = []
+            os.close(descriptor)
+        self._left = {}
 
     def close(self) -> None:
-        """Let go of the file; pages that are not done stay for the next process."""
-        if self._file is None:
-            return
-        os.close(self._file)
-        self._file = None
-        if not self._open_pages[self._number]:
-            self._path(self._number).unlink(missing_ok=True)
+        """Let go of the files; pages that are not done stay for the next process."""
+        for number in list(self._files):
+            self._end_segment(number)
+        self._current = _NOTHING_KEPT
+        for descriptor in self._left.values():
+            os.close(descriptor)
+        self._left = {}
 
     def _begin_segment(self) -> None:
-        self.close()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._number += 1
-        self._file = os.open(self._path(self._number), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._size = 0
+        number = max([0, *(int(path.stem) for path in self._folder.glob("*.pages"))]) + 1
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(self._path(number), flags, 0o600)
+        _lock(descriptor)
+        before, self._current = self._current, number
+        self._files[number], self._size = descriptor, 0
+        if before != _NOTHING_KEPT and not self._open_pages[before]:
+            self._end_segment(before)
+
+    def _end_segment(self, number: int) -> None:
+        if not self._open_pages[number]:
+            self._path(number).unlink(missing_ok=True)
+        os.close(self._files.pop(number))
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:08}.pages"
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _frames(path: Path) -> Iterator[Delivery]:
