@@ -130,7 +130,9 @@ async def engine_session(
         if workers:
             led = _led_sources(settings, sources, clients, file, clock, workers=workers, hands=hands)
             sources, bounds = await stack.enter_async_context(led), _bounds_with_workers(bounds, workers * hands)
-        journal = Journal(settings.home / "journal", keeps_pages=workers > 0)
+        # Where the stores are servers another machine may have gone on with a wallet meanwhile.
+        is_embedded = settings.warehouse_url().startswith("chdb:")
+        journal = Journal(settings.home / "journal", keeps_pages=workers > 0 and is_embedded)
         stack.callback(journal.close)
         engine = SyncEngine(
             stores.warehouse,
