@@ -110,7 +110,7 @@ def test_touched_wallets_only_equals_a_full_build(tmp_path: Path) -> None:
         everybody = [bytes(w) for (w,) in warehouse.query("SELECT DISTINCT wallet FROM observations").rows]
         report = build(warehouse, everybody)
         assert report.wallets is not None
-        names = ("ledger", "positions", "units", "wallet_totals", "wallet_coverage")
+        names = ("ledger", "positions", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1")
         touched = {name: _dump(warehouse, name) for name in names}
         build(warehouse)
         for name in names:

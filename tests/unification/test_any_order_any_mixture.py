@@ -17,7 +17,16 @@ from polyhouse.sim.universe import Universe
 from polyhouse.truth_check import compare
 from polyhouse.warehouse import open_warehouse
 
-MODELS = ("ledger", "unmapped", "token_map", "positions", "units", "wallet_totals", "wallet_coverage")
+MODELS = (
+    "ledger",
+    "unmapped",
+    "token_map",
+    "positions",
+    "units",
+    "wallet_totals",
+    "wallet_coverage",
+    "wallet_scores_v1",
+)
 Dump = dict[str, list[tuple[Any, ...]]]
 
 
