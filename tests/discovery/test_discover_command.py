@@ -59,36 +59,39 @@ async def test_the_report_as_json_and_as_a_table(lab):
     assert [error for error in document["errors"] if error.startswith("users: ")] == document["errors"]
     assert registered(lab) == dict.fromkeys(everyone, "pending")
 
-    code, out, err = await polyhouse(lab, "discover", "--source", "ledger")
-    assert code == 0, err
-    header, row, total = (line.split("\t") for line in out.splitlines())
-    assert header == ["source", "seen", "new", "known", "rejected"]
-    assert row == ["ledger", str(len(lab.traders())), "0", str(len(lab.traders())), "0"]
-    assert total == ["all", row[1], "0", row[1], ""]
 
+async def test_killed_then_stopped_then_done_nobody_is_lost(lab):
+    arguments = ("discover", "--source", "holders,trades,leaderboard")
+    code, _, err = await polyhouse(lab, *arguments, POLYHOUSE_FAILPOINT="K10:1")
+    assert code == -signal.SIGKILL, err
 
-async def test_killed_in_the_middle_nobody_is_lost(lab):
-    for place in ("K10:1", "K12:2"):
-        code, _, err = await polyhouse(
-            lab, "discover", "--source", "holders,trades,leaderboard", POLYHOUSE_FAILPOINT=place
-        )
-        assert code == -signal.SIGKILL, err
-    code, out, err = await polyhouse(lab, "discover", "--source", "holders,trades,leaderboard", "--json")
+    async def some_boards():
+        for _ in range(5_000):
+            if lab.requests.get("data/v2/leaderboard", 0) >= 1:
+                return
+            await asyncio.sleep(0.01)
+
+    code, _, err = await polyhouse(lab, *arguments, signal_after=some_boards)
+    assert code == 130, err
+    assert "the same command goes on from there" in err
+
+    code, out, err = await polyhouse(lab, *arguments, "--json")
     assert code == 0, err
     assert set(registered(lab)) == lab.holders() | lab.traders() | lab.ranked()
     assert json.loads(out)["wallets"]["seen"] <= len(registered(lab))
 
 
-async def test_ctrl_c_stops_at_a_page_and_says_how_to_go_on(lab):
-    async def some_requests():
-        for _ in range(2_000):
-            if lab.requests.get("data/v2/leaderboard", 0) >= 1:
-                return
-            await asyncio.sleep(0.01)
-
-    code, _, err = await polyhouse(lab, "discover", "--source", "leaderboard", signal_after=some_requests)
-    assert code == 130, err
-    assert "the same command goes on from there" in err
+def test_people_get_a_table(tmp_path, capsys):
+    (tmp_path / "wallets.txt").write_text("0x" + "a1" * 20 + "\n" + "0x" + "b2" * 20 + "\nnonsense\n")
+    home = ["--home", str(tmp_path / "home")]
+    assert run_command_line([*home, "discover", "--file", str(tmp_path / "wallets.txt")]) == 1
+    shown = capsys.readouterr()
+    assert [line.split("\t") for line in shown.out.splitlines()] == [
+        ["source", "seen", "new", "known", "rejected"],
+        ["file", "2", "2", "0", "1"],
+        ["all", "2", "2", "0", ""],
+    ]
+    assert "line 3" in shown.err
 
 
 @pytest.mark.parametrize(
