@@ -19,6 +19,7 @@ from polyhouse.sources.http.retry import RetryPolicy
 from polyhouse.state import StateStore, open_state
 from polyhouse.sync.context import EngineLimits
 from polyhouse.sync.engine import SyncEngine
+from polyhouse.sync.progress import NullReporter
 from polyhouse.warehouse import ClickHouseWarehouse, open_warehouse
 from polyhouse.wiring import build_sources
 
@@ -36,12 +37,27 @@ class Calendar(SystemClock):
         return float(self._server.world.now) + self.extra
 
 
+class Progress(NullReporter):
+    """Counts wallets that are done, and stops the engine after some."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.done = 0
+        self.stop_after = 0
+
+    def advance(self, n: int = 1, **counts: int) -> None:
+        self.done += n
+        if self.done == self.stop_after:
+            self.stop.set()
+
+
 @dataclass
 class Session:
     engine: SyncEngine
     warehouse: ClickHouseWarehouse
     state: StateStore
     calendar: Calendar
+    progress: Progress
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self.warehouse.query(sql).rows
@@ -74,11 +90,12 @@ class Lab:
                 clients[host.name] = await stack.enter_async_context(client)
             warehouse = stack.enter_context(open_warehouse(f"chdb://{home}/warehouse"))
             state = stack.enter_context(open_state(f"sqlite:///{home}/state.db", now=self.calendar.time))
+            progress = Progress()
             engine = SyncEngine(
-                warehouse, state, build_sources(clients), None, self.calendar, stop=asyncio.Event(),
+                warehouse, state, build_sources(clients), progress, self.calendar, stop=progress.stop,
                 limits=EngineLimits(**limits),
             )  # fmt: skip
-            yield Session(engine, warehouse, state, self.calendar)
+            yield Session(engine, warehouse, state, self.calendar, progress)
 
     @asynccontextmanager
     async def filled(self, name: str = "home", **limits: Any) -> AsyncIterator[Session]:

@@ -1,9 +1,9 @@
 """Works the priority queue: ledger, reported positions, value and holders of each wallet that is due, then models and
 scores; the scores decide who comes first next time.
 
-Claims are leases with a heartbeat: a process that dies gives its wallets back by their expiry. What a killed run did
-not build is built by the next one (``process_models.left_unbuilt``). An outage of the upstream ends a run early and
-counts against no wallet (``process_wallets.Verdicts``).
+Claims are leases with a heartbeat: a process that dies gives its wallets back by their expiry. What a run
+that was killed or stopped did not build is built by the next one (``unbuilt``). An outage of the upstream ends a run
+early and counts against no wallet (``process_wallets.Verdicts``).
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import Any
 from polyhouse.domain.times import format_time
 from polyhouse.errors import RetryableError
 from polyhouse.state.queue import LEASE_SECONDS
-from polyhouse.sync import process_models
 from polyhouse.sync.context import RunContext
 from polyhouse.sync.engine import SyncEngine
 from polyhouse.sync.pool import Job, run_jobs
 from polyhouse.sync.process_holders import INTERVAL_SECONDS, HolderReader
+from polyhouse.sync.process_models import build_models, map_tokens
 from polyhouse.sync.process_wallets import Verdicts, WalletWork
+from polyhouse.sync.reorg import wallets_to_rebuild
 from polyhouse.sync.report import RunReport
 
 COMMAND = "process"
@@ -129,7 +130,7 @@ class _Round:
                 self._reading = False
                 self._full.set()
                 await follower
-                await self._follow_up(final=True)
+                await self._follow_up()
                 beat.cancel()
         finally:
             ctx.reporter.finish()
@@ -138,13 +139,13 @@ class _Round:
         self._queue.next_due = await asyncio.to_thread(ctx.state.next_due_at)
 
     async def _catch_up(self) -> None:
-        """Build what a killed run left unbuilt."""
+        """Build what a run that was killed or stopped left unbuilt."""
         if not self._options.metrics:
             return
-        left = await asyncio.to_thread(process_models.left_unbuilt, self._ctx.warehouse, self._ctx.state)
-        if left:
-            self._ctx.tally.counts["wallets_caught_up"] += len(left)
-            await process_models.build_models(self._ctx, left)
+        left = await asyncio.to_thread(wallets_to_rebuild, self._ctx.state)
+        if left is None or left:
+            self._ctx.tally.counts["wallets_caught_up"] += len(left or ())
+            await build_models(self._ctx, None if left is None else [])
 
     async def _promote(self) -> None:
         """Queue everything that is due, so that the first claims see all of it."""
@@ -195,21 +196,18 @@ class _Round:
             await self._full.wait()
             self._full.clear()
             if self._reading:
-                await self._follow_up(final=False)
+                await self._follow_up()
 
-    async def _follow_up(self, *, final: bool) -> None:
+    async def _follow_up(self) -> None:
         ctx, metrics = self._ctx, self._options.metrics
-        newest = await asyncio.to_thread(process_models.newest_page, ctx.warehouse) if final else 0
         group, self._group = self._group, _Group()
         await self._verdicts.flush()
         if not ctx.should_end:
             await self._holders.read(group.done)
         if metrics and group.touched and not ctx.should_end:
-            await process_models.map_tokens(ctx, group.touched)
-        if metrics and group.touched and not ctx.stop.is_set():
-            ctx.tally.counts["wallets_scored"] += await process_models.build_models(ctx, group.touched)
-        if metrics and final and not ctx.stop.is_set():  # after a stop the next run finds what is left unbuilt
-            await asyncio.to_thread(process_models.remember_built, ctx.state, ctx.run, newest)
+            await map_tokens(ctx, group.touched)
+        if metrics and group.touched and not ctx.stop.is_set():  # after a stop the next run builds what is left
+            ctx.tally.counts["wallets_scored"] += await build_models(ctx, group.touched)
 
     async def _renew(self) -> None:
         while True:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
-from polyhouse.domain.ids import parse_address
 from polyhouse.models.runner import build
 from polyhouse.ports import Stream, Warehouse
 from polyhouse.reads.scores import whale_scores
@@ -16,13 +15,9 @@ from polyhouse.sync.pool import WalkJob, run_jobs
 from polyhouse.sync.reorg import rebuilt, wallets_to_rebuild
 from polyhouse.sync.store import RunState
 
-NOTE = "process.models"
-"""Note with the newest page of a wallet ledger (``version``) that the models are known to hold."""
-
 MOST_NAMED = 100_000
 """Above so many wallets a full build is cheaper than naming them."""
 
-_STREAM = "data.activity"
 _PAGE = 5_000
 _TOKENS_BATCH = 50
 _CONDITIONS_BATCH = 20
@@ -97,39 +92,3 @@ def _groups(warehouse: Warehouse, wallets: Sequence[bytes] | None) -> Iterator[S
     ).rows:
         yield [bytes(row[0]) for row in rows]
         after = bytes(rows[-1][0]).hex()
-
-
-def left_unbuilt(warehouse: Warehouse, state: RunState) -> list[bytes] | None:
-    """Wallets whose ledgers got pages that no build is known to hold, because a run was killed before its build.
-
-    Returns:
-        The wallets, [] for none, None = too many to name (or nothing was ever built).
-    """
-    built = warehouse.query("SELECT max(build), maxIf(build, scope = 'all') FROM builds").rows[0]
-    if not int(built[0]):
-        return None
-    known = max(int(state.get_note(NOTE) or 0), int(built[1]))
-    rows = warehouse.query(
-        """
-        SELECT DISTINCT partition FROM sync_pages
-        WHERE stream = {stream:String} AND rows > 0 AND version > {known:UInt64} LIMIT {most:UInt32}
-        """,
-        {"stream": _STREAM, "known": known, "most": MOST_NAMED + 1},
-    ).rows
-    return None if len(rows) > MOST_NAMED else [parse_address(str(row[0])) for row in rows]
-
-
-def remember_built(state: RunState, run: int, newest: int) -> None:
-    """The models hold every page up to the version ``newest``.
-
-    Other processes on the same stores build what they read themselves; while one of them goes on, its newest pages may
-    be in no model yet, and the mark stays where it is.
-    """
-    if all(record.id == run for record in state.unfinished_runs()):
-        state.set_note(NOTE, newest)
-
-
-def newest_page(warehouse: Warehouse) -> int:
-    """Version of the newest page of a wallet ledger."""
-    rows = warehouse.query("SELECT max(version) FROM sync_pages WHERE stream = {stream:String}", {"stream": _STREAM})
-    return int(rows.rows[0][0])
