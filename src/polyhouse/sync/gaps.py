@@ -1,9 +1,11 @@
 """How far trades are known, and what becomes of the wallets that they show news of.
 
-Two notes of the state store carry it from run to run. ``trades.through``: all trades up to this second are stored; a
-complete pass over the markets sets it, every complete walk of the newest trades moves it on. ``trades.news``: every
-wallet with news before this second was read or waits in the queue; it moves only after that is true, so that a run
-that was killed finds the same news again. Both are forgotten when the warehouse was set back (``verify``).
+Notes of the state store carry it from run to run. ``markets.through``: every market that was traded up to this second
+is known; a complete walk over the universe sets it. ``trades.through``: all trades up to this second are stored; a
+complete pass over the known markets sets it, never beyond the former, and every complete walk of the newest trades
+moves it on. ``trades.news``: every wallet with news before this second was read or waits in the queue; it moves only
+after that is true, so that a run that was killed finds the same news again. All are forgotten when the warehouse was
+set back (``verify``).
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from polyhouse.sync import catalog, news
 from polyhouse.sync.catalog import Gap
 from polyhouse.sync.context import RunContext
 from polyhouse.sync.store import RunState
+from polyhouse.sync.walk import WalkResult
 
+MARKETS_THROUGH = "markets.through"
 THROUGH = "trades.through"
 SINCE = "trades.news"
 _REMEMBERED_SECONDS = 86_400
@@ -34,9 +38,30 @@ def move_through(state: RunState, second: int) -> None:
         state.set_note(THROUGH, second)
 
 
+def markets_through(state: RunState) -> int:
+    """Every market that was traded up to this second is known (Unix seconds); 0 = nothing is known."""
+    return int(state.get_note(MARKETS_THROUGH) or 0)
+
+
+async def newest_trade(ctx: RunContext) -> int:
+    """The upstream's time, as its newest trade tells; 0 where it has no feed of newest trades, or an empty one."""
+    return 0 if ctx.sources.recent is None else await ctx.sources.recent.newest()
+
+
+class Unread:
+    """Counts the partitions of a pass that were not read to their proven end."""
+
+    def __init__(self) -> None:
+        self.partitions = 0
+
+    async def look(self, result: WalkResult) -> None:
+        """One of them is over."""
+        self.partitions += result.status not in {"ok", "empty"}
+
+
 def forget_trades(state: RunState) -> None:
     """The warehouse was set back: what was known of its trades is not true any more."""
-    for note in (THROUGH, SINCE):
+    for note in (MARKETS_THROUGH, THROUGH, SINCE):
         state.set_note(note, None)
 
 

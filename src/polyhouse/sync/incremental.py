@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from polyhouse.sources.data_api.recent import ENDED_EARLY
 from polyhouse.sync.context import RunContext
-from polyhouse.sync.gaps import find_news, move_through, trades_through
+from polyhouse.sync.gaps import find_news, move_through, newest_trade, trades_through
+from polyhouse.sync.markets import look_up_missing, walk_universe
 from polyhouse.sync.planner import FEED, MARKETS, WALLETS, choose, gather, plan_sync, trade_roads
 from polyhouse.sync.pool import WalkJob, run_jobs
 from polyhouse.sync.report import Road, WalletSelection
@@ -44,26 +45,38 @@ async def prepare(ctx: RunContext, selection: WalletSelection) -> WalletSelectio
     elif follows_trades(selection):
         facts = await asyncio.to_thread(gather, ctx, await _newest(ctx))
         if facts.feed_reaches:
-            await _walk(ctx, FEED, instead=False)
+            await _walk_newest(ctx)
         # Everybody is asked, but a trade behind a cursor is only found from the beginning: finding it resets.
         await asyncio.to_thread(deque, find_news(ctx), 0)
     return selection
 
 
 async def catch_up(ctx: RunContext) -> None:
-    """Bring the trades of everyone up to date by the cheaper of the two roads."""
-    road = choose(trade_roads(ctx, await asyncio.to_thread(gather, ctx, await _newest(ctx))))
+    """Bring the trades of everyone up to date by the cheaper of the two roads, right after a walk over the universe."""
+    facts = await asyncio.to_thread(gather, ctx, await _newest(ctx))
+    road = choose(trade_roads(ctx, facts, with_universe=False))
     _tell(ctx, road)
-    await _walk(ctx, road.road)
+    if road.road != FEED or await _is_too_short(ctx):
+        await walk_trades(ctx)
 
 
-async def _walk(ctx: RunContext, road: str, *, instead: bool = True) -> None:
-    """Walk one road. Where the feed turns out too short, the markets are walked ``instead``."""
-    if road == FEED:
-        if await _walk_newest(ctx) or ctx.should_end or not instead:
-            return
-        ctx.reporter.note("The feed of newest trades ended too early; the markets are read one by one instead.")
-    await walk_trades(ctx)
+async def _walk(ctx: RunContext, road: str) -> None:
+    """Walk one road. Where the feed turns out too short, the markets are walked instead."""
+    if road == FEED and not await _is_too_short(ctx):
+        return
+    await walk_universe(ctx, full=False)
+    if not ctx.should_end:
+        await look_up_missing(ctx)
+    if not ctx.should_end:
+        await walk_trades(ctx)
+
+
+async def _is_too_short(ctx: RunContext) -> bool:
+    """Read the newest trades; True if the feed did not reach back far enough and the run can go on."""
+    if await _walk_newest(ctx) or ctx.should_end:
+        return False
+    ctx.reporter.note("The feed of newest trades ended too early; the markets are read one by one instead.")
+    return True
 
 
 async def _walk_newest(ctx: RunContext) -> bool:
@@ -100,9 +113,8 @@ def _move(ctx: RunContext, stream: str, key: str) -> None:
 async def _newest(ctx: RunContext) -> int:
     """The upstream's time as its newest trade tells; the clock's where it has no such feed or nothing to follow."""
     known = await asyncio.to_thread(trades_through, ctx.state)
-    if known and ctx.sources.recent is not None:
-        return await ctx.sources.recent.newest() or int(ctx.clock.time())
-    return int(ctx.clock.time())
+    newest = await newest_trade(ctx) if known else 0
+    return newest or int(ctx.clock.time())
 
 
 def _tell(ctx: RunContext, road: Road) -> None:

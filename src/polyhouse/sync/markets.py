@@ -10,6 +10,7 @@ from typing import TypeVar
 from polyhouse.ports import Checkpoint, Partition, Stream
 from polyhouse.sync import catalog
 from polyhouse.sync.context import END_NOTE, RunContext
+from polyhouse.sync.gaps import MARKETS_THROUGH, Unread, newest_trade
 from polyhouse.sync.pool import Job, WalkJob, run_jobs
 from polyhouse.sync.walk import WalkResult
 
@@ -30,14 +31,20 @@ async def walk_universe(ctx: RunContext, *, full: bool) -> None:
         full: read slices of closed events again even if they were read a short while ago.
     """
     now = int(ctx.clock.time())
+    # Asked before the walk: a market that appears during it may be missed.
+    newest = await newest_trade(ctx)
+    unread = Unread()
     events = await asyncio.to_thread(_event_partitions, ctx, now, full=full)
+    walks = [ctx.walk_over(ctx.sources.gamma_events, partition) for partition in events]
     ctx.reporter.phase("markets", None, "partitions")
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(run_jobs(ctx, [WalkJob(ctx, ctx.walk_over(ctx.sources.gamma_events, p)) for p in events]))
-            group.create_task(_walk_order_book(ctx))
+            group.create_task(run_jobs(ctx, [WalkJob(ctx, walk, unread.look) for walk in walks]))
+            group.create_task(_walk_order_book(ctx, unread))
     finally:
         ctx.reporter.finish()
+    if newest and not unread.partitions and not ctx.should_end:
+        await asyncio.to_thread(ctx.state.set_note, MARKETS_THROUGH, newest)
 
 
 def _event_partitions(ctx: RunContext, now: int, *, full: bool) -> list[Partition]:
@@ -66,7 +73,7 @@ def _is_due(ctx: RunContext, partition: Partition, checkpoint: Checkpoint | None
     return checkpoint.updated_at <= now - ctx.limits.closed_refresh_seconds
 
 
-async def _walk_order_book(ctx: RunContext) -> None:
+async def _walk_order_book(ctx: RunContext, unread: Unread) -> None:
     """Walk ranges of offsets in waves until one meets the end of the list.
 
     The list only grows at its end, but rows change in place (closed, winner), so that every run reads all of it; at
@@ -80,6 +87,7 @@ async def _walk_order_book(ctx: RunContext) -> None:
 
     async def look(result: WalkResult) -> None:
         nonlocal ended, broken
+        await unread.look(result)
         ended = ended or END_NOTE in result.notes
         broken = broken or result.status not in {"ok", "empty"}
 

@@ -9,7 +9,8 @@ fastest is taken. What each road brings (contract: Definitions):
              request for every wallet that has news. Complete for wallets with new trades, new wallets included; what
              happens without a trade (splits, merges, redemptions, rebates) appears in no such feed. Holds the current
              and the previous month only.
-``markets``  the same by market: two requests per twenty markets that can still change. Reaches back three years.
+``markets``  the same by market: the universe of markets, then two requests per twenty markets that can still change.
+             Reaches back three years.
 ``stored``   the wallets that stored trades show news of, and the queue.
 """
 
@@ -27,6 +28,7 @@ from polyhouse.sync.wallets import plan_wallets
 
 WALLETS, FEED, MARKETS, STORED = "wallets", "feed", "markets", "stored"
 PAGE_ROWS = 1_000
+EVENTS_PAGE = 100
 BATCH_MARKETS = 20
 _VIEWS = 2
 """All rows and the takers' rows (accounting §1.10): both are asked."""
@@ -45,6 +47,7 @@ class Facts:
         fills, wallets: expected since then, by the pace before.
         markets, unsettled: known conditions, and those without a final payout.
         has_feed: the upstream has a feed of everyone's newest trades.
+        universe: requests that bring the list of markets up to date.
     """
 
     now: int
@@ -54,6 +57,7 @@ class Facts:
     markets: int
     unsettled: int
     has_feed: bool
+    universe: int
 
     @property
     def feed_reaches(self) -> bool:
@@ -77,11 +81,19 @@ def gather(ctx: RunContext, now: int) -> Facts:
     markets, unsettled = news.market_counts(ctx.warehouse)
     fills = -(-pace.fills * elapsed // span)
     wallets = min(pace.wallets, fills)
-    return Facts(now, through, fills, wallets, markets, unsettled, ctx.sources.recent is not None)
+    slices = sum(not one.params.get("closed") for one in ctx.sources.gamma_events.partitions(now))
+    universe = slices + unsettled // EVENTS_PAGE + -(-markets // PAGE_ROWS)
+    return Facts(now, through, fills, wallets, markets, unsettled, ctx.sources.recent is not None, universe)
 
 
-def trade_roads(ctx: RunContext, facts: Facts) -> list[Road]:
-    """The two roads by trades, each with the wallets that are asked afterwards."""
+def trade_roads(ctx: RunContext, facts: Facts, *, with_universe: bool = True) -> list[Road]:
+    """The two roads by trades, each with the wallets that are asked afterwards.
+
+    Args:
+        ctx: the run.
+        facts: what is known.
+        with_universe: the road by market brings the list of markets up to date first.
+    """
     pages = _VIEWS * (facts.fills // PAGE_ROWS)
     batches = min(-(-facts.markets // BATCH_MARKETS), facts.unsettled)
     rest = "splits, merges, redemptions and rebates without a trade appear in no feed by market"
@@ -92,7 +104,7 @@ def trade_roads(ctx: RunContext, facts: Facts) -> list[Road]:
         else "the feed of newest trades does not reach back to a complete reading",
     )  # fmt: skip
     markets = _road(
-        ctx, MARKETS, _VIEWS * batches + pages, facts.wallets, complete=True,
+        ctx, MARKETS, _VIEWS * batches + pages + with_universe * facts.universe, facts.wallets, complete=True,
         why=f"{facts.unsettled:,} of {facts.markets:,} markets can have news, {BATCH_MARKETS} to a request; {rest}",
     )  # fmt: skip
     return [feed, markets]

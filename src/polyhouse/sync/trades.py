@@ -11,10 +11,9 @@ from polyhouse.sync import catalog
 from polyhouse.sync.batches import Batcher, MarketBatch
 from polyhouse.sync.catalog import MarketRef
 from polyhouse.sync.context import RunContext
-from polyhouse.sync.gaps import move_through
+from polyhouse.sync.gaps import Unread, markets_through, move_through, newest_trade
 from polyhouse.sync.markets import in_thread
 from polyhouse.sync.pool import Job, WalkJob, run_jobs
-from polyhouse.sync.walk import WalkResult
 
 _SETTLED_SECONDS = 86_400
 _WINDOW_SECONDS = 3 * 365 * 86_400
@@ -44,28 +43,17 @@ async def walk_trades(ctx: RunContext, wanted: Sequence[str] | None = None) -> N
         await _tell_window(ctx)
     total = len(chosen) if chosen is not None else await asyncio.to_thread(catalog.market_count, ctx.warehouse)
     # Asked before the pass: what happens during it may lie behind a batch that was read already.
-    recent = ctx.sources.recent if chosen is None else None
-    newest = 0 if recent is None else await recent.newest()
-    unread = _Unread()
+    newest = 0 if chosen is not None else await newest_trade(ctx)
+    unread = Unread()
     for stream in ctx.sources.trades:
         ctx.reporter.phase("trades", total, "markets")
         try:
             await run_jobs(ctx, _jobs(ctx, stream, chosen, unread), min(ctx.limits.concurrency, _BATCHES_AT_ONCE))
         finally:
             ctx.reporter.finish()
-    if newest and not unread.batches and not ctx.should_end:
-        await asyncio.to_thread(move_through, ctx.state, newest)
-
-
-class _Unread:
-    """Counts the batches that were not read to the proven end."""
-
-    def __init__(self) -> None:
-        self.batches = 0
-
-    async def look(self, result: WalkResult) -> None:
-        """One batch is over."""
-        self.batches += result.status not in {"ok", "empty"}
+    if newest and not unread.partitions and not ctx.should_end:
+        known = await asyncio.to_thread(markets_through, ctx.state)
+        await asyncio.to_thread(move_through, ctx.state, min(newest, known))
 
 
 async def _tell_window(ctx: RunContext) -> None:
@@ -80,7 +68,7 @@ async def _tell_window(ctx: RunContext) -> None:
 
 
 async def _jobs(
-    ctx: RunContext, stream: Stream, chosen: Sequence[MarketRef] | None, unread: _Unread
+    ctx: RunContext, stream: Stream, chosen: Sequence[MarketRef] | None, unread: Unread
 ) -> AsyncIterator[Job]:
     finished: dict[str, int] = {}
     known: list[str] = []
