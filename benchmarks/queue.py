@@ -13,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from polyhouse.state import StateStore, Synced, open_state
@@ -30,58 +31,48 @@ class Clock:
         return self.now
 
 
-def run(engine: str, wallets: int) -> list[tuple[str, str, str]]:
+def run(engine: str, wallets: int) -> Iterator[tuple[str, str, str]]:
     """(what, engine and size, figure) per measurement."""
     if engine == "sqlite":
         with tempfile.TemporaryDirectory() as folder:
-            return _measure(f"sqlite:///{folder}/state.db", engine, wallets)
+            yield from _measure(f"sqlite:///{folder}/state.db", engine, wallets)
+        return
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
     from postgres_server import running_server
 
     with running_server(durable=True) as server:
-        return _measure(server.url(), engine, wallets)
+        yield from _measure(server.url(), engine, wallets)
 
 
-def _measure(url: str, engine: str, wallets: int) -> list[tuple[str, str, str]]:
-    clock, rows = Clock(), []
-    case = f"{engine}, {wallets:,} wallets"
+def _measure(url: str, engine: str, wallets: int) -> Iterator[tuple[str, str, str]]:
+    clock, case = Clock(), f"{engine}, {wallets:,} wallets"
     with open_state(url, now=clock) as state:
         seconds = _seconds(lambda: state.register_wallets(_addresses(wallets), "benchmark"))
-        rows.append(("register", case, f"{seconds:.1f} s, {wallets / seconds:,.0f} wallets/s"))
+        yield "register", case, f"{seconds:.1f} s, {wallets / seconds:,.0f} wallets/s"
         clock.now += 60
         claimed: list[bytes] = []
         for size, rounds in _ROUNDS.items():
             times = [_seconds(lambda size=size: claimed.extend(state.claim_wallets(size))) for _ in range(rounds)]
-            rows.append((f"claim {size}", case, _spread(times)))
-        rows += _finish(state, clock, claimed, case)
-        rows.append(("next due", case, _spread([_seconds(state.next_due_at) for _ in range(20)])))
-        rows.append(("counts by status", case, _spread([_seconds(state.wallet_counts) for _ in range(3)])))
-        rows.append(("page of changes (10,000)", case, _spread([_seconds(lambda: state.changed_since(0))])))
-    return rows
+            yield f"claim {size}", case, _spread(times)
+        half = len(claimed) // 2  # these are completed, the others are lost with their worker
+        groups = [claimed[start : start + 200] for start in range(0, half, 200)]
+        times = [_seconds(lambda group=group: _complete(state, group)) for group in groups]
+        yield "complete 200", case, _spread(times)
+        times = [_seconds(lambda group=group: state.set_whale_scores(dict.fromkeys(group, 74))) for group in groups]
+        yield "score 200", case, _spread(times)
+        clock.now += 7 * 3600
+        times = [_seconds(lambda: state.promote_due(200)) for _ in range(half // 200)]
+        yield "promote 200 stale and 200 lost", case, _spread(times)
+        for size in _ROUNDS:
+            times = [_seconds(lambda size=size: state.claim_wallets(size)) for _ in range(50)]
+            yield f"claim {size} after promotion", case, _spread(times)
+        yield "next due", case, _spread([_seconds(state.next_due_at) for _ in range(20)])
+        yield "counts by status", case, _spread([_seconds(state.wallet_counts) for _ in range(3)])
+        yield "page of 10,000 changes", case, _spread([_seconds(lambda: state.changed_since(0)) for _ in range(3)])
 
 
-def _finish(state: StateStore, clock: Clock, claimed: list[bytes], case: str) -> list[tuple[str, str, str]]:
-    """Complete half of what was claimed and lose the rest; then promote both."""
-    half = len(claimed) // 2
-    groups = [claimed[start : start + 200] for start in range(0, half, 200)]
-    times = [
-        _seconds(lambda group=group: state.mark_completed_many([Synced(one, 1) for one in group])) for group in groups
-    ]
-    rows = [("complete 200", case, _spread(times))]
-    times = [_seconds(lambda group=group: state.set_whale_scores(dict.fromkeys(group, 74))) for group in groups[:20]]
-    rows.append(("score 200", case, _spread(times)))
-    clock.now += 7 * 3600
-    times = []
-    while True:
-        started = time.perf_counter()
-        promoted = state.promote_due(1_000)
-        times.append(time.perf_counter() - started)
-        if not promoted:
-            break
-    rows.append(("promote 1,000 stale and 1,000 lost", case, _spread(times)))
-    times = [_seconds(lambda: state.claim_wallets(200)) for _ in range(20)]
-    rows.append(("claim 200 after promotion", case, _spread(times)))
-    return rows
+def _complete(state: StateStore, group: list[bytes]) -> None:
+    state.mark_completed_many([Synced(one, trades_synced=1) for one in group])
 
 
 def _addresses(count: int):

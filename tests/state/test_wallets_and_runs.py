@@ -9,7 +9,7 @@ import pytest
 
 from polyhouse.errors import BadInputError
 from polyhouse.ports import PageCommit
-from polyhouse.state import LEASE_SECONDS, open_state
+from polyhouse.state import LEASE_SECONDS, WalletRecord, open_state, schema
 from polyhouse.state.outcomes import MAX_ATTEMPTS
 
 
@@ -69,6 +69,10 @@ def test_failures_wait_longer_and_longer_and_are_parked_at_last(state, clock):
     assert state.wallets_due() == [wallet(1)]
     assert state.wallet(wallet(1)).attempts == 0
     assert state.mark_failed(wallet(2), "unknown") is None
+
+
+def test_a_record_has_the_fields_of_the_table():
+    assert [column.name for column in schema.wallets.columns] == list(WalletRecord.__slots__)
 
 
 def test_success_forgets_failures(state, clock):

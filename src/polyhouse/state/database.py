@@ -113,6 +113,9 @@ def _configure_sqlite(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute(
+        "PRAGMA cache_size = -32768"
+    )  # KiB; the default of 2 MiB does not hold the indexes of a large registry
     cursor.close()
 
 

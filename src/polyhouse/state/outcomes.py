@@ -108,7 +108,7 @@ class WalletOutcomes(WalletQueue):
 
         self._settle([address], outcome, worker)
         with self._reading() as connection:
-            row = connection.execute(select(wallets).where(wallets.c.address == address)).mappings().first()
+            row = connection.execute(select(wallets).where(wallets.c.address == address)).first()
         return record(row) if row else None
 
     def queue(self, addresses: Sequence[bytes] | None = None, reason: str = "asked") -> int:

@@ -61,7 +61,7 @@ class WalletQueue(Database):
         now = self._time()
         with self._writing() as connection:
             self._promote(connection, max(limit, _PROMOTE), stale=False)
-            query = select(wallets.c.address).where(PENDING).order_by(wallets.c.rank, wallets.c.address).limit(limit)
+            query = select(wallets.c.address).where(PENDING).order_by(wallets.c.rank).limit(limit)
             claimed = [bytes(one) for one in connection.execute(self._locked(query, skip=True)).scalars()]
             self._lease(connection, claimed, worker, now + lease_seconds)
         return claimed
@@ -124,15 +124,15 @@ class WalletQueue(Database):
     def wallets_due(self, limit: int | None = None) -> list[bytes]:
         """Wallets that a claim would give out now, in its order; nothing is claimed."""
         waited = and_(wallets.c.status == "failed", wallets.c.due_at <= self._time())
-        query = select(wallets.c.address).where(or_(PENDING, waited)).order_by(wallets.c.rank, wallets.c.address)
+        query = select(wallets.c.address).where(or_(PENDING, waited)).order_by(wallets.c.rank)
         with self._reading() as connection:
             return [bytes(address) for address in connection.execute(query.limit(limit)).scalars()]
 
     def queue_head(self, limit: int = 20) -> list[WalletRecord]:
         """The first wallets of the queue; ``priority.reason`` says of each why."""
-        query = select(wallets).where(PENDING).order_by(wallets.c.rank, wallets.c.address).limit(limit)
+        query = select(wallets).where(PENDING).order_by(wallets.c.rank).limit(limit)
         with self._reading() as connection:
-            return [record(row) for row in connection.execute(query).mappings()]
+            return [record(row) for row in connection.execute(query)]
 
     def queue_depth(self) -> dict[str, int]:
         """Class (``whale``, ``new``, ``stale``) → how many wallets of it wait in the queue."""
@@ -148,7 +148,7 @@ class WalletQueue(Database):
         Args:
             stale: also count completed wallets, which only ``promote_due`` queues.
         """
-        first = select(wallets.c.due_at).where(PENDING).order_by(wallets.c.rank, wallets.c.address).limit(1)
+        first = select(wallets.c.due_at).where(PENDING).order_by(wallets.c.rank).limit(1)
         lease = select(func.min(wallets.c.lease_until)).where(LEASED)
         later = [
             select(func.min(wallets.c.due_at)).where(wallets.c.status == status)
@@ -165,7 +165,7 @@ class WalletQueue(Database):
             query = (
                 select(wallets.c.address)
                 .where(wallets.c.status == status, wallets.c.due_at <= now)
-                .order_by(wallets.c.due_at, wallets.c.address)
+                .order_by(wallets.c.due_at)
                 .limit(limit)
             )
             due = [bytes(one) for one in connection.execute(self._locked(query, skip=True)).scalars()]
@@ -176,7 +176,7 @@ class WalletQueue(Database):
         expired = (
             select(wallets.c.address)
             .where(LEASED, wallets.c.lease_until <= now)
-            .order_by(wallets.c.lease_until, wallets.c.address)
+            .order_by(wallets.c.lease_until)
             .limit(limit)
         )
         gone = [bytes(one) for one in connection.execute(self._locked(expired, skip=True)).scalars()]

@@ -77,13 +77,15 @@ wallets = Table(
     Column("updated_at", BigInteger, nullable=False, server_default="0"),
     Column("lease_owner", Text, nullable=False, server_default=""),
     Column("queued_reason", Text, nullable=False, server_default=""),
-    Index("wallets_queue", "status", "rank", "address"),
-    Index("wallets_due", "status", "due_at", "address"),
-    Index("wallets_leases", "lease_until", "address", sqlite_where=LEASED, postgresql_where=LEASED),
+    Index("wallets_queue", "status", "rank"),
+    Index("wallets_due", "status", "due_at"),
+    Index("wallets_leases", "lease_until", sqlite_where=LEASED, postgresql_where=LEASED),
     Index("wallets_changed", "updated_at", "address"),
 )
 """The registry of wallets and their queue; the rule of ``due_at`` and ``rank`` is in ``priority``. ``whale_score`` is
-in tenths. ``queued_reason``: why a wallet waits; on one that is being worked on: why it must be read once more."""
+in tenths. ``queued_reason``: why a wallet waits; on one that is being worked on: why it must be read once more. Indexes
+do not end with the address where its order is not needed: a million new wallets, of one rank and in any order, are
+appended to them instead of changing every page."""
 
 quarantine = Table(
     "quarantine",

@@ -32,6 +32,7 @@ from polyhouse.state.database import Database
 from polyhouse.state.schema import WALLET_STATUSES, wallets
 
 _BATCH = 10_000
+_REGISTER = 25_000
 FEW = 500
 """Addresses in one IN (…)."""
 
@@ -82,7 +83,7 @@ class WalletStore(Database):
     def register_wallets(self, addresses: Iterable[bytes], provenance: str) -> int:
         """Make wallets known and queue the new ones; never changes status, progress or place of known ones.
 
-        Any number of addresses may be streamed through: they are stored in groups of 10,000, each committed as it
+        Any number of addresses may be streamed through: they are stored in groups of 25,000, each committed as it
         comes.
 
         Args:
@@ -97,7 +98,7 @@ class WalletStore(Database):
             BadInputError: an address of another length, or not one word; nothing of its group is stored.
         """
         require_word(provenance)
-        return sum(self._register(group, provenance) for group in _groups(_checked(addresses), _BATCH))
+        return sum(self._register(group, provenance) for group in _groups(_checked(addresses), _REGISTER))
 
     def _register(self, group: Sequence[bytes], provenance: str) -> int:
         now = self._time()
@@ -131,7 +132,7 @@ class WalletStore(Database):
     def wallet(self, address: bytes) -> WalletRecord | None:
         """One wallet, None if it is not known."""
         with self._reading() as connection:
-            row = connection.execute(select(wallets).where(wallets.c.address == address)).mappings().first()
+            row = connection.execute(select(wallets).where(wallets.c.address == address)).first()
         return record(row) if row else None
 
     def known_wallets(self, addresses: Iterable[bytes]) -> set[bytes]:
@@ -183,7 +184,7 @@ class WalletStore(Database):
             .limit(limit)
         )
         with self._reading() as connection:
-            return [record(row) for row in connection.execute(query).mappings()]
+            return [record(row) for row in connection.execute(query)]
 
     def set_whale_scores(self, scores: Mapping[bytes, int]) -> int:
         """Set whale scores (tenths) and move the wallets in the queue accordingly; returns how many changed."""
@@ -248,13 +249,10 @@ def chunks(addresses: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     return (addresses[start : start + FEW] for start in range(0, len(addresses), FEW))
 
 
-def record(row: Mapping[Any, Any]) -> WalletRecord:
-    """The record of a row of the table."""
-    return WalletRecord(
-        **{name: row[name] for name in row if name not in {"address", "provenance"}},
-        address=bytes(row["address"]),
-        provenance=tuple(row["provenance"].split()),
-    )
+def record(row: Sequence[Any]) -> WalletRecord:
+    """The record of a whole row of the table, whose columns are in the order of the record's fields."""
+    address, status, provenance, *rest = row
+    return WalletRecord(bytes(address), status, tuple(provenance.split()), *rest)
 
 
 def _checked(addresses: Iterable[bytes]) -> Iterator[bytes]:

@@ -39,12 +39,10 @@ def upgrade() -> None:
         """
     )
     op.execute(f"UPDATE wallets SET rank = due_at - CASE last_synced_at WHEN 0 THEN {_NEW_BONUS_SECONDS} ELSE 0 END")
-    op.create_index("wallets_queue", "wallets", ["status", "rank", "address"])
-    op.create_index("wallets_due", "wallets", ["status", "due_at", "address"])
+    op.create_index("wallets_queue", "wallets", ["status", "rank"])
+    op.create_index("wallets_due", "wallets", ["status", "due_at"])
     leased = sa.text("lease_until > 0")
-    op.create_index(
-        "wallets_leases", "wallets", ["lease_until", "address"], sqlite_where=leased, postgresql_where=leased
-    )
+    op.create_index("wallets_leases", "wallets", ["lease_until"], sqlite_where=leased, postgresql_where=leased)
     op.create_index("wallets_changed", "wallets", ["updated_at", "address"])
     if op.get_bind().dialect.name == "postgresql":
         # A queue leaves many dead rows at its head; the defaults wait for a fifth of the table.
