@@ -14,7 +14,7 @@ from importlib import resources
 from itertools import pairwise
 from typing import Any
 
-from polyhouse.models.pairs import stage_pairs
+from polyhouse.models.pairs import BULK, stage_pairs
 from polyhouse.ports import Warehouse
 
 WINDOWS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90, "180d": 180}
@@ -123,6 +123,7 @@ class _Build:
 
     def _build_token_map(self) -> None:
         command = self.warehouse.command
+        self._stage("fill_marks", "1")
         command("DROP TABLE IF EXISTS token_map__next")
         command("CREATE TABLE token_map__next AS token_map")
         self._insert("token_map", "token_map__next", "1")
@@ -195,8 +196,12 @@ class _Build:
     def _stage_claims(self, condition: str) -> None:
         """Find the transactions of which several sources tell, and who wins there."""
         for table in ("contested", "best_claims", "chain_conditions"):
-            self.warehouse.command(f"DROP TABLE IF EXISTS {table}")
-            self._command(f"CREATE TABLE {table} ENGINE = Memory AS {self._sql(table, condition, {})}")
+            self._stage(table, condition)
+
+    def _stage(self, model: str, condition: str) -> None:
+        """Keep what a model file selects in memory, for the statements that follow."""
+        self.warehouse.command(f"DROP TABLE IF EXISTS {model}")
+        self._command(f"CREATE TABLE {model} ENGINE = Memory AS {self._sql(model, condition, {})}")
 
     def _stage_pairs(self, condition: str, reads: dict[str, str]) -> None:
         """Fill ``pair_states`` and ``pair_sums`` with what the slice's ledger rows come to."""
@@ -266,7 +271,7 @@ class _Build:
 
     def _command(self, sql: str) -> None:
         used = {name: value for name, value in self.params.items() if f"{{{name}:" in sql}
-        self.warehouse.command(sql, used or None)
+        self.warehouse.command(f"{sql} {BULK}", used or None)
 
     def _sql(self, model: str, condition: str, reads: dict[str, str]) -> str:
         text = model_sql(model, condition)
