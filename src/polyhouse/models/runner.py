@@ -23,7 +23,7 @@ WINDOWS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90, "180d": 180}
 DAY_SECONDS = 86_400
 SLICE_ROWS = 1_500_000
 """Observations per wallet slice: keeps the peak memory of a build independent of the universe."""
-PRICE_SLICE_ROWS = 3_000_000
+PRICE_SLICE_ROWS = 2_000_000
 """The same for the price history that scores need: it is cut by condition, and each cut reads all observations."""
 
 BY_WALLET = ("ledger", "unmapped", "positions", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1")
