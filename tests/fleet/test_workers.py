@@ -181,3 +181,15 @@ def test_without_an_owner_a_worker_says_what_to_do(server: SimServer, new_home: 
     text = fleetlab.run(home, server, "worker", codes=(3,)).stderr
     assert "No process that takes workers" in text
     assert "sync wallets --all --workers" in text
+
+
+def test_where_both_stores_are_servers_it_opens_them_itself(server: SimServer, tmp_path: Path) -> None:
+    urls = (
+        "--warehouse",
+        "clickhouse://default:secret@127.0.0.1:9/p",
+        "--state",
+        "postgresql://p:secret@127.0.0.1:9/p",
+    )
+    text = fleetlab.run(tmp_path, server, "worker", *urls, codes=(3,)).stderr
+    assert "WAREHOUSE_UNAVAILABLE" in text
+    assert "secret" not in text
