@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from polyhouse.settings import Settings
 
 
-@command("worker", examples=("polyhouse worker", "polyhouse worker --concurrency 4"), json=False)
+@command(
+    "worker",
+    examples=("polyhouse worker", "polyhouse worker --concurrency 4", "polyhouse worker --home ~/other-copy"),
+    json=False,
+)
 @click.option(
     "--concurrency",
     type=click.IntRange(1, 1000),
