@@ -4,15 +4,20 @@ The simulator keeps the published limits; its window and the client's are shorte
 that the sliding window has its true shape and a run of minutes takes a fraction of them. Each answer takes as long as
 the upstream's usual quarter of a second, shortened by the same factor.
 
-``python -m benchmarks.bulk [--wallets 6605] [--trades 500000] [--speed 3]``
+``python -m benchmarks.bulk [--wallets 6605] [--trades 500000] [--speed 3]``, and
+``python -m benchmarks.bulk --registered 1000000`` for the memory of a loader beside a large registry.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import multiprocessing
+import os
+import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -20,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.measure import in_fresh_process, measured
+from polyhouse.cli.simulation import simulated_polymarket
 
 ROUTE = "data/v2/activity"
 LATENCY_SECONDS = 0.25
@@ -46,6 +52,47 @@ def run(wallets: int, trades: int, speed: float) -> list[tuple[str, str, str]]:
         ("  projected real time", f"{real:,.0f} s at scale 1, {at_80:,.0f} s at 0.8 (window {window:.2f} s)", ""),
         ("  loader", f"peak {figures['peak_mb']:.0f} MB, {figures['cpu']:.0f} s CPU", "under 500 MB"),
     ]
+
+
+def crowd(registered: int, chosen: int = 500) -> list[tuple[str, str, str]]:
+    """Memory and time of ``sync wallets --only-pending --max-wallets`` on a registry of so many wallets."""
+    with (
+        tempfile.TemporaryDirectory() as home,
+        simulated_polymarket(1, chosen, 1_000.0) as upstreams,
+    ):
+        in_fresh_process(_register, home, registered, chosen)
+        environment = os.environ | {
+            "POLYHOUSE_HOME": home, "POLYHOUSE_GAMMA_URL": upstreams.gamma_url,
+            "POLYHOUSE_CLOB_URL": upstreams.clob_url, "POLYHOUSE_DATA_URL": upstreams.data_url,
+            "POLYHOUSE_RATE_SCALE": "20",
+        }  # fmt: skip
+        command = [sys.executable, "-m", "polyhouse", "sync", "wallets", "--only-pending", "--no-metrics", "--json"]
+        started = time.monotonic()
+        process = subprocess.Popen([*command, "--max-wallets", str(chosen)], env=environment, stdout=subprocess.PIPE)
+        output = process.stdout.read()
+        _, _, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - started
+        counts = json.loads(output)["counts"]
+    wallets = counts.get("wallets_completed", 0) + counts.get("wallets_empty", 0)
+    return [
+        ("registry of many wallets", f"{registered:,} in SQLite; {wallets:,} read, {counts['rows']:,} rows", ""),
+        ("  loader", f"peak {usage.ru_maxrss * 1.024 / 1_000:.0f} MB, {seconds:.0f} s", "under 500 MB"),
+    ]
+
+
+def _register(home: str, registered: int, chosen: int) -> None:
+    from polyhouse.domain.ids import parse_address
+    from polyhouse.sim.universe import Universe
+    from polyhouse.state import open_state
+
+    url = f"sqlite:///{home}/state.db"
+    # An hour earlier: they come first.
+    with open_state(url, now=lambda: time.time() - 3_600) as state:
+        state.register_wallets(map(parse_address, Universe(seed=1, wallets=chosen).wallets), "file")
+    with open_state(url) as state:
+        for start in range(chosen, registered, 10_000):
+            group = range(start, min(start + 10_000, registered))
+            state.register_wallets([hashlib.sha256(b"%d" % number).digest()[:20] for number in group], "file")
 
 
 def rate_share(arrivals: list[float], most: int, window: float) -> float:
@@ -153,8 +200,10 @@ def main() -> None:
     parser.add_argument("--wallets", type=int, default=6_605)
     parser.add_argument("--trades", type=int, default=500_000)
     parser.add_argument("--speed", type=float, default=3.0, help="how much faster than the world")
+    parser.add_argument("--registered", type=int, default=0, help="instead: memory beside so many registered wallets")
     options = parser.parse_args()
-    for row in run(options.wallets, options.trades, options.speed):
+    rows = crowd(options.registered) if options.registered else run(options.wallets, options.trades, options.speed)
+    for row in rows:
         print("{:<34} {:<62} {}".format(*row))
 
 
