@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -39,7 +40,7 @@ class SharedSecond:
     def __init__(self, universe: Universe, after: int) -> None:
         self._universe = universe
         coming = [tx for tx in universe.transactions(start_ts=after, until=universe.end) if _has_fill(tx)]
-        first, second = next((one, two) for one, two in zip(coming, coming[1:], strict=False) if one.ts < two.ts)
+        first, second = next((one, two) for one, two in itertools.pairwise(coming) if one.ts < two.ts)
         self.second = first.ts
         self._moved = {(tx.block, tx.tx_index) for tx in self._all() if first.ts < tx.ts <= second.ts}
 
