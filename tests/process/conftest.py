@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from polyhouse.sim.faults import Fault
 from polyhouse.sim.server import SimServer
 from polyhouse.sim.universe import Universe
 from polyhouse.sources.http import CLOB, DATA, GAMMA, HttpClient, SystemClock
@@ -19,7 +20,9 @@ from polyhouse.sources.http.retry import RetryPolicy
 from polyhouse.state import StateStore, open_state
 from polyhouse.sync.context import EngineLimits
 from polyhouse.sync.engine import SyncEngine
+from polyhouse.sync.process import ProcessOptions, process
 from polyhouse.sync.progress import NullReporter
+from polyhouse.sync.sources import Sources
 from polyhouse.warehouse import ClickHouseWarehouse, open_warehouse
 from polyhouse.wiring import build_sources
 
@@ -58,6 +61,7 @@ class Session:
     state: StateStore
     calendar: Calendar
     progress: Progress
+    sources: Sources
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return self.warehouse.query(sql).rows
@@ -90,31 +94,54 @@ class Lab:
                 clients[host.name] = await stack.enter_async_context(client)
             warehouse = stack.enter_context(open_warehouse(f"chdb://{home}/warehouse"))
             state = stack.enter_context(open_state(f"sqlite:///{home}/state.db", now=self.calendar.time))
-            progress = Progress()
+            progress, sources = Progress(), build_sources(clients)
             engine = SyncEngine(
-                warehouse, state, build_sources(clients), progress, self.calendar, stop=progress.stop,
+                warehouse, state, sources, progress, self.calendar, stop=progress.stop,
                 limits=EngineLimits(**limits),
             )  # fmt: skip
-            yield Session(engine, warehouse, state, self.calendar, progress)
+            yield Session(engine, warehouse, state, self.calendar, progress, sources)
 
     @asynccontextmanager
     async def filled(self, name: str = "home", **limits: Any) -> AsyncIterator[Session]:
         """A session on a store that knows the markets and, from their trades, the wallets."""
-        kept = self.store / "home"
-        if not kept.exists():
-            filling = Lab(self.store, self.server, Calendar(self.server), self.store)
-            async with filling.session() as s:
+        if not (self.store / "filled").exists():
+            async with self._making().session("filled") as s:
                 assert (await s.engine.sync_markets()).status == "ok"
                 assert (await s.engine.sync_trades()).status == "ok"
             self.server.requests.clear()
-        shutil.copytree(kept, self.folder / name, symlinks=True)
+        self.copy("filled", name)
         async with self.session(name, **limits) as s:
             yield s
+
+    @asynccontextmanager
+    async def worked(self) -> AsyncIterator[Session]:
+        """The same after the queue was worked with models: one wallet fails, one is empty, one was not reached."""
+        if not (self.store / "worked").exists():
+            async with self.filled("before"):
+                pass
+            shutil.copytree(self.folder / "before", self.store / "worked", symlinks=True)
+            async with self._making().session("worked") as s:
+                known = s.state.wallet_addresses()
+                s.state.register_wallets([b"\xee" * 20], "users")
+                query = f"*{known[0].hex()}*"
+                self.server.faults.set([Fault("data/v2/value", "status", status=500, query=query)])
+                await process(s.engine, ProcessOptions(max_wallets=len(known)))
+        self.server.faults.set(())
+        self.copy("worked", "home")
+        async with self.session("home") as s:
+            yield s
+
+    def copy(self, kept: str, name: str) -> None:
+        """A store of our own from one that is kept."""
+        shutil.copytree(self.store / kept, self.folder / name, symlinks=True)
+
+    def _making(self) -> Lab:
+        return Lab(self.store, self.server, Calendar(self.server), self.store)
 
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a store that is filled once and copied for each test."""
+    """The folder of stores that are made once and copied for each test."""
     return tmp_path_factory.mktemp("filled")
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from polyhouse.sim.faults import Fault
 from polyhouse.sync.process import ProcessOptions, process
 
 PAGE = Path(__file__).parents[2] / "docs" / "tables.md"
@@ -42,12 +41,7 @@ async def test_the_page_names_every_table_and_every_column_of_every_view(lab):
 
 @pytest.fixture
 async def worked(lab):
-    """A store on which the queue was worked: one wallet fails, one is empty, one was not reached."""
-    async with lab.filled() as s:
-        known = s.state.wallet_addresses()
-        s.state.register_wallets([b"\xee" * 20], "users")
-        lab.server.faults.set([Fault("data/v2/value", "status", status=500, query=f"*{known[0].hex()}*")])
-        await process(s.engine, ProcessOptions(max_wallets=len(known)))
+    async with lab.worked() as s:
         yield s
 
 

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
 from polyhouse.sim.faults import Fault
+from polyhouse.state import open_state
 from polyhouse.state.outcomes import MAX_ATTEMPTS
+from polyhouse.sync.engine import SyncEngine
 from polyhouse.sync.process import ProcessOptions, process
 
 REPORTED = {
@@ -190,6 +198,45 @@ async def test_what_a_stopped_run_left_unbuilt_is_built_by_the_next_one(lab):
         assert "wallets_caught_up" not in last.report.counts
 
 
+async def test_killed_at_named_points_it_ends_with_the_same_tables(lab):
+    async with lab.filled("calm") as s:
+        await process(s.engine, READ_ONLY)
+        calm = (s.value(LEDGER), s.rows(REPORTED["positions"]), s.rows(REPORTED["holders"]))
+    lab.copy("filled", "killed")
+    server = lab.server
+    urls = {"GAMMA": server.gamma_url, "CLOB": server.clob_url, "DATA": server.data_url}
+    environment = {f"POLYHOUSE_{name}_URL": url for name, url in urls.items()} | {"POLYHOUSE_RATE_SCALE": "1000"}
+    for failpoint, code in (("K10", -signal.SIGKILL), ("K14", -signal.SIGKILL), ("", 0)):
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "polyhouse", "--home", str(lab.folder / "killed"), "process", "--no-metrics",
+            "--concurrency", "4", stderr=subprocess.PIPE,
+            env=os.environ | environment | {"POLYHOUSE_FAILPOINT": failpoint},
+        )  # fmt: skip
+        _, errors = await child.communicate()
+        assert child.returncode == code, errors.decode()
+    async with lab.session("killed") as s:
+        counts = s.state.wallet_counts()
+        assert counts["completed"] == len(s.state.wallet_addresses())
+        assert [one.status for one in s.state.runs(command="process")] == ["ok", "interrupted", "interrupted"]
+        assert (s.value(LEDGER), s.rows(REPORTED["positions"]), s.rows(REPORTED["holders"])) == calm
+
+
+async def test_a_lease_is_renewed_while_a_wallet_hangs(lab, monkeypatch):
+    monkeypatch.setattr("polyhouse.sync.process.LEASE_SECONDS", 0.15)  # beats three times as often
+    async with lab.filled() as s:
+        slow = s.state.wallet_addresses()[2]
+        lab.server.faults.set([Fault("data/v2/activity", "slow", seconds=1.5, query=f"*{slow.hex()}*")])
+        work = asyncio.create_task(process(s.engine, READ_ONLY))
+        await asyncio.sleep(0.7)
+        for _ in range(3):
+            s.calendar.extra += 200  # of a lease of 300 seconds
+            await asyncio.sleep(0.2)
+            s.state.promote_due(stale=False)
+            assert s.state.wallet(slow).status == "syncing"
+        assert (await work).report.status == "ok"
+        assert s.state.wallet(slow).status == "completed"
+
+
 async def test_the_bound_of_wallets_is_kept_and_said(lab):
     async with lab.filled() as s:
         total = len(s.state.wallet_addresses())
@@ -214,3 +261,22 @@ async def test_a_position_that_is_gone_is_closed_even_when_an_earlier_try_of_the
         gone = {"wallet": [wallet], "token": [old], "status": [GONE], "seen_at": [2_000]}
         s.warehouse.write("reported_positions", gone, run=7, token="gone")
         assert positions_left_behind(s.warehouse, {wallet: 1_500}, 7) == []
+
+
+async def test_two_processes_share_a_queue_in_postgresql(lab, postgres_url):
+    async with lab.filled() as s:
+        known = s.state.wallet_addresses()
+        now = s.calendar.time
+        with open_state(postgres_url, now=now) as mine, open_state(postgres_url, now=now) as other:
+            mine.register_wallets(known, "trades")
+            taken = other.claim_wallets(5)  # another machine works on these
+            engine = SyncEngine(s.warehouse, mine, s.sources, None, s.calendar)
+            done = await process(engine, READ_ONLY)
+            assert (done.report.status, done.queue.is_empty) == ("ok", True)
+            assert set(mine.wallet_addresses("syncing")) == set(taken)
+            assert set(mine.wallet_addresses("completed")) == set(known) - set(taken)
+            s.calendar.extra += 301  # the other machine died
+            again = await process(engine, READ_ONLY)
+            assert again.report.counts["wallets_taken"] == 5
+            assert mine.wallet_counts()["completed"] == len(known)
+            assert s.value("SELECT countIf(status = 'completed') FROM wallet_registry_current") == len(known)
