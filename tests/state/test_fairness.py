@@ -105,7 +105,10 @@ def test_no_step_of_the_queue_walks_or_sorts_the_table(large, clock):
 
     def explain(connection, _cursor, statement, parameters, _context, many):
         words = "EXPLAIN QUERY PLAN " if large._is_sqlite else "EXPLAIN "
-        if statement.startswith(("SELECT wallets", "SELECT min", "UPDATE wallets")) and "wallets" in statement:
+        if (
+            statement.startswith(("SELECT wallets", "SELECT (SELECT min", "UPDATE wallets", "WITH picked"))
+            and "wallets" in statement
+        ):
             cursor = connection.connection.driver_connection.cursor()
             cursor.execute(words + statement, parameters[0] if many else parameters)
             plans.append((statement, "\n".join(str(row[-1]) for row in cursor.fetchall())))

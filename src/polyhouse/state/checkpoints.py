@@ -52,6 +52,13 @@ class CheckpointStore(Database):
         with self._reading() as connection:
             return [_checkpoint(row) for row in connection.execute(query).mappings()]
 
+    def checkpoints_after(self, stream: str, partition: str, limit: int) -> list[Checkpoint]:
+        """The next ``limit`` checkpoints of one stream behind this partition, in order: page by page from ``""`` on."""
+        key = checkpoints.c.partition
+        query = select(checkpoints).where(checkpoints.c.stream == stream, key > partition).order_by(key).limit(limit)
+        with self._reading() as connection:
+            return [_checkpoint(row) for row in connection.execute(query).mappings()]
+
     def checkpoint_counts(self) -> dict[str, dict[str, int]]:
         """Stream → status → how many partitions."""
         query = select(checkpoints.c.stream, checkpoints.c.status, func.count()).group_by(

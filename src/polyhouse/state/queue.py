@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, or_, select, true, update
 
 from polyhouse.state import priority
 from polyhouse.state.database import Database
-from polyhouse.state.schema import LEASED, checkpoints, runs, wallets
+from polyhouse.state.schema import LEASED, WALLET_STATUSES, checkpoints, runs, wallets
 from polyhouse.state.wallets import WalletRecord, chunks, record
 
 LEASE_SECONDS = 300
@@ -59,12 +59,17 @@ class WalletQueue(Database):
             The wallets, first rank first; [] if nothing is due now.
         """
         now = self._time()
+        # One statement: each one more is a round trip while the rows are locked.
+        query = select(wallets.c.address).where(PENDING).order_by(wallets.c.rank).limit(limit)
+        picked = self._locked(query, skip=True).cte("picked")
+        claim = update(wallets).where(wallets.c.address.in_(select(picked.c.address)))
+        claim = claim.values(self._lease_values(worker, now + lease_seconds))
         with self._writing() as connection:
-            self._promote(connection, max(limit, _PROMOTE), stale=False)
-            query = select(wallets.c.address).where(PENDING).order_by(wallets.c.rank).limit(limit)
-            claimed = [bytes(one) for one in connection.execute(self._locked(query, skip=True)).scalars()]
-            self._lease(connection, claimed, worker, now + lease_seconds)
-        return claimed
+            moments = connection.execute(_moments("failed", "leases")).one()
+            if any(moment is not None and moment <= now for moment in moments):
+                self._promote(connection, max(limit, _PROMOTE), stale=False)
+            rows = connection.execute(claim.returning(wallets.c.rank, wallets.c.address)).all()
+        return [bytes(address) for _, address in sorted(tuple(row) for row in rows)]
 
     def lease_wallets(
         self, addresses: Sequence[bytes], *, worker: str | None = None, lease_seconds: int = LEASE_SECONDS
@@ -148,14 +153,9 @@ class WalletQueue(Database):
         Args:
             stale: also count completed wallets, which only ``promote_due`` queues.
         """
-        first = select(wallets.c.due_at).where(PENDING).order_by(wallets.c.rank).limit(1)
-        lease = select(func.min(wallets.c.lease_until)).where(LEASED)
-        later = [
-            select(func.min(wallets.c.due_at)).where(wallets.c.status == status)
-            for status in (("failed", "completed") if stale else ("failed",))
-        ]
+        kinds = ("pending", "failed", "leases", "completed") if stale else ("pending", "failed", "leases")
         with self._reading() as connection:
-            found = [connection.execute(query).scalar() for query in (first, lease, *later)]
+            found = connection.execute(_moments(*kinds)).one()
         return min((int(moment) for moment in found if moment is not None), default=None)
 
     def _promote(self, connection: Connection, limit: int, *, stale: bool) -> int:
@@ -185,14 +185,18 @@ class WalletQueue(Database):
         return promoted
 
     def _lease(self, connection: Connection, addresses: Sequence[bytes], worker: str | None, until: int) -> int:
-        now, known = self._time(), 0
-        values = {
+        values = self._lease_values(worker, until)
+        return sum(
+            connection.execute(update(wallets).where(wallets.c.address.in_(few)).values(values)).rowcount
+            for few in chunks(addresses)
+        )
+
+    def _lease_values(self, worker: str | None, until: int) -> dict[str, Any]:
+        now = self._time()
+        return {
             "status": "syncing", "lease_owner": self._name(worker), "lease_until": until, "last_attempt_at": now,
             "updated_at": now, "queued_reason": "",
         }  # fmt: skip
-        for few in chunks(addresses):
-            known += connection.execute(update(wallets).where(wallets.c.address.in_(few)).values(values)).rowcount
-        return known
 
     def _release(self, connection: Connection, condition: ColumnElement[bool], *, lost: bool) -> int:
         now = self._time()
@@ -220,6 +224,14 @@ class WalletQueue(Database):
 
     def _name(self, worker: str | None) -> str:
         return self.worker if worker is None else worker
+
+
+def _moments(*kinds: str) -> Select[Any]:
+    """The earliest due time of wallets of a status, or end of a lease, each None if there is none; in one question."""
+    questions = {"leases": select(func.min(wallets.c.lease_until)).where(LEASED)}
+    for status in WALLET_STATUSES:
+        questions[status] = select(func.min(wallets.c.due_at)).where(wallets.c.status == status)
+    return select(*(questions[kind].scalar_subquery() for kind in kinds))
 
 
 def forget(connection: Connection, addresses: Sequence[bytes]) -> int:
