@@ -16,6 +16,7 @@ from polyhouse.domain.ids import parse_address
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Page, Partition, Position
 from polyhouse.sim.faults import Fault
+from polyhouse.sync import verify
 from polyhouse.sync.report import WalletSelection
 from polyhouse.sync.wallet_list import WalletList, wallet_file_groups
 
@@ -135,3 +136,24 @@ async def test_failed_wallets_are_read_again_when_the_source_recovers_within_the
         assert (report.status, report.errors) == ("ok", [])
         assert s.state.wallet(wallets[3]).status == "completed"
         assert s.state.wallet(wallets[3]).attempts == 0
+
+
+async def test_checkpoints_are_held_against_the_manifest_page_by_page(lab: Any, monkeypatch: Any) -> None:
+    wallets = [parse_address(name) for name in lab.server.world.universe.wallets]
+    async with lab.session() as s:
+        s.state.register_wallets(wallets, "test")
+        await s.engine.sync_wallets(WalletSelection(all=True))
+        good = s.state.checkpoints("data.activity")
+        assert verify._rewind(s.warehouse, s.state) == 0
+        monkeypatch.setattr(verify, "_FEW", 7)
+        pages = []
+        while page := s.state.checkpoints_after("data.activity", pages[-1].partition if pages else "", 7):
+            pages += page
+        assert pages == good
+        wrong = [replace(one, position={"from": 4_000_000_000}) for one in good[::3]]
+        stranger = replace(good[0], partition="0x" + "77" * 20)
+        s.state.restore_checkpoints([*wrong, stranger])
+        assert verify._rewind(s.warehouse, s.state) == len(wrong) + 1
+        repaired = {one.partition: one for one in s.state.checkpoints("data.activity")}
+        assert [repaired[one.partition].position for one in good] == [one.position for one in good]
+        assert (repaired[stranger.partition].position, repaired[stranger.partition].status) == ({}, "new")

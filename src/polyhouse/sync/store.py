@@ -77,6 +77,10 @@ class RunState(State, Protocol):
         """Checkpoints by stream and status."""
         ...
 
+    def checkpoints_after(self, stream: str, partition: str, limit: int) -> Sequence[Checkpoint]:
+        """The next checkpoints of a stream behind this partition, in order."""
+        ...
+
     def restore_checkpoints(self, restored: Iterable[Checkpoint]) -> int:
         """Set checkpoints to exactly this."""
         ...

@@ -7,7 +7,7 @@ The manifest ``sync_pages`` answers all three.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ NOTE = "sync.manifest"
 """Note with the newest version that the manifest had at the end of the last run."""
 
 _CHUNK = 50_000
+_FEW = 2_000
+"""Partitions of which all positions are looked at together: a long ledger has thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +88,33 @@ def _rewind(warehouse: Warehouse, state: RunState) -> int:
     """Set back every checkpoint whose page is not in the manifest, to the newest page that is."""
     rewound = 0
     for stream in sorted(state.checkpoint_counts()):
-        checkpoints = {one.partition: one for one in state.checkpoints(stream) if one.position}
-        repaired: list[Checkpoint] = []
-        for partition, positions, written in _written(warehouse, stream):
-            checkpoint = checkpoints.pop(partition, None)
-            if checkpoint is not None and position_text(checkpoint.position) not in positions:
-                repaired.append(written.checkpoint(stream, partition))
-        # Whatever is left has no page in the warehouse at all.
-        repaired += [Checkpoint(stream, partition, {}, "new") for partition in checkpoints]
-        if repaired:
-            rewound += state.restore_checkpoints(repaired)
+        after = ""
+        while page := state.checkpoints_after(stream, after, _FEW):
+            after = page[-1].partition
+            repaired = _ahead(warehouse, stream, {one.partition: one for one in page if one.position})
+            if repaired:
+                rewound += state.restore_checkpoints(repaired)
     return rewound
+
+
+def _ahead(warehouse: Warehouse, stream: str, checkpoints: dict[str, Checkpoint]) -> list[Checkpoint]:
+    """Those that claim a page which the warehouse does not hold, as they ought to be."""
+    if not checkpoints:
+        return []
+    rows = warehouse.query(
+        f"""
+        SELECT {_NEWEST}, groupUniqArray(position_to) AS positions FROM sync_pages_current
+        WHERE stream = {{stream:String}} AND partition IN {{partitions:Array(String)}} GROUP BY partition
+        """,
+        {"stream": stream, "partitions": list(checkpoints)},
+    ).rows
+    repaired: list[Checkpoint] = []
+    for row in rows:
+        partition, positions = str(row[0]), {str(text) for text in row[-1]}
+        if position_text(checkpoints.pop(partition).position) not in positions:
+            repaired.append(_newest(row).checkpoint(stream, partition))
+    # Whatever is left has no page in the warehouse at all.
+    return repaired + [Checkpoint(stream, partition, {}, "new") for partition in checkpoints]
 
 
 def _rebuild(warehouse: Warehouse, state: RunState, killed: int) -> Verdict:
@@ -105,7 +123,7 @@ def _rebuild(warehouse: Warehouse, state: RunState, killed: int) -> Verdict:
     streams = [str(row[0]) for row in warehouse.query("SELECT DISTINCT stream FROM sync_pages ORDER BY stream").rows]
     for stream in streams:
         group: list[Checkpoint] = []
-        for partition, _, written in _written(warehouse, stream):
+        for partition, written in _written(warehouse, stream):
             group.append(written.checkpoint(stream, partition))
             if len(group) >= _CHUNK:
                 rebuilt += state.restore_checkpoints(group)
@@ -126,23 +144,30 @@ def _rebuild(warehouse: Warehouse, state: RunState, killed: int) -> Verdict:
     return Verdict(rebuilt=rebuilt, wallets=wallets, killed_runs=killed)
 
 
-def _written(warehouse: Warehouse, stream: str) -> Iterator[tuple[str, set[str], _Written]]:
-    """(partition, positions that its pages led to, its newest page) for every partition of a stream."""
+_NEWEST = """partition, argMax(position_to, (seq, version)) AS newest, max(seq) AS pages,
+               argMax(is_last, (seq, version)) AS ended, sum(rows) AS all_rows, sum(rejected) AS all_rejected,
+               toUnixTimestamp(max(written_at)) AS at"""
+
+
+def _newest(row: Sequence[Any]) -> _Written:
+    _, newest, pages, ended, all_rows, all_rejected, at = row[:7]
+    return _Written(str(newest), int(pages), bool(ended), int(all_rows), int(all_rejected), int(at))
+
+
+def _written(warehouse: Warehouse, stream: str) -> Iterator[tuple[str, _Written]]:
+    """(partition, its newest page) for every partition of a stream."""
     after: Any = ""
     while True:
         rows = warehouse.query(
-            """
-            SELECT partition, groupUniqArray(position_to) AS positions, argMax(position_to, (seq, version)) AS newest,
-                   max(seq) AS pages, argMax(is_last, (seq, version)) AS ended, sum(rows) AS all_rows,
-                   sum(rejected) AS all_rejected, toUnixTimestamp(max(written_at)) AS at
-            FROM sync_pages_current WHERE stream = {stream:String} AND partition > {after:String}
-            GROUP BY partition ORDER BY partition LIMIT {chunk:UInt32}
+            f"""
+            SELECT {_NEWEST} FROM sync_pages_current
+            WHERE stream = {{stream:String}} AND partition > {{after:String}}
+            GROUP BY partition ORDER BY partition LIMIT {{chunk:UInt32}}
             """,
             {"stream": stream, "after": after, "chunk": _CHUNK},
         ).rows
-        for partition, positions, newest, pages, ended, all_rows, all_rejected, at in rows:
-            page = _Written(str(newest), int(pages), bool(ended), int(all_rows), int(all_rejected), int(at))
-            yield str(partition), {str(text) for text in positions}, page
+        for row in rows:
+            yield str(row[0]), _newest(row)
         if len(rows) < _CHUNK:
             return
         after = str(rows[-1][0])
