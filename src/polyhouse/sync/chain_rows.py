@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from itertools import compress
-from typing import Any
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, chain, compress, pairwise
 
+import numpy as np
+
+from polyhouse.domain.log_columns import byte_list
 from polyhouse.domain.log_objects import KINDS
 from polyhouse.ledger.fill_columns import chain_rows
 from polyhouse.ports import Page, Reject
 from polyhouse.sources.chain import eras
 from polyhouse.sources.chain.blocks import Header, RawLog
 from polyhouse.sources.chain.decode import DecodedBatch, decode
+from polyhouse.sources.chain.raw import fixed_bytes
 from polyhouse.sources.chain.rpc import LogRange
 from polyhouse.sync.chain_contradictions import contradictions
 from polyhouse.sync.chain_registry import RegistryCache, market_rows
@@ -112,22 +115,67 @@ def ledger_rows(
 
 def log_columns(logs: Sequence[RawLog]) -> Columns:
     """Columns of ``chain_logs`` from logs that the decoder accepted, with ``blockTimestamp`` set."""
-    columns: Columns = {name: [] for name in _LOG_COLUMNS}
-    for log in logs:
-        topics = tuple(bytes.fromhex(topic[2:]) for topic in log["topics"])
-        data = bytes.fromhex(log["data"][2:])
-        address = bytes.fromhex(log["address"][2:])
-        block = int(log["blockNumber"], 16)
-        event, status = classify(address, topics[0] if topics else b"", block)
-        values: tuple[Any, ...] = (
-            bytes.fromhex(log["transactionHash"][2:]), block, int(log["logIndex"], 16),
-            int(log["transactionIndex"], 16), bytes.fromhex(log["blockHash"][2:]), address, topics,
-            tuple(data[at : at + _WORD].ljust(_WORD, b"\0") for at in range(0, len(data), _WORD)), len(data),
-            int(log["blockTimestamp"], 16), event, status,
-        )  # fmt: skip
-        for name, value in zip(_LOG_COLUMNS, values, strict=True):
-            columns[name].append(value)
-    return columns
+    if not logs:
+        return {name: [] for name in _LOG_COLUMNS}
+    topics = [log["topics"] for log in logs]
+    blocks, emitters = _numbers(logs, "blockNumber"), _ids((log["address"] for log in logs), 20)
+    data, sizes = _words([log["data"] for log in logs])
+    kinds = _Kinds()
+    firsts = [log_topics[0] if log_topics else "" for log_topics in topics]
+    named = [kinds.of(*place) for place in zip(emitters, firsts, blocks, strict=True)]
+    return {
+        "tx": _ids((log["transactionHash"] for log in logs), _WORD),
+        "block": blocks,
+        "log_index": _numbers(logs, "logIndex"),
+        "tx_index": _numbers(logs, "transactionIndex"),
+        "block_hash": _ids((log["blockHash"] for log in logs), _WORD),
+        "address": emitters,
+        "topics": _cut(_ids(chain.from_iterable(topics), _WORD), map(len, topics)),
+        "data": data,
+        "data_bytes": sizes,
+        "ts": _numbers(logs, "blockTimestamp"),
+        "event": [event for event, _ in named],
+        "status": [status for _, status in named],
+    }
+
+
+def _numbers(logs: Sequence[RawLog], name: str) -> list[int]:
+    return [int(log[name], 16) for log in logs]
+
+
+def _ids(texts: Iterable[str], size: int) -> list[bytes]:
+    return byte_list(fixed_bytes(list(texts), size))
+
+
+def _words(texts: Sequence[str]) -> tuple[list[tuple[bytes, ...]], list[int]]:
+    """Hex data as words of 32 bytes, the last one of each padded with zeros, and its bytes."""
+    sizes = [len(text) // 2 - 1 for text in texts]
+    counts = [-(-size // _WORD) for size in sizes]
+    padded = "".join([text[2:].ljust(2 * _WORD * count, "0") for text, count in zip(texts, counts, strict=True)])
+    flat = np.frombuffer(bytes.fromhex(padded), np.uint8).reshape(-1, _WORD)
+    return _cut(byte_list(flat), counts), sizes
+
+
+def _cut(flat: list[bytes], counts: Iterable[int]) -> list[tuple[bytes, ...]]:
+    """A list cut into tuples of these lengths."""
+    ends = list(accumulate(counts, initial=0))
+    return [tuple(flat[first:end]) for first, end in pairwise(ends)]
+
+
+class _Kinds:
+    """``classify`` with a memory: a page holds thousands of logs of a few contracts."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes, str], tuple[str, str] | None] = {}
+
+    def of(self, address: bytes, topic0: str, block: int) -> tuple[str, str]:
+        """(name of the event, status); the block counts only where one contract has several eras."""
+        key = (address, topic0)
+        if key not in self._known:
+            topic = bytes.fromhex(topic0[2:])
+            has_eras = len(eras.find(address, topic)) > 1
+            self._known[key] = None if has_eras else classify(address, topic, block)
+        return self._known[key] or classify(address, bytes.fromhex(topic0[2:]), block)
 
 
 def classify(address: bytes, topic0: bytes, block: int) -> tuple[str, str]:
