@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 
+from polyhouse.errors import RetryableError
 from polyhouse.sources.data_api.rows import OVERLAP_SECONDS
 from polyhouse.sync import catalog, news
 from polyhouse.sync.catalog import Gap
@@ -44,8 +45,16 @@ def markets_through(state: RunState) -> int:
 
 
 async def newest_trade(ctx: RunContext) -> int:
-    """The upstream's time, as its newest trade tells; 0 where it has no feed of newest trades, or an empty one."""
-    return 0 if ctx.sources.recent is None else await ctx.sources.recent.newest()
+    """The upstream's time, as its newest trade tells; 0 where that cannot be known (no such feed, an empty one, no
+    answer): then nothing is noted, and the next run reads a little more than it had to.
+    """
+    if ctx.sources.recent is None:
+        return 0
+    try:
+        return await ctx.sources.recent.newest()
+    except RetryableError as error:
+        ctx.reporter.note(f"The newest trades do not answer: {error}")
+        return 0
 
 
 class Unread:

@@ -21,6 +21,7 @@ quiet       open, nothing of this                                               
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -75,7 +76,8 @@ SELECT
     m.condition AS condition, m.event_id AS event_id, m.is_closed AS is_closed, m.ends AS ends,
     m.closed_at AS closed_at, {{now:Int64}} AS now, toInt64(r.paid) AS paid,
     s.status IN ({", ".join(f"'{word}'" for word in PROPOSED)}) AS is_proposed, toInt64(s.changed) AS changed,
-    greatest(toInt64(s.seen), toInt64(c.checked)) AS asked, t.is_traded > 0 AS is_traded
+    greatest(toInt64(s.seen), toInt64(c.checked)) AS asked, m.condition IN (
+        SELECT unhex(arrayJoin(splitByChar(',', {{traded:String}})))) AS is_traded
 FROM (
     SELECT condition, max(event_id) AS event_id, max(closed) AS is_closed,
            toInt64(toUnixTimestamp(max(end_ts))) AS ends, toInt64(toUnixTimestamp(max(closed_ts))) AS closed_at
@@ -87,9 +89,6 @@ LEFT JOIN (SELECT condition, status, toUnixTimestamp(updated_ts) AS changed, toU
            FROM market_states_current WHERE {_RANGE}) AS s ON s.condition = m.condition
 LEFT JOIN (SELECT condition, toUnixTimestamp(checked_at) AS checked FROM market_checks_current WHERE {_RANGE}) AS c
     ON c.condition = m.condition
-LEFT JOIN (SELECT DISTINCT condition, 1 AS is_traded FROM observations
-           WHERE ts >= toDateTime({{yesterday:UInt32}}, 'UTC') AND kind IN ('BUY', 'SELL') AND {_RANGE}) AS t
-    ON t.condition = m.condition
 WHERE r.on_chain = 0
 """
 _CHOICE = ", ".join(f"{rule.fits}, '{rule.name}'" for rule in RULES[:-1]) + f", '{RULES[-1].name}'"
@@ -118,15 +117,14 @@ def due_markets(warehouse: Warehouse, now: int, *, everything: bool = False) -> 
         now: Unix seconds.
         everything: every market that can still change, due or not.
     """
-    total = int(warehouse.query("SELECT count() FROM markets").rows[0][0])
-    for low, high in slices(total, 32):
+    for params in _slices(warehouse, now):
         rows = warehouse.query(
             f"""
             SELECT condition, event_id, multiIf({_CHOICE}) AS rule, multiIf({_INTERVAL}) AS interval
             FROM ({_FACTS}) WHERE {{everything:UInt8}} OR asked = 0 OR asked + interval <= now
             ORDER BY condition SETTINGS max_threads = 1
             """,
-            _params(now, low, high) | {"everything": int(everything)},
+            params | {"everything": int(everything)},
         ).rows
         if rows:
             yield [DueMarket(bytes(row[0]), int(row[1]), str(row[2])) for row in rows]
@@ -144,15 +142,14 @@ class Waiting:
 def schedule(warehouse: Warehouse, now: int) -> list[Waiting]:
     """What waits, rule by rule, in the order of the table."""
     found: dict[str, tuple[int, int]] = {}
-    total = int(warehouse.query("SELECT count() FROM markets").rows[0][0])
-    for low, high in slices(total, 32):
+    for params in _slices(warehouse, now):
         rows = warehouse.query(
             f"""
             SELECT multiIf({_CHOICE}) AS rule, count() AS markets,
                    min(if(asked = 0, now, asked + multiIf({_INTERVAL}))) AS due
             FROM ({_FACTS}) GROUP BY rule SETTINGS max_threads = 1
             """,
-            _params(now, low, high),
+            params,
         ).rows
         for rule, markets, due in rows:
             before, first = found.get(str(rule), (0, int(due)))
@@ -160,5 +157,18 @@ def schedule(warehouse: Warehouse, now: int) -> list[Waiting]:
     return [Waiting(rule.name, *found[rule.name]) for rule in RULES if rule.name in found]
 
 
-def _params(now: int, low: bytes, high: bytes) -> dict[str, object]:
-    return {"now": now, "yesterday": max(0, now - _DAY), "low": low.hex(), "high": high.hex()}
+def _slices(warehouse: Warehouse, now: int) -> Iterator[dict[str, object]]:
+    """Parameters of the facts, one range of conditions after the other; what was traded is asked once for all."""
+    total = int(warehouse.query("SELECT count() FROM markets").rows[0][0])
+    traded = [
+        bytes(row[0])
+        for row in warehouse.query(
+            "SELECT DISTINCT condition FROM observations WHERE ts >= toDateTime({yesterday:UInt32}, 'UTC')"
+            " AND kind IN ('BUY', 'SELL') AND condition != '' ORDER BY condition",
+            {"yesterday": max(0, now - _DAY)},
+        ).rows
+    ]
+    for low, high in slices(total, 32):
+        here = traded[bisect_left(traded, low) : bisect_right(traded, high)]
+        given = ",".join(condition.hex() for condition in here)
+        yield {"now": now, "low": low.hex(), "high": high.hex(), "traded": given}

@@ -7,7 +7,7 @@ second and later are looked at, so that the work grows with what happened and no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from polyhouse.ports import Warehouse
@@ -91,17 +91,11 @@ def pace(warehouse: Warehouse, until: int, seconds: int) -> Pace:
 
 
 def market_counts(warehouse: Warehouse) -> tuple[int, int]:
-    """(known conditions, conditions without a final payout)."""
+    """(known conditions, conditions without a final payout), within a percent where there are many."""
     known, settled = warehouse.query(
         """
-        SELECT (SELECT uniqExact(condition) FROM markets WHERE condition != ''),
-               (SELECT uniqExact(condition) FROM resolutions_current WHERE NOT provisional)
+        SELECT (SELECT uniq(condition) FROM markets WHERE condition != ''),
+               (SELECT uniq(condition) FROM resolutions WHERE NOT provisional)
         """
     ).rows[0]
     return int(known), max(0, int(known) - int(settled))
-
-
-def unconfirmed(warehouse: Warehouse, wallets: Sequence[bytes], since: int) -> dict[bytes, int]:
-    """Those of ``wallets`` that still have news at or after ``since``, with the second of the oldest."""
-    wanted = set(wallets)
-    return {gap.wallet: gap.ts for gap in wallets_with_news(warehouse, since) if gap.wallet in wanted}

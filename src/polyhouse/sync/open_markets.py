@@ -88,7 +88,7 @@ async def _refresh(ctx: RunContext, group: Sequence[DueMarket], asked: _Asked, *
         await run_jobs(ctx, _metadata_jobs(ctx, group, asked))
     if not ctx.should_end:
         await run_jobs(ctx, _resolution_jobs(ctx, group, asked))
-    await ctx.writer.call(withdraw, ctx.warehouse, ctx.run)
+    await ctx.writer.call(withdraw, ctx.warehouse, ctx.run, conditions)
     after = await asyncio.to_thread(payouts, ctx.warehouse, conditions)
     done, asked.done = asked.done, []
     await ctx.writer.call(_note_checks, ctx, done)

@@ -45,23 +45,33 @@ def payouts(warehouse: Warehouse, conditions: Sequence[bytes]) -> dict[bytes, Pa
     return {bytes(condition): Payout(tuple(int(n) for n in told[0]), int(told[1])) for condition, told in rows}
 
 
-def withdraw(warehouse: Warehouse, run: int) -> int:
+def withdraw(warehouse: Warehouse, run: int, conditions: Sequence[bytes] | None = None) -> int:
     """Withdraw every payout that a newer one replaced, and those of markets that are open again; returns how many rows.
 
     A market is open again when its newest state, told after the payout, is another one than resolved.
+
+    Args:
+        warehouse: with resolutions and states.
+        run: number of the run.
+        conditions: look at these only; None = at all.
     """
+    if conditions is not None and not conditions:
+        return 0
+    scope = "1" if conditions is None else f"condition IN {_GIVEN}"
     rows = warehouse.query(
         f"""
-        SELECT condition, toUnixTimestamp(ts), block, pos FROM (
-            SELECT condition, ts, block, pos, version,
-                   max(version) OVER (PARTITION BY condition) AS newest
-            FROM resolutions_current WHERE {_LIVE}) AS r
-        LEFT JOIN (SELECT condition, status FROM market_states_current WHERE status NOT IN ('', '{_RESOLVED}')) AS s
-            ON s.condition = r.condition
-        WHERE version < newest OR s.status != ''
-        ORDER BY condition, ts, block, pos
-        """
+        WITH open_again AS (
+            SELECT condition FROM market_states_current WHERE status NOT IN ('', '{_RESOLVED}') AND {scope})
+        SELECT condition, toUnixTimestamp(ts), block, pos, version, condition IN open_again FROM resolutions_current
+        WHERE {_LIVE} AND {scope} AND (condition IN open_again OR condition IN (
+            SELECT condition FROM resolutions_current WHERE {_LIVE} AND {scope}
+            GROUP BY condition HAVING count() > 1 SETTINGS optimize_aggregation_in_order = 1))
+        ORDER BY condition, version DESC
+        """,
+        {} if conditions is None else {"given": ",".join(condition.hex() for condition in conditions)},
     ).rows
+    # The first of a condition is what was said last: it stays, unless the market is open again.
+    rows = [row for place, row in enumerate(rows) if row[5] or (place and bytes(rows[place - 1][0]) == bytes(row[0]))]
     if not rows:
         return 0
     columns: Columns = {
@@ -73,7 +83,7 @@ def withdraw(warehouse: Warehouse, run: int) -> int:
         "numerators": [[] for _ in rows],
         "provisional": [True] * len(rows),
     }
-    return warehouse.write("resolutions", columns, run=run, token=f"withdrawn:{run}")
+    return warehouse.write("resolutions", columns, run=run, token=f"withdrawn:{run}:{rows[0][0].hex()}")
 
 
 def holders(warehouse: Warehouse, conditions: Sequence[bytes]) -> int:
