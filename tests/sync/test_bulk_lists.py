@@ -157,3 +157,21 @@ async def test_checkpoints_are_held_against_the_manifest_page_by_page(lab: Any, 
         repaired = {one.partition: one for one in s.state.checkpoints("data.activity")}
         assert [repaired[one.partition].position for one in good] == [one.position for one in good]
         assert (repaired[stranger.partition].position, repaired[stranger.partition].status) == ({}, "new")
+
+
+async def test_wallets_that_failed_before_do_not_end_a_run(lab: Any) -> None:
+    wallets = sorted(parse_address(name) for name in lab.server.world.universe.wallets)
+    ill, well = wallets[:12], wallets[12:]
+    async with lab.session(concurrency=4) as s:
+        s.state.register_wallets(wallets, "test")
+        lab.server.faults.set(
+            [Fault("data/v2/activity", "status", status=500, query=f"*0x{wallet.hex()}*") for wallet in ill]
+        )
+        fresh = await s.engine.sync_wallets(WalletSelection(all=True))
+        assert any("partitions in a row failed" in error for error in fresh.errors)  # nobody was answered: an outage?
+        for wallet in ill:
+            s.state.mark_failed(wallet, "500")
+        report = await s.engine.sync_wallets(WalletSelection(all=True))
+        assert not any("in a row" in error for error in report.errors)
+        assert {s.state.wallet(wallet).status for wallet in well} <= {"completed", "empty"}
+        assert {s.state.wallet(wallet).status for wallet in ill} == {"failed"}

@@ -233,12 +233,20 @@ class WalletJob:
         """Read the ledger."""
         self._started = self._ctx.clock.monotonic()
         await self._walk.fetch()
-        self._ctx.fetched(self._walk)
+        if not await self._failed_again():
+            self._ctx.fetched(self._walk)
 
     async def settle(self) -> None:
         """Wait for the last commit and tell the queue."""
         result = await self._walk.settle()
         await self._outcome.add(self._wallet, result, self._ctx.clock.monotonic() - self._started)
+
+    async def _failed_again(self) -> bool:
+        """A wallet that failed before says nothing about the upstream, however many of them come in a row."""
+        if self._walk.error is None:
+            return False
+        record = await asyncio.to_thread(self._ctx.state.wallet, self._wallet)
+        return record is not None and record.attempts > 0
 
 
 async def plan_wallets(ctx: RunContext, selection: WalletSelection) -> Plan:
