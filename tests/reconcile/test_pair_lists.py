@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from polyhouse.sources.data_api import ClosedPositions, Positions
 from polyhouse.sources.data_v1_positions import ClosedPositionsV1, PositionsV1
 from polyhouse.sources.http import DATA, HttpClient, RetryPolicy
 
+RECORDED = Path(__file__).parents[3] / "shared" / "recorded" / "jm709__pscanner" / "tests" / "fixtures"
 ONCE = RetryPolicy(attempts=1)
 
 
@@ -120,3 +124,38 @@ async def test_a_wallet_without_positions_has_an_empty_list_that_was_read(client
         (page,) = await read(stream, "0x" + "12" * 20)
         assert page.is_last
         assert [row["shares"] for row in rows([page]).values()] == [0]
+
+
+class _Recorded:
+    """A client that gives a recorded answer, then nothing."""
+
+    def __init__(self, body: bytes) -> None:
+        self._bodies = [body, b"[]"]
+        self.clock = self
+
+    def time(self) -> float:
+        return 1_790_000_000.0
+
+    async def get(self, path: str, params: dict[str, Any], decode: Callable[[bytes], Any]) -> Any:
+        assert path in {"/positions", "/closed-positions"}
+        assert params["offset"] == (0 if len(self._bodies) == 2 else 5)
+        return decode(self._bodies.pop(0))
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded answers (../shared/recorded) are not here")
+@pytest.mark.parametrize(
+    ("stream", "name", "figure"),
+    [(PositionsV1, "positions", "cashPnl"), (ClosedPositionsV1, "closed_positions", "realizedPnl")],
+)
+async def test_recorded_answers_are_read_to_the_micro(stream: Any, name: str, figure: str) -> None:
+    body = (RECORDED / f"{name}.json").read_bytes()
+    saved = json.loads(body, parse_float=Decimal)
+    source = stream(_Recorded(body))
+    pages = await read(source, saved[0]["proxyWallet"])
+    assert not [reject for page in pages for reject in page.rejected]
+    found = rows(pages)
+    column = "unrealized" if figure == "cashPnl" else "realized"
+    for row in saved:
+        kept = found[int(row["asset"]).to_bytes(32, "big")]
+        assert (kept[column], kept["bought"]) == (row[figure] * 1_000_000, row["totalBought"] * 1_000_000)
+    assert found[bytes(32)]["shares"] == len(saved) == 5
