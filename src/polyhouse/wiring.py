@@ -181,9 +181,11 @@ async def _led_sources(
 
 
 def _bounds_with_workers(bounds: EngineLimits, pages: int) -> EngineLimits:
-    """Enough open wallets that ``pages`` pages can be under way, and a few that wait their turn."""
+    """Enough open wallets that ``pages`` pages can be under way, and a few that wait their turn; not more, because
+    every open wallet may still get its page after a stop.
+    """
     batch = replace(bounds.batch, hands=max(bounds.batch.hands, pages + 8))
-    return replace(bounds, concurrency=max(bounds.concurrency, pages + 8), batch=batch)
+    return replace(bounds, concurrency=pages + 8, batch=batch)
 
 
 @asynccontextmanager
