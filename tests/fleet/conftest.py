@@ -53,9 +53,11 @@ def new_home(prepared: Path, tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(server: SimServer, prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
-    """A home whose ledgers one process has read, and the requests it took."""
+def undisturbed(
+    server: SimServer, prepared: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, tuple[int, ...]], int]:
+    """What one process makes of the ledgers and the models, and the requests it takes."""
     home = Path(shutil.copytree(prepared, tmp_path_factory.mktemp("one") / "home", symlinks=True))
     before = server.requests[fleetlab.LEDGER]
     fleetlab.run(home, server, "sync", "wallets", "--all")
-    return home, server.requests[fleetlab.LEDGER] - before
+    return fleetlab.look(home, fleetlab.VISIBLE | fleetlab.MODELS), server.requests[fleetlab.LEDGER] - before

@@ -119,3 +119,8 @@ def kill(*pids: int) -> int:
             os.kill(pid, signal.SIGKILL)
             killed += 1
     return killed
+
+
+def ledger_of(content: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """What does not depend on models."""
+    return {table: figures for table, figures in content.items() if table in VISIBLE}

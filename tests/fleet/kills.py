@@ -93,7 +93,7 @@ class Round:
         while owner.poll() is None and time.monotonic() < end:
             busy = self.server.requests[fleetlab.LEDGER] > seen
             if busy and len(fleetlab.workers_of(owner.pid)) == self.workers:
-                time.sleep(self.random.uniform(0, 0.4))
+                time.sleep(self.random.uniform(0, 0.3))
                 return owner.poll() is None
             time.sleep(0.005)
         return False

@@ -16,12 +16,12 @@ KILLS = 12
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_ledger(
-    server: SimServer, undisturbed: tuple[Path, int], new_home: Callable[[str], Path]
+    server: SimServer, undisturbed: tuple[dict[str, tuple[int, ...]], int], new_home: Callable[[str], Path]
 ) -> None:
     alone, minimum = undisturbed
     server.faults.set([Fault(fleetlab.LEDGER, "slow", seconds=0.1)])
     tally, rng = kills.Tally(), random.Random(20261121)
-    plan, expected = kills.planned(KILLS, rng), fleetlab.look(alone, fleetlab.VISIBLE)
+    plan, expected = kills.planned(KILLS, rng), fleetlab.ledger_of(alone)
     while plan:
         home = new_home(f"round-{tally.rounds}")
         assert kills.Round(home, server, minimum, 3, rng, tally).play(plan, KILLS), "no kill met the run"
