@@ -82,7 +82,8 @@ class Lab:
     @asynccontextmanager
     async def session(self, name: str = "home", **limits: Any) -> AsyncIterator[Session]:
         home = self.folder / name
-        home.mkdir(exist_ok=True)
+        if not home.exists():
+            self._copy_empty(home)
         async with AsyncExitStack() as stack:
             clients = {}
             for url, host in (
@@ -130,6 +131,15 @@ class Lab:
         self.copy("worked", "home")
         async with self.session("home") as s:
             yield s
+
+    def _copy_empty(self, home: Path) -> None:
+        """A store whose schema is there already: making it takes longer than most tests."""
+        empty = self.store / "empty"
+        if not empty.exists():
+            empty.mkdir()
+            open_warehouse(f"chdb://{empty}/warehouse").close()
+            open_state(f"sqlite:///{empty}/state.db").close()
+        shutil.copytree(empty, home, symlinks=True)
 
     def copy(self, kept: str, name: str) -> None:
         """A store of our own from one that is kept."""

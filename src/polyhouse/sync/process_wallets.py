@@ -144,7 +144,14 @@ class Verdicts:
         for one in unasked:
             del self._unasked[one]
         await self._spare(unasked)
-        self._ctx.reporter.advance(1, rows=sum(one.rows for one in results), failed=int(failed is not None))
+        if failed is not None or reading.is_whole:
+            self._show(wallet, results, failed=failed is not None)
+
+    def _show(self, wallet: bytes, results: Sequence[WalkResult], *, failed: bool) -> None:
+        rows, trades = sum(one.rows for one in results), sum(one.trades for one in results)
+        self._ctx.tally.counts["trades"] += trades
+        self._ctx.observer.wallet(wallet)
+        self._ctx.reporter.advance(1, rows=rows, trades=trades, failed=int(failed))
 
     async def _finished(self, wallet: bytes, reading: Reading) -> None:
         ledger, positions = reading.results[:2]

@@ -30,7 +30,7 @@ PUSH_SECONDS = 60.0
 OVERLAP_SECONDS = 60
 """A push begins so much before the mark: a change may be committed later than it is dated."""
 
-PAGE = 20_000
+PAGE = 5_000
 _LAST_SECOND = 2**32 - 1
 _log = logging.getLogger("polyhouse.sync.registry_mirror")
 
