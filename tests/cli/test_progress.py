@@ -1,6 +1,6 @@
-from polyhouse.cli.progress import LineReporter, duration
+from polyhouse.cli.progress import BarReporter, LineReporter, bar_lines, duration
 from polyhouse.sources.http.metrics import RouteStats
-from polyhouse.sync.progress import Traffic
+from polyhouse.sync.progress import PhaseFigures, Traffic
 from polyhouse.sync.traffic import TrafficMeter
 
 
@@ -100,3 +100,28 @@ def test_the_rate_is_that_of_the_busiest_route_over_one_window():
     assert 29.9 <= seen.per_second <= 30.1
     clock.now += 30
     assert meter().per_second < 10
+
+
+def test_the_bar_leaves_one_line_behind(capsys):
+    reporter = BarReporter(color=False)
+    reporter.watch(lambda: Traffic(5, "data.activity", 31.44, 32.0))
+    reporter.phase("wallets", 10, "wallets")
+    reporter.advance(2, rows=30, trades=20, failed=0)
+    reporter.note("one failed")
+    reporter.advance(1, failed=1)
+    reporter.finish()
+    reporter.finish()
+    lines = [line.strip() for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert "one failed" in lines
+    assert lines[-1].startswith("wallets: 3/10 (30%) wallets, 2 completed, 1 failed, 30 rows, 20 trades")
+
+
+def test_the_bar_fits_on_80_columns():
+    figures = PhaseFigures("wallets", "wallets", 2_900_000, 0.0)
+    figures.advance(40_000.0, 1_523_000, {"rows": 120_000_000, "trades": 110_342_111, "failed": 33, "empty": 12_000})
+    lines = bar_lines(figures, 40_000.0, 43_200.0, Traffic(5_000, "data.activity", 31.44, 32.0))
+    assert lines == [
+        "1523000/2900000 (52%) · about 10 h 2 min left, until 22:02 UTC",
+        "1,522,967 completed · 33 failed · 110,342,111 trades · 12,000 empty",
+        "31.4 of 32.0 requests/s · 11 h 6 min so far",
+    ]

@@ -17,6 +17,7 @@ from polyhouse.errors import BadInputError
 from polyhouse.ports import Page, Partition, Position
 from polyhouse.sim.faults import Fault
 from polyhouse.sync import verify
+from polyhouse.sync import wallets as wallets_module
 from polyhouse.sync.report import WalletSelection
 from polyhouse.sync.wallet_list import WalletList, wallet_file_groups
 
@@ -175,3 +176,29 @@ async def test_wallets_that_failed_before_do_not_end_a_run(lab: Any) -> None:
         assert not any("in a row" in error for error in report.errors)
         assert {s.state.wallet(wallet).status for wallet in well} <= {"completed", "empty"}
         assert {s.state.wallet(wallet).status for wallet in ill} == {"failed"}
+
+
+async def test_leases_hold_while_a_single_wallet_takes_long(lab: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(wallets_module, "_RENEW_SECONDS", 0.01)
+    renewed = asyncio.Event()
+
+    class Slow(StopsAfter):
+        async def pages(self, partition: Partition, position: Position) -> AsyncIterator[Page]:
+            await renewed.wait()
+            async for page in self.inner.pages(partition, position):
+                yield page
+
+    async with lab.session() as s:
+        wallet = parse_address(lab.server.world.universe.wallets[0])
+        s.state.register_wallets([wallet], "test")
+        renew, loop = s.state.renew_leases, asyncio.get_running_loop()
+
+        def watched() -> int:
+            held = int(renew())
+            loop.call_soon_threadsafe(renewed.set if held == 1 else renewed.clear)
+            return held
+
+        monkeypatch.setattr(s.state, "renew_leases", watched)
+        s.engine._sources = replace(s.sources, activity=Slow(s.sources.activity, 0, s.engine.stop))
+        assert (await s.engine.sync_wallets(WalletSelection(all=True))).status == "ok"
+        assert s.state.wallet(wallet).status == "completed"

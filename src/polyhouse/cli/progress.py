@@ -110,12 +110,12 @@ class BarReporter:
         self._progress.update(self._task, advance=n)
         if now - self._painted >= 0.1:  # the bar itself is drawn ten times a second
             self._painted = now
-            detail = " · ".join(described(self._figures, now, time.time(), self._traffic()))
-            self._progress.update(self._task, detail=detail)
+            detail = bar_lines(self._figures, now, time.time(), self._traffic())
+            self._progress.update(self._task, detail="\n".join(detail))
 
     def note(self, text: str) -> None:
         """Print a sentence above the bar."""
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, soft_wrap=True)
 
     def finish(self) -> None:
         """Replace the bar by one line that stays."""
@@ -124,9 +124,8 @@ class BarReporter:
         self._progress.stop()
         self._progress.remove_task(self._task)
         self._task = None
-        self._console.print(
-            f"{self._figures.name}: {', '.join(summed_up(self._figures, time.monotonic()))}", markup=False
-        )
+        line = f"{self._figures.name}: {', '.join(summed_up(self._figures, time.monotonic()))}"
+        self._console.print(line, markup=False, soft_wrap=True)
 
 
 def reporter_for(run: Run) -> Reporter:
@@ -147,16 +146,36 @@ def described(figures: PhaseFigures, now: float, wall: float, traffic: Traffic) 
         wall: Unix seconds, for the projected end.
         traffic: requests per second and their limit.
     """
-    parts = [_share(figures), *_outcome(figures)]
-    if traffic.route:
-        limit = f" of {traffic.limit_per_second:.1f}" if traffic.limit_per_second else ""
-        parts.append(f"{traffic.per_second:.1f}{limit} requests/s")
-    parts.append(f"{figures.rate(now):,.1f} {figures.unit}/s")
-    parts.append(f"{duration(now - figures.started)} so far")
+    pace = f"{figures.rate(now):,.1f} {figures.unit}/s"
+    end = _end(figures, now, wall)
+    return [_share(figures), *_outcome(figures), *_requests(traffic), pace, _elapsed(figures, now), *end]
+
+
+def bar_lines(figures: PhaseFigures, now: float, wall: float, traffic: Traffic) -> list[str]:
+    """The same in three lines that fit beside a bar on 80 columns; arguments as for ``described``."""
+    end = _end(figures, now, wall)
+    outcome = [part for part in _outcome(figures) if not part.endswith(" rows")] or _outcome(figures)
+    pace = [*_requests(traffic), _elapsed(figures, now)]
+    share = _share(figures).removesuffix(f" {figures.unit}")
+    return [" · ".join(line) for line in ([share, *end], outcome, pace) if line]
+
+
+def _requests(traffic: Traffic) -> list[str]:
+    if not traffic.route:
+        return []
+    limit = f" of {traffic.limit_per_second:.1f}" if traffic.limit_per_second else ""
+    return [f"{traffic.per_second:.1f}{limit} requests/s"]
+
+
+def _elapsed(figures: PhaseFigures, now: float) -> str:
+    return f"{duration(now - figures.started)} so far"
+
+
+def _end(figures: PhaseFigures, now: float, wall: float) -> list[str]:
     left = figures.seconds_left(now)
-    if left is not None:
-        parts.append(f"about {duration(left)} left, until {clock_time(wall + left, wall)}")
-    return parts
+    if left is None:
+        return []
+    return [f"about {duration(left)} left, until {clock_time(wall + left, wall)}"]
 
 
 def summed_up(figures: PhaseFigures, now: float) -> list[str]:

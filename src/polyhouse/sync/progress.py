@@ -128,7 +128,7 @@ class PhaseFigures:
     def rate(self, now: float) -> float:
         """Units per second over the last five minutes, or since the beginning."""
         at, done = self.started, 0
-        if self._samples and now - self.started > _PACE_SECONDS:
+        if now - self.started > _PACE_SECONDS and self._samples and now - self._samples[0][0] > _SAMPLE_SECONDS:
             at, done = self._samples[0]
         return (self.done - done) / max(now - at, 1e-9)
 
