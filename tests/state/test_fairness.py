@@ -120,6 +120,8 @@ def test_no_step_of_the_queue_walks_or_sorts_the_table(large, clock):
     for statement, plan in plans:
         assert "SCAN wallets" not in plan, (statement, plan)
         assert "Seq Scan" not in plan, (statement, plan)
+        if "wallets.address IN (?" in statement:
+            assert "(address=?" in plan, (statement, plan)
         if "LIMIT" in statement:
             assert "TEMP B-TREE" not in plan, (statement, plan)
             assert "Sort" not in plan, (statement, plan)
