@@ -14,17 +14,23 @@ from polyhouse.domain.ids import format_condition, format_hash, format_token
 from polyhouse.ledger.chain import observations
 from polyhouse.ledger.vector_logs import VectorCase, parse_case
 from polyhouse.ports import Page, Partition, Stream
-from polyhouse.sim import data_api
+from polyhouse.sim import data_api, data_v1_api, goldsky_api
 from polyhouse.sim.truth import Truth
 from polyhouse.sim.universe import Universe
 from polyhouse.sim.world import World
 from polyhouse.sources.data_api import Activity, MarketTrades
+from polyhouse.sources.data_v1 import ActivityV1
+from polyhouse.sources.data_v1_trades import TradesV1
 from polyhouse.sources.files import read
+from polyhouse.sources.goldsky import GoldskyFills
 from polyhouse.tables import OBSERVATIONS, Columns
 
 Rows = list[dict[str, Any]]
 """Observations as dictionaries, one a row."""
-_ROUTES = {"/v2/activity": data_api.activity, "/v2/trades": data_api.trades}
+_ROUTES = {
+    "/v2/activity": data_api.activity, "/v2/trades": data_api.trades, "/activity": data_v1_api.activity,
+    "/trades": data_v1_api.trades,
+}  # fmt: skip
 
 
 class InProcessClient:
@@ -40,6 +46,10 @@ class InProcessClient:
     async def get(self, path: str, params: Mapping[str, Any], decode: Callable[[bytes], Any]) -> Any:
         query = {name: [_text(value)] for name, value in params.items() if value is not None}
         return decode(_ROUTES[path](self._world, query).encoded())
+
+    async def post(self, path: str, body: bytes, decode: Callable[[bytes], Any]) -> Any:
+        assert goldsky_api.PATH.endswith(path)
+        return decode(goldsky_api.graphql(self._world, {"body": [body.decode()]}).encoded())
 
 
 def _text(value: Any) -> str:
@@ -99,6 +109,20 @@ def build_roads(universe: Universe, truth: Truth, folder: Path) -> Roads:
     )
 
 
+def side_roads(universe: Universe, truth: Truth) -> dict[str, Rows]:
+    """The same universe from the first Data API and from the old subgraph."""
+    world = World(universe)
+    client: Any = InProcessClient(world)
+    activity, trades, fills = ActivityV1(client, page_limit=200), TradesV1(client, page_limit=200), GoldskyFills(client)
+    wallets = sorted(truth.wallets)
+    conditions = [market.meta.condition_id for market in world.catalog.markets]
+    return {
+        "activity_v1": _walk(activity, [activity.partition(wallet) for wallet in wallets]),
+        "trades_v1": _walk(trades, [trades.partition(condition) for condition in conditions]),
+        "goldsky": _walk(fills, [fills.partition(wallet) for wallet in wallets]),
+    }
+
+
 def as_rows(columns: Columns, source: str = "") -> Rows:
     """Columns of observations → rows."""
     names = list(columns)
@@ -118,7 +142,7 @@ def _walk(stream: Stream, partitions: list[Partition]) -> Rows:
 
     pages = asyncio.run(everything())
     assert not any(page.rejected for page in pages)
-    return [row for page in pages for row in as_rows(page.tables["observations"])]
+    return [row for page in pages if "observations" in page.tables for row in as_rows(page.tables["observations"])]
 
 
 def _answers(world: World, route: str, filters: Mapping[str, list[str]]) -> Rows:
