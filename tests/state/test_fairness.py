@@ -111,16 +111,16 @@ def test_no_step_of_the_queue_walks_or_sorts_the_table(large, clock):
         ):
             cursor = connection.connection.driver_connection.cursor()
             cursor.execute(words + statement, parameters[0] if many else parameters)
-            plans.append((statement, "\n".join(str(row[-1]) for row in cursor.fetchall())))
+            plans.append((statement, parameters, "\n".join(str(row[-1]) for row in cursor.fetchall())))
 
     event.listen(large._engine, "before_cursor_execute", explain)
     work_the_queue(large, clock)
     event.remove(large._engine, "before_cursor_execute", explain)
     assert len(plans) > 20
-    for statement, plan in plans:
+    for statement, parameters, plan in plans:
         assert "SCAN wallets" not in plan, (statement, plan)
         assert "Seq Scan" not in plan, (statement, plan)
-        if "wallets.address IN (?" in statement:
+        if "wallets.address IN (?" in statement and "syncing" not in parameters:  # of those there are few
             assert "(address=?" in plan, (statement, plan)
         if "LIMIT" in statement:
             assert "TEMP B-TREE" not in plan, (statement, plan)
