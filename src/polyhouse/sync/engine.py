@@ -112,7 +112,8 @@ class SyncEngine:
         async def work(ctx: RunContext) -> None:
             chosen = await prepare(ctx, selection)
             if not ctx.should_end:
-                await walk_wallets(ctx, chosen, resume=resume, since=since)
+                # Who has news is found out anew each time: that an earlier run read the wallet says nothing.
+                await walk_wallets(ctx, chosen, resume=resume, since=None if chosen.active_only else since)
             if follows_trades(chosen):
                 await settle_news(ctx)
             await look_up_missing(ctx)

@@ -7,18 +7,18 @@ The road is the planner's choice. After ``catch_up`` the store holds every trade
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from dataclasses import replace
 
 from polyhouse.sources.data_api.recent import ENDED_EARLY
 from polyhouse.sync.context import RunContext
-from polyhouse.sync.gaps import find_news, move_through, newest_trade, trades_through
+from polyhouse.sync.gaps import move_through, newest_trade, trades_through
 from polyhouse.sync.markets import look_up_missing, walk_universe
 from polyhouse.sync.planner import FEED, MARKETS, WALLETS, choose, gather, plan_sync, trade_roads
 from polyhouse.sync.pool import WalkJob, run_jobs
 from polyhouse.sync.report import Road, WalletSelection
 from polyhouse.sync.trades import walk_trades
 from polyhouse.sync.walk import WalkResult
+from polyhouse.sync.wallets import queue_news
 
 
 def follows_trades(selection: WalletSelection) -> bool:
@@ -46,8 +46,9 @@ async def prepare(ctx: RunContext, selection: WalletSelection) -> WalletSelectio
         facts = await asyncio.to_thread(gather, ctx, await _newest(ctx))
         if facts.feed_reaches:
             await _walk_newest(ctx)
-        # Everybody is asked, but a trade behind a cursor is only found from the beginning: finding it resets.
-        await asyncio.to_thread(deque, find_news(ctx), 0)
+        # Everybody is asked. But what is behind a cursor is only found from the beginning (finding it resets), and a
+        # run that goes on with an unfinished one would leave out who was read before the news.
+        await asyncio.to_thread(queue_news, ctx)
     return selection
 
 
