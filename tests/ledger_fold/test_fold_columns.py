@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from polyhouse.ledger.fold import WHOLE_BALANCE, Kind, LedgerRow, Settlement, fold_pair
+from polyhouse.ledger.fold import WHOLE_BALANCE, Holding, Kind, LedgerRow, Settlement, fold_pair
 from polyhouse.ledger.fold_columns import fold_columns
-from polyhouse.ledger.states import SNAPSHOT, STATE, Folded
+from polyhouse.ledger.moments import NOTHING
+from polyhouse.ledger.states import SNAPSHOT, STATE, Folded, Steps
 
 KINDS = (Kind.BUY, Kind.SELL, Kind.SPLIT, Kind.MERGE, Kind.REDEEM, Kind.TRANSFER_IN, Kind.TRANSFER_OUT)
 GIVING = (Kind.SELL, Kind.MERGE, Kind.TRANSFER_OUT)
@@ -61,6 +64,30 @@ def test_columns_and_objects_agree(histories, moments) -> None:
         assert got == {name: getattr(expected, name) for name in STATE}
         snapshots = [tuple(one) for one in result.snapshots[place].tolist()]
         assert snapshots == [tuple(getattr(s, name) for name in SNAPSHOT) for s in expected.snapshots]
+        assert result.steps.values[result.steps.places == place].tolist() == [list(step) for step in expected.steps]
+        assert_steps_say_what_snapshots_say(expected, boundaries)
+
+
+def assert_steps_say_what_snapshots_say(state: Holding, boundaries) -> None:
+    """A snapshot is the last step up to its boundary, though ``held`` of settled tokens is closed there."""
+    assert [step.ts for step in state.steps] == sorted({step.ts for step in state.steps})
+    assert all(a[1:] != b[1:] for a, b in pairwise([NOTHING, *state.steps]))
+    for boundary, snapshot in zip(boundaries, state.snapshots, strict=True):
+        last = max((step for step in state.steps if step.ts <= boundary), default=NOTHING)
+        assert (last.cost, last.realized) == (snapshot.cost, snapshot.realized)
+        assert last.held in (snapshot.held, 0)
+    assert max(state.steps, default=NOTHING).realized == state.realized
+
+
+def test_a_replaced_pair_brings_its_own_steps() -> None:
+    buy = LedgerRow(b"t", 7, 0, 0, 1, int(Kind.BUY), 10, -5, 0, 0, 0, b"")
+    sell = LedgerRow(b"t", 9, 0, 0, 2, int(Kind.SELL), -4, 3, 0, 0, 0, b"")
+    result = folded([([buy], None), ([buy, sell], None), ([sell], None)], [])
+    assert result.steps.places.tolist() == [0, 1, 1]
+    changed = result.replaced({1: fold_pair([buy], None), 2: fold_pair([buy, sell], None)})
+    assert changed.steps.places.tolist() == [0, 1, 2, 2]
+    assert changed.steps.values.tolist() == [[7, 10, 5, 0], [7, 10, 5, 0], [7, 10, 5, 0], [9, 6, 3, 1]]
+    assert Steps.joined([changed.steps, result.steps]).places.tolist() == [0, 0, 1, 1, 1, 2, 2]
 
 
 def test_amounts_beyond_the_exact_range_are_named() -> None:

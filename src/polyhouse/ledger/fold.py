@@ -13,6 +13,8 @@ from enum import IntEnum
 from itertools import groupby
 from typing import NamedTuple
 
+from polyhouse.ledger.moments import NOTHING, Snapshot, Step
+
 
 class Kind(IntEnum):
     """Kinds of ledger rows, numbered as in the warehouse."""
@@ -74,15 +76,6 @@ class Settlement:
         return self.ts < row.ts
 
 
-class Snapshot(NamedTuple):
-    """State of a holding at one moment: held shares, their basis, realised PnL and money spent so far."""
-
-    held: int
-    cost: int
-    realized: int
-    bought_cost: int
-
-
 def allocate(total: int, parts: int) -> list[int]:
     """Split an amount into equal integers, the remainder to the lowest indices (accounting §2.2)."""
     quotient, remainder = divmod(total, parts)
@@ -97,10 +90,12 @@ class Holding:
         cost: basis of ``held``; 0 once settled.
         external: held shares whose arrival was not seen; they never earn PnL.
         realized_ts: time of the last booking, 0 if none.
+        steps: its states so far, one per second in which it changed; complete after ``finish``.
     """
 
     __slots__ = (
         "_boundaries",
+        "_clock",
         "_next_boundary",
         "basis_out",
         "bought",
@@ -118,6 +113,7 @@ class Holding:
         "settled",
         "settlement",
         "snapshots",
+        "steps",
         "untracked_cash",
         "untracked_shares",
     )  # fmt: skip
@@ -128,6 +124,8 @@ class Holding:
         self._boundaries = boundaries
         self._next_boundary = boundaries[0] if boundaries else _NEVER
         self.snapshots: list[Snapshot] = []
+        self.steps: list[Step] = []
+        self._clock = 0
         self.held = self.cost = self.external = self.burned = 0
         self.realized = self.fees = self.bought = self.bought_cost = 0
         self.untracked_shares = self.untracked_cash = self.basis_out = self.redeemed_cash = 0
@@ -159,11 +157,24 @@ class Holding:
             taken = len(self.snapshots)
             self._next_boundary = self._boundaries[taken] if taken < len(self._boundaries) else _NEVER
 
+    def _tick(self, ts: int) -> None:
+        """Let time go on to ``ts``; it never goes back."""
+        if ts > self._clock:
+            self._remember()
+            self._clock = ts
+
+    def _remember(self) -> None:
+        step = Step(self._clock, 0 if self.settled else self.held, self.cost, self.realized)
+        last = self.steps[-1] if self.steps else NOTHING
+        if step[1:] != last[1:]:
+            self.steps.append(step)
+
     def settle(self) -> None:
         """Realise the resolution: every tracked share becomes its payout value (accounting §2.4)."""
         settlement = self.settlement
         assert settlement is not None
         self.advance(settlement.ts)
+        self._tick(settlement.ts)
         self.settled = True
         if self.held:
             self._book(self._value(self.held) - self.cost, settlement.ts)
@@ -175,14 +186,16 @@ class Holding:
             self.settle()
         if row.ts > self._next_boundary:
             self.advance(row.ts)
+        self._tick(row.ts)
         self.first_ts = self.first_ts or row.ts
         self.last_ts = row.ts
         self.fees += row.fee
 
     def finish(self) -> None:
-        """Apply what happened after the last row: the resolution and the remaining snapshots."""
+        """Apply what happened after the last row: the resolution, the last step and the remaining snapshots."""
         if not self.settled and self.settlement is not None:
             self.settle()
+        self._remember()
         if self._boundaries:
             self.advance(self._boundaries[-1] + 1)
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from polyhouse.ledger.columns import ROW, Ints
 from polyhouse.ledger.fold import WHOLE_BALANCE, Kind
-from polyhouse.ledger.states import SNAPSHOT, STATE, Folded
+from polyhouse.ledger.states import SNAPSHOT, STATE, STEP, Folded, Steps
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,8 +28,8 @@ SETTLEMENT = ("numerator", "denominator", "ts", "block", "tx_index", "pos")
 
 (_HELD, _COST, _EXTERNAL, _REALIZED, _BOUGHT, _BOUGHT_COST, _FEES, _UNTRACKED_SHARES, _UNTRACKED_CASH, _BASIS_OUT,
  _BURNED, _REDEEMED_CASH, _SETTLED_VALUE, _FIRST_TS, _LAST_TS, _REALIZED_TS) = range(len(STATE))  # fmt: skip
-_SETTLED, _TAKEN, _TOO_LARGE = range(len(STATE), len(STATE) + 3)
-_WORK = len(STATE) + 3
+_SETTLED, _TAKEN, _TOO_LARGE, _CLOCK, _STEPS = range(len(STATE), len(STATE) + 5)
+_WORK = len(STATE) + 5
 _TS, _BLOCK, _TX_INDEX, _POS, _KIND, _DS, _DU, _FEE, _AMOUNT = range(len(ROW))
 _NUMERATOR, _DENOMINATOR, _S_TS, _S_BLOCK, _S_TX_INDEX, _S_POS = range(len(SETTLEMENT))
 _BUY, _SELL, _SPLIT, _MERGE, _REDEEM = (int(k) for k in (Kind.BUY, Kind.SELL, Kind.SPLIT, Kind.MERGE, Kind.REDEEM))
@@ -52,8 +52,19 @@ def fold_columns(rows: Ints, starts: Ints, ends: Ints, settlements: Ints, bounda
     count = len(starts)
     work = np.zeros((count, _WORK), dtype=np.int64)
     snapshots = np.zeros((count, len(edges), len(SNAPSHOT)), dtype=np.int64)
-    _fold_pairs(rows, starts, ends, settlements, edges, work, snapshots)
-    return Folded(work[:, : len(STATE)], snapshots, np.flatnonzero(work[:, _TOO_LARGE]))
+    # One step a row at most, and one for the resolution.
+    room = np.append(0, np.cumsum(ends - starts + 1))
+    steps = np.empty((room[-1], len(STEP)), dtype=np.int64)
+    _fold_pairs(rows, starts, ends, settlements, edges, work, snapshots, steps, room)
+    taken = _without_gaps(steps, room, work[:, _STEPS])
+    return Folded(work[:, : len(STATE)], snapshots, taken, np.flatnonzero(work[:, _TOO_LARGE]))
+
+
+def _without_gaps(steps: Ints, room: Ints, counts: Ints) -> Steps:
+    """The steps that were taken, without the room that was left."""
+    places = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    shift = room[:-1] - (np.cumsum(counts) - counts)
+    return Steps(places, steps[np.arange(len(places)) + np.repeat(shift, counts)])
 
 
 def _compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -109,8 +120,30 @@ def _advance(s: Any, ts: Any, edges: Any, snapshots: Any) -> None:
 
 
 @_compiled
-def _settle(s: Any, settlement: Any, edges: Any, snapshots: Any) -> None:
+def _remember(s: Any, steps: Any) -> None:
+    held = 0 if s[_SETTLED] else s[_HELD]
+    if s[_STEPS]:
+        last = steps[s[_STEPS] - 1]
+        if last[1] == held and last[2] == s[_COST] and last[3] == s[_REALIZED]:
+            return
+    elif not (held or s[_COST] or s[_REALIZED]):
+        return
+    step = steps[s[_STEPS]]
+    step[0], step[1], step[2], step[3] = s[_CLOCK], held, s[_COST], s[_REALIZED]
+    s[_STEPS] += 1
+
+
+@_compiled
+def _tick(s: Any, ts: Any, steps: Any) -> None:
+    if ts > s[_CLOCK]:
+        _remember(s, steps)
+        s[_CLOCK] = ts
+
+
+@_compiled
+def _settle(s: Any, settlement: Any, edges: Any, snapshots: Any, steps: Any) -> None:
     _advance(s, settlement[_S_TS], edges, snapshots)
+    _tick(s, settlement[_S_TS], steps)
     s[_SETTLED] = 1
     if s[_HELD]:
         _book(s, _value(s[_HELD], settlement) - s[_COST], settlement[_S_TS])
@@ -173,11 +206,12 @@ def _redeem(s: Any, shares: Any, cash: Any) -> None:
 
 
 @_compiled
-def _apply(s: Any, row: Any, settlement: Any, edges: Any, snapshots: Any) -> None:
+def _apply(s: Any, row: Any, settlement: Any, edges: Any, snapshots: Any, steps: Any) -> None:
     ts, kind, ds, du = row[_TS], row[_KIND], row[_DS], row[_DU]
     if not s[_SETTLED] and settlement[_DENOMINATOR] and _precedes(settlement, row):
-        _settle(s, settlement, edges, snapshots)
+        _settle(s, settlement, edges, snapshots, steps)
     _advance(s, ts, edges, snapshots)
+    _tick(s, ts, steps)
     if not s[_FIRST_TS]:
         s[_FIRST_TS] = ts
     s[_LAST_TS] = ts
@@ -201,18 +235,21 @@ def _leaves_exact_range(s: Any, row: Any) -> Any:
 
 
 @_compiled
-def _fold_pairs(rows: Any, starts: Any, ends: Any, settlements: Any, edges: Any, work: Any, snapshots: Any) -> None:
+def _fold_pairs(
+    rows: Any, starts: Any, ends: Any, settlements: Any, edges: Any, work: Any, snapshots: Any, steps: Any, room: Any
+) -> None:
     for pair in range(len(starts)):
-        s, settlement, taken = work[pair], settlements[pair], snapshots[pair]
+        s, settlement, taken, passed = work[pair], settlements[pair], snapshots[pair], steps[room[pair] :]
         for place in range(starts[pair], ends[pair]):
             row = rows[place]
             if _leaves_exact_range(s, row):
                 s[_TOO_LARGE] = 1
                 break
-            _apply(s, row, settlement, edges, taken)
+            _apply(s, row, settlement, edges, taken, passed)
         if settlement[_DENOMINATOR]:
             if not s[_SETTLED]:
-                _settle(s, settlement, edges, taken)
+                _settle(s, settlement, edges, taken, passed)
             s[_SETTLED_VALUE] = _value(s[_HELD], settlement)
+        _remember(s, passed)
         if len(edges):
             _advance(s, edges[-1] + 1, edges, taken)

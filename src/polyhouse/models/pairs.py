@@ -15,7 +15,7 @@ import numpy as np
 from polyhouse.ledger.activity import SUMS, activity
 from polyhouse.ledger.columns import Bytes, Ints, LedgerColumns, gather, in_chain_order
 from polyhouse.ledger.fold import Holding, Settlement, fold_pair
-from polyhouse.ledger.states import STATE, Folded, folded_from
+from polyhouse.ledger.states import STATE, Folded, Steps, folded_from
 from polyhouse.models.joined import fold_joined_wallets
 from polyhouse.ports import Warehouse
 
@@ -52,8 +52,19 @@ class Settlements:
         return cast("Ints", np.vstack([self.values, unresolved])[place])
 
 
-def stage_pairs(warehouse: Warehouse, ledger: str, condition: str, boundaries: Sequence[int]) -> int:
-    """Fill ``pair_states`` and ``pair_sums`` for one wallet slice; return how many pairs there are.
+@dataclass(frozen=True, slots=True)
+class SlicePairs:
+    """The pairs of one wallet slice: their rows, and the steps that folding took. Input of ``models.days``.
+
+    ``steps.places`` are places in ``columns``.
+    """
+
+    columns: LedgerColumns
+    steps: Steps
+
+
+def stage_pairs(warehouse: Warehouse, ledger: str, condition: str, boundaries: Sequence[int]) -> SlicePairs:
+    """Fill ``pair_states`` and ``pair_sums`` for one wallet slice; return what the daily series are made of.
 
     Args:
         warehouse: holds ``joined_wallets`` of the slice.
@@ -63,16 +74,25 @@ def stage_pairs(warehouse: Warehouse, ledger: str, condition: str, boundaries: S
     """
     columns = _load(warehouse, ledger, condition)
     _store_sums(warehouse, columns, boundaries)
-    alone = np.flatnonzero(_stand_alone(warehouse, columns))
+    stands_alone = _stand_alone(warehouse, columns)
+    alone = np.flatnonzero(stands_alone)
     states = _fold(columns, alone, _settlements(warehouse, ledger, condition), sorted(boundaries))
     _store_states(warehouse, columns.wallets[alone], columns.tokens[alone], states)
-    count = len(alone)
+    steps = [Steps(alone[states.steps.places], states.steps.values)]
+    place_of = _places(columns, np.flatnonzero(~stands_alone))
     for wallet, holdings in fold_joined_wallets(warehouse, ledger, condition, sorted(boundaries)):
         tokens = np.frombuffer(b"".join(holdings), dtype=np.uint8).reshape(len(holdings), 32)
         wallets = np.frombuffer(wallet * len(holdings), dtype=np.uint8).reshape(len(holdings), 20)
-        _store_states(warehouse, wallets, tokens, folded_from(list(holdings.values()), len(boundaries)))
-        count += len(holdings)
-    return count
+        folded = folded_from(list(holdings.values()), len(boundaries))
+        _store_states(warehouse, wallets, tokens, folded)
+        places = np.array([place_of[wallet + token] for token in holdings])
+        steps.append(Steps(places[folded.steps.places], folded.steps.values))
+    return SlicePairs(columns, Steps.joined(steps))
+
+
+def _places(columns: LedgerColumns, pairs: Ints) -> dict[bytes, int]:
+    """Wallet and token of these pairs → their place."""
+    return {columns.wallets[place].tobytes() + columns.tokens[place].tobytes(): place for place in pairs.tolist()}
 
 
 def _load(warehouse: Warehouse, ledger: str, condition: str) -> LedgerColumns:
@@ -123,9 +143,7 @@ def _fold(columns: LedgerColumns, pairs: Ints, settlements: Settlements, boundar
 
     starts, ends = columns.starts[pairs], columns.starts[pairs + 1]
     states = fold_columns(columns.rows, starts, ends, resolved, boundaries)
-    for place in states.too_large.tolist():
-        states.put(place, reference(place))
-    return states
+    return states.replaced({place: reference(place) for place in states.too_large.tolist()})
 
 
 def _store_states(warehouse: Warehouse, wallets: Bytes, tokens: Bytes, states: Folded) -> None:
