@@ -328,7 +328,13 @@ async def test_when_no_worker_stays_alive_the_run_hears_of_it(tmp_path: Path, mo
     clock = SystemClock()
     lanes = {"data": build_lanes(DATA, clock, 1.0, 10.0, 120.0)}
     async with lead(tmp_path, workers=2, lanes=lanes, urls={"data": NOBODY}, note=notes.append, clock=clock) as fleet:
-        with pytest.raises(RetryableError, match="No worker process is left"):
-            async with asyncio.timeout(20):
-                await collect(fleet, "0x01")
-    assert sum("not started again" in text for text in notes) == 2
+        by_hand = await hire(tmp_path)
+        async with asyncio.timeout(20):
+            await until(lambda: sum("not started again" in text for text in notes) == 2)
+            reading = asyncio.create_task(collect(fleet, "0x01"))
+            order = await take(by_hand, protocol.Fetch)  # one that came by itself goes on
+            by_hand.send(protocol.PageReady(order.errand, page(1)))
+            await take(by_hand, protocol.More)
+            await by_hand.close()
+            with pytest.raises(RetryableError, match="No worker process is left"):
+                await reading

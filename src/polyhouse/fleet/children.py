@@ -37,7 +37,7 @@ class Children:
         hands: pages that each may have under way.
         pages_of: process id → pages handed over so far.
         note: hears of deaths.
-        fail: told when no worker is left.
+        fail: told when none is left and none is started again.
     """
 
     def __init__(

@@ -121,6 +121,7 @@ class Fleet:
         self._urls = dict(urls)
         self._clock = clock
         self._sessions: set[asyncio.Task[None]] = set()
+        self._orphaned: PolyhouseError | None = None
 
     def stream(self, stream: Stream) -> FleetStream:
         """The same stream, read by the workers."""
@@ -172,6 +173,7 @@ class Fleet:
             self.links.discard(link)
             link.grants.close()
             self.dispatcher.leave(link)
+            self._fail_if_alone()
 
     def _take(self, link: Link, message: FromWorker) -> None:
         match message:
@@ -207,6 +209,15 @@ class Fleet:
     def _announce(self, message: msgspec.Struct) -> None:
         for link in self.links:
             link.send(message)
+
+    def no_child_left(self, error: PolyhouseError) -> None:
+        """None of our own workers is started again; those that came by themselves may go on."""
+        self._orphaned = error
+        self._fail_if_alone()
+
+    def _fail_if_alone(self) -> None:
+        if self._orphaned is not None and not self.links:
+            self.dispatcher.fail(self._orphaned)
 
     async def look_after(self) -> None:
         """Move errands that wait too long for their worker, until cancelled."""
@@ -253,7 +264,7 @@ async def lead(
     with meeting_place(home) as (listener, meeting):
         fleet = Fleet(meeting, lanes, urls, clock)
         server = await asyncio.start_unix_server(fleet.serve, sock=listener, limit=STREAM_BUFFER)
-        children = Children(meeting, hands, fleet.pages_of, note, fleet.dispatcher.fail)
+        children = Children(meeting, hands, fleet.pages_of, note, fleet.no_child_left)
         watch = asyncio.create_task(fleet.look_after())
         try:
             children.start(workers)
