@@ -67,9 +67,7 @@ RELATION = Relation(
         "half": "intDiv(n, 2)",
         "older": "arraySlice(by_close, 1, half)",
         "newer": "arraySlice(by_close, n - half + 1)",
-        "signs": (
-            f"arrayFilter(s -> s != 0, arrayMap(x -> multiIf(x >= {FLAT_BELOW}, 1, x <= -{FLAT_BELOW}, -1, 0), by_close))"
-        ),
+        "signs": f"arrayMap(x -> if(x > 0, 1, -1), arrayFilter(x -> abs(x) >= {FLAT_BELOW}, by_close))",
         "streaks": "arraySplit((s, step) -> step != 0, signs, arrayDifference(signs))",
         "streak_lengths": "arrayMap(s -> toInt64(length(s)), streaks)",
         "streak_count": "toInt64(length(streaks))",

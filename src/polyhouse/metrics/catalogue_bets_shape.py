@@ -1,4 +1,4 @@
-"""Metrics of closed bets (``bets_relation``): the shape of the results, costs, streaks, and our own with their bounds."""
+"""Metrics of closed bets (``bets_relation``): shape of the results, costs, streaks, and our own with their bounds."""
 
 from __future__ import annotations
 
