@@ -69,20 +69,26 @@ def remove_from(warehouse: Warehouse, state: RunState, run: int, fork: int, now:
     """
     _remember_wallets(warehouse, state, fork)
     _rewind(warehouse, state, run, fork, now, token)
-    block = {"b": fork}
-    delete = warehouse.command
-    delete("DELETE FROM coverage WHERE source = 'chain' AND to_block >= {b:UInt32}", block)
-    delete("DELETE FROM observations WHERE source = 'chain' AND block >= {b:UInt32}", block)
-    delete("DELETE FROM resolutions WHERE source = 'chain' AND block >= {b:UInt32}", block)
-    if warehouse.query("SELECT count() FROM chain_logs WHERE block >= {b:UInt32} AND status = 'registry'", block).rows[
-        0
-    ][0]:
+    on_chain = "source = 'chain' AND "
+    _delete(warehouse, "coverage", f"{on_chain}to_block >= {{b:UInt32}}", fork)
+    _delete(warehouse, "observations", f"{on_chain}block >= {{b:UInt32}}", fork)
+    _delete(warehouse, "resolutions", f"{on_chain}block >= {{b:UInt32}}", fork)
+    if _count(warehouse, "chain_logs", "block >= {b:UInt32} AND status = 'registry'", fork):
         # What remains of their neg-risk markets may lie anywhere below: all are counted again.
         mark_unsettled(state, 0)
         _forget_markets(warehouse, fork)
-    delete("DELETE FROM chain_pools WHERE block >= {b:UInt32}", block)
-    delete("DELETE FROM chain_logs WHERE block >= {b:UInt32}", block)
-    delete("DELETE FROM chain_blocks WHERE block >= {b:UInt32}", block)
+    for table in ("chain_pools", "chain_logs", "chain_blocks"):
+        _delete(warehouse, table, "block >= {b:UInt32}", fork)
+
+
+def _count(warehouse: Warehouse, table: str, where: str, fork: int) -> int:
+    return int(warehouse.query(f"SELECT count() FROM {table} WHERE {where}", {"b": fork}).rows[0][0])
+
+
+def _delete(warehouse: Warehouse, table: str, where: str, fork: int) -> None:
+    """A deletion costs as much when it finds nothing, so that is asked first."""
+    if _count(warehouse, table, where, fork):
+        warehouse.command(f"DELETE FROM {table} WHERE {where}", {"b": fork})
 
 
 def _remember_wallets(warehouse: Warehouse, state: RunState, fork: int) -> None:
