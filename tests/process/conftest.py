@@ -157,5 +157,5 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def lab(tmp_path: Path, store: Path) -> AsyncIterator[Lab]:
-    async with SimServer(Universe(seed=3, wallets=16, fills=300), enforce_limits=False) as server:
+    async with SimServer(Universe(seed=3, wallets=10, fills=160), enforce_limits=False) as server:
         yield Lab(tmp_path, server, Calendar(server), store)
