@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -104,6 +105,16 @@ class Life:
     def column(self, sql: str, **params: Any) -> list[Any]:
         return [row[0] for row in self.warehouse.query(sql, params).rows]
 
+    def has_every_fill(self) -> bool:
+        """Both sources have exactly the fills that the upstream shows."""
+        shown = self.server.world.views.counts[0]
+        return [shown] * 2 == [
+            self.column(
+                f"SELECT count() FROM observations_current WHERE source = '{source}' AND kind IN ('BUY', 'SELL')"
+            )[0]
+            for source in ("activity", "trades")
+        ]
+
     def ledgers(self, wallets: set[bytes] | None = None) -> dict[bytes, tuple[int, int]]:
         """Wallet → number and digest of everything its own ledger says."""
         rows = self.warehouse.query(
@@ -137,6 +148,14 @@ class Lab:
             engine = SyncEngine(warehouse, state, sources, None, clock, stop=asyncio.Event(), limits=bounds)
             yield Life(engine, warehouse, state, sources, self.server)
 
+    async def start_from(self, loaded: Path) -> None:
+        """Make the home a copy of one that was loaded at this moment, and load that one if it is not there yet."""
+        if not loaded.exists():  # noqa: ASYNC240 - nothing else runs
+            async with self.life("loading") as life:
+                await life.load()
+            shutil.copytree(self.folder / "loading", loaded, symlinks=True)
+        shutil.copytree(loaded, self.folder / "home", symlinks=True)
+
     @asynccontextmanager
     async def counted(self) -> AsyncIterator[Counter[str]]:
         """Requests per route of what happens inside."""
@@ -144,6 +163,20 @@ class Lab:
         used: Counter[str] = Counter()
         yield used
         used.update(Counter(self.server.requests) - before)
+
+
+@pytest.fixture(scope="session")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the home of ``loaded_lab`` is kept from test to test: the same universe is the same upstream."""
+    return tmp_path_factory.mktemp("loaded") / "home"
+
+
+@pytest.fixture
+async def loaded_lab(make_lab: Callable[..., Any], loaded: Path) -> Lab:
+    """A lab whose home was loaded completely; something is traded in each of the next days."""
+    lab: Lab = await make_lab(Universe(seed=5, wallets=30, fills=700, now_fraction=0.8))
+    await lab.start_from(loaded)
+    return lab
 
 
 @pytest.fixture

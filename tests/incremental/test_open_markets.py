@@ -47,7 +47,7 @@ def held_markets(lab: Any, *, resolved: bool) -> list[Any]:
 
 
 async def test_late_corrected_and_withdrawn_payouts_reach_every_holder(make_lab: Any) -> None:
-    universe = Universe(seed=5, wallets=30, fills=900, now_fraction=0.8)
+    universe = Universe(seed=5, wallets=30, fills=700, now_fraction=0.8)
     lab = await make_lab(universe)
     rulings, start = lab.server.world.rulings, lab.server.world.now
     late, wrong, *_ = held_markets(lab, resolved=True)

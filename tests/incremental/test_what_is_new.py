@@ -10,7 +10,6 @@ from tests.incremental.conftest import DAY, EVERYONE, NEWS, SharedSecond
 
 from polyhouse.sim.faults import Fault
 from polyhouse.sim.universe import Universe
-from polyhouse.sync.gaps import THROUGH
 from polyhouse.sync.planner import FEED, MARKETS
 from polyhouse.sync.report import Road, WalletSelection
 
@@ -22,65 +21,57 @@ def _traders(life: Any, since: int) -> set[bytes]:
     return {bytes.fromhex(views.wallet_name(row[0])[2:]) for row in rows}
 
 
-@pytest.fixture(params=[FEED, MARKETS])
-def road(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def take(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
     """Take this road wherever it is open, however cheap the others are."""
 
     def choose(roads: list[Road]) -> Road:
         open_roads = [road for road in roads if road.complete]
-        return next((road for road in open_roads if road.road == request.param), open_roads[0])
+        return next((road for road in open_roads if road.road == wanted), open_roads[0])
 
     monkeypatch.setattr("polyhouse.sync.planner.choose", choose)
-    monkeypatch.setattr("polyhouse.sync.incremental.choose", choose)
-    return str(request.param)
 
 
-def _moved_otherwise(life: Any, since: int) -> set[bytes]:
-    """Wallets whose ledgers have something else than fills after a second."""
-    return set(
-        life.column(
-            "SELECT DISTINCT wallet FROM observations_current WHERE source = 'activity' AND kind NOT IN ('BUY', 'SELL')"
-            " AND ts > toDateTime({since:UInt32}, 'UTC')",
-            since=since,
-        )
-    )
-
-
-async def test_siblings_cached_heads_and_late_labels(make_lab: Any, road: str) -> None:
+async def test_siblings_cached_heads_and_late_labels(make_lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     universe = Universe(seed=5, wallets=30, fills=1_200, now_fraction=0.9)
     shared = SharedSecond(universe, universe.now + DAY)
     lab = await make_lab(shared, cache=True)
     await lab.server.advance(shared.second - universe.now)
-    async with lab.life() as life:
+    unlabelled = "SELECT count() FROM observations_current WHERE outcome = 999 AND source = 'activity' AND kind = 'BUY'"
+    async with lab.life(FEED) as life:
         await life.load()
         loaded_at = lab.server.world.now
-        assert life.column("SELECT count() FROM observations_current WHERE outcome = 999 AND source = 'activity'"
-                           " AND kind IN ('BUY', 'SELL')") != [0]  # fmt: skip
-        before = life.column("SELECT count() FROM observations_current")[0]
-        # Half a minute later the sibling shows; whoever asks the same question gets the old answer for five minutes.
-        await lab.server.advance(30)
-        report = await life.sync(NEWS)
-        assert report.counts[f"road_{road}"] == 1
-        assert life.column("SELECT count() FROM observations_current")[0] > before
-        await lab.server.advance(4 * DAY)
-        report = await life.sync(NEWS)
-        news = _traders(life, loaded_at - 1)
-        assert 3 < len(news) < 30
-        seen = life.ledgers(news)
-        touched = set(report.touched)
-        assert touched <= news
-        assert life.column("SELECT count() FROM observations_current WHERE outcome = 999 AND source = 'activity'"
-                           " AND token != toFixedString('', 32)") == [0]  # fmt: skip
-        await life.sync(EVERYONE)
-        complete = life.ledgers()
-        rows = life.column("SELECT count() FROM observations_current")
+        assert life.column(unlabelled) != [0]
+    shutil.copytree(lab.folder / FEED, lab.folder / MARKETS, symlinks=True)
+    # Half a minute later the sibling shows; whoever asks the same question gets the old answer for five minutes.
+    await lab.server.advance(30)
+    for road in (FEED, MARKETS):
+        take(monkeypatch, road)
+        async with lab.life(road) as life:
+            before = life.column("SELECT count() FROM observations_current")[0]
+            assert not life.has_every_fill()
+            report = await life.sync(NEWS)
+            assert report.counts[f"road_{road}"] == 1
+            assert life.column("SELECT count() FROM observations_current")[0] > before
+            assert life.has_every_fill()
+    await lab.server.advance(4 * DAY)
+    seen, complete = {}, {}
+    for road in (FEED, MARKETS):
+        take(monkeypatch, road)
+        async with lab.life(road) as life:
+            report = await life.sync(NEWS)
+            news = _traders(life, loaded_at - 1)
+            assert 3 < len(news) < 30
+            assert set(report.touched) <= news
+            seen[road] = life.ledgers(news)
+            assert life.column(unlabelled) == [0]
+            await life.sync(EVERYONE)
+            complete[road] = life.ledgers(), life.column("SELECT count() FROM observations_current")
     async with lab.life("scratch") as life:
         await life.load()
-        assert life.column("SELECT count() FROM observations_current") == rows
-        fresh = life.ledgers()
-        assert complete == fresh
-        assert news == _traders(life, loaded_at - 1)
-        assert {wallet: seen[wallet] for wallet in news} == {wallet: fresh[wallet] for wallet in news}
+        fresh = life.ledgers(), life.column("SELECT count() FROM observations_current")
+    assert complete == {FEED: fresh, MARKETS: fresh}
+    traders = {wallet: fresh[0][wallet] for wallet in news}
+    assert seen == {FEED: traders, MARKETS: traders}
 
 
 async def test_requests_grow_with_the_news_and_not_with_the_wallets(make_lab: Any) -> None:
@@ -113,78 +104,60 @@ async def test_requests_grow_with_the_news_and_not_with_the_wallets(make_lab: An
     assert set(requests) == {"data/v2/trades"}
 
 
-async def test_asking_everyone_touches_only_whom_something_happened_to(make_lab: Any) -> None:
-    lab = await make_lab(Universe(seed=5, wallets=30, fills=700, now_fraction=0.9))
-    async with lab.life() as life:
-        await life.load()
+async def test_asking_everyone_touches_only_whom_something_happened_to(loaded_lab: Any) -> None:
+    async with loaded_lab.life() as life:
         before = life.ledgers()
         report = await life.sync(EVERYONE)
         assert report.touched == ()
         assert life.ledgers() == before
-        await lab.server.advance(5 * DAY)
-        async with lab.counted() as requests:
+        await loaded_lab.server.advance(5 * DAY)
+        async with loaded_lab.counted() as requests:
             report = await life.sync(EVERYONE)
         assert requests["data/v2/activity"] == len(life.state.wallet_addresses())
         after = life.ledgers()
         changed = {wallet for wallet in after if after[wallet] != before.get(wallet)}
         assert 0 < len(changed) < len(after)
         assert set(report.touched) == changed
+        assert life.has_every_fill()
 
 
-async def test_a_head_that_is_old_hides_nothing_for_good(make_lab: Any) -> None:
-    lab = await make_lab(Universe(seed=5, wallets=30, fills=700, now_fraction=0.8))
-    async with lab.life() as life:
-        await life.load()
+async def test_a_head_that_is_old_hides_nothing_for_good(loaded_lab: Any) -> None:
+    async with loaded_lab.life() as life:
         await life.sync(NEWS)
-        # The questions of 301 seconds later are spelled alike: the first pages are those of three days ago.
-        await lab.server.advance(301 * 861)
-        lab.server.faults.set([Fault("data/v2/trades", "stale_head")])
+        # So many times 301 seconds later the questions are spelled alike: their first pages are three days old.
+        await loaded_lab.server.advance(301 * 861)
+        loaded_lab.server.faults.set([Fault("data/v2/trades", "stale_head")])
         report = await life.sync(NEWS)
-        assert lab.server.faults.fired
         assert report.counts["wallets_with_news"] == 0, "nothing could be seen"
-        lab.server.faults.set([])
+        assert not life.has_every_fill()
+        loaded_lab.server.faults.set([])
         report = await life.sync(NEWS)
         assert report.counts["wallets_with_news"] > 3
-        await life.sync(EVERYONE)
-        seen = life.ledgers()
-        trades = life.column("SELECT count() FROM observations_current WHERE source = 'trades'")
-    async with lab.life("scratch") as life:
-        await life.load()
-        assert life.ledgers() == seen
-        assert life.column("SELECT count() FROM observations_current WHERE source = 'trades'") == trades
+        assert life.has_every_fill()
 
 
-async def test_a_gap_longer_than_the_feed_is_read_market_by_market(make_lab: Any) -> None:
-    lab = await make_lab(Universe(seed=5, wallets=30, fills=700, now_fraction=0.7))
-    async with lab.life() as life:
-        await life.load()
-        await lab.server.advance(75 * DAY)
+async def test_a_gap_longer_than_the_feed_is_read_market_by_market(loaded_lab: Any) -> None:
+    async with loaded_lab.life() as life:
+        await loaded_lab.server.advance(75 * DAY)
         report = await life.sync(NEWS)
         assert report.counts["road_markets"] == 1
         assert "road_feed" not in report.counts
-        assert life.state.get_note(THROUGH) >= lab.server.world.now - 5 * DAY
-        await life.sync(EVERYONE)
-        seen = life.ledgers()
-    async with lab.life("scratch") as life:
-        await life.load()
-        assert life.ledgers() == seen
+        assert life.has_every_fill()
 
 
-async def test_a_trade_that_a_ledger_does_not_show_yet_is_looked_for_again(make_lab: Any) -> None:
-    lab = await make_lab(Universe(seed=5, wallets=30, fills=700, now_fraction=0.8))
-    async with lab.life() as life:
-        await life.load()
-        start = lab.server.world.now
+async def test_a_trade_that_a_ledger_does_not_show_yet_is_looked_for_again(loaded_lab: Any) -> None:
+    async with loaded_lab.life() as life:
+        start = loaded_lab.server.world.now
         # Everybody's next question is answered now, and with that answer once more in three days.
         await life.sync(EVERYONE)
-        await lab.server.advance(3 * DAY)
-        lab.server.faults.set([Fault("data/v2/activity", "stale_head")])
+        await loaded_lab.server.advance(3 * DAY)
+        loaded_lab.server.faults.set([Fault("data/v2/activity", "stale_head")])
         report = await life.sync(NEWS)
         traders = _traders(life, start)
         assert report.counts["wallets_with_news"] == report.counts["wallets_unconfirmed"] == len(traders) > 3
         assert set(report.touched) >= traders, "until then the trades of the feed count"
         assert set(life.state.wallet_addresses("pending")) >= traders
-        lab.server.faults.set([])
+        loaded_lab.server.faults.set([])
         report = await life.sync(NEWS)
         assert report.counts["wallets_with_news"] == len(traders)
         assert "wallets_unconfirmed" not in report.counts
