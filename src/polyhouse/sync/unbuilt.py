@@ -1,7 +1,7 @@
 """Wallets whose models lag behind their rows, because the run that wrote the rows did not live to see them rebuilt.
 
-The next build takes them along (``reorg.wallets_to_rebuild``). Naming one too many costs a little time; one too few would
-leave a wrong number standing until somebody trades again.
+The next build takes them along (``reorg.wallets_to_rebuild``). Naming one too many costs a little time; one too few
+would leave a wrong number standing until somebody trades again.
 """
 
 from __future__ import annotations
