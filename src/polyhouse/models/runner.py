@@ -14,6 +14,8 @@ from importlib import resources
 from itertools import pairwise
 from typing import Any
 
+from polyhouse.metrics.catalogue import RELATIONS
+from polyhouse.models import metric_tables
 from polyhouse.models.pairs import BULK, stage_pairs
 from polyhouse.ports import Warehouse
 
@@ -26,7 +28,10 @@ SLICE_ROWS = 1_500_000
 PRICE_SLICE_ROWS = 2_000_000
 """The same for the price history that scores need: it is cut by condition, and each cut reads all observations."""
 
-BY_WALLET = ("ledger", "unmapped", "positions", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1")
+BY_WALLET = (
+    "ledger", "unmapped", "positions", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1",
+    *metric_tables.METRIC_TABLES,
+)  # fmt: skip
 """Published tables that are keyed by wallet, in build order."""
 
 _KEYS = {
@@ -93,6 +98,7 @@ class _Build:
         return self.wallets is None
 
     def execute(self, started: float) -> BuildReport:
+        metric_tables.prepare_metric_tables(self.warehouse)
         self._fix_windows()
         self._build_token_map()
         if self.wallets is not None:
@@ -101,10 +107,13 @@ class _Build:
         for condition in self._slices():
             self._build_slice(condition)
         self._score()
+        measured_all = self._measure()
         if self.full:
             self._publish()
         else:
             self._bury()
+        if measured_all:
+            metric_tables.store_catalogue(self.warehouse, self.version)
         rows = {
             table: int(self.warehouse.query(f"SELECT count() FROM {table} WHERE version = {self.version}").rows[0][0])
             for table in BY_WALLET
@@ -161,9 +170,9 @@ class _Build:
             self.warehouse.command(f"DROP TABLE IF EXISTS {table}__next")
             self.warehouse.command(f"CREATE TABLE {table}__next AS {table}")
 
-    def _slices(self) -> Iterator[str]:
+    def _slices(self, *, everyone: bool = False) -> Iterator[str]:
         """Conditions on ``wallet`` that cut the work into ranges of the primary key."""
-        scope = "1" if self.full else "wallet IN (SELECT wallet FROM touched_wallets)"
+        scope = "1" if self.full or everyone else "wallet IN (SELECT wallet FROM touched_wallets)"
         rows = self.warehouse.query(f"SELECT count() FROM observations WHERE {scope}").rows[0][0]
         count = min(int(rows) // SLICE_ROWS + 1, 256)
         edges = [(i * 65_536 // count) for i in range(count + 1)]
@@ -200,8 +209,11 @@ class _Build:
 
     def _stage(self, model: str, condition: str) -> None:
         """Keep what a model file selects in memory, for the statements that follow."""
-        self.warehouse.command(f"DROP TABLE IF EXISTS {model}")
-        self._command(f"CREATE TABLE {model} ENGINE = Memory AS {self._sql(model, condition, {})}")
+        self._stage_rows(model, self._sql(model, condition, {}))
+
+    def _stage_rows(self, table: str, sql: str) -> None:
+        self.warehouse.command(f"DROP TABLE IF EXISTS {table}")
+        self._command(f"CREATE TABLE {table} ENGINE = Memory AS {sql}")
 
     def _stage_pairs(self, condition: str, reads: dict[str, str]) -> None:
         """Fill ``pair_states`` and ``pair_sums`` with what the slice's ledger rows come to."""
@@ -241,6 +253,22 @@ class _Build:
             self._insert("wallet_scores_v1", self._reads()["wallet_scores_v1"], condition, self._reads())
         self._truncate(*staged)
 
+    def _measure(self) -> bool:
+        """Metrics of the chosen wallets; of all, which is then the answer, if the definitions changed since."""
+        everyone = self.full or not metric_tables.is_current(self.warehouse)
+        reads, staged = self._reads(), [relation.name for relation in RELATIONS]
+        for condition in self._slices(everyone=everyone):
+            for relation in staged:
+                self._stage_rows(relation, self._sql(relation, condition, reads))
+            self._stage_rows(metric_tables.MEASURED, metric_tables.measured_sql())
+            for table in metric_tables.METRIC_TABLES:
+                self._insert_rows(metric_tables.rows_sql(table), reads[table])
+                if not self.full:
+                    self._bury_table(table, condition)
+        for name in (*staged, metric_tables.MEASURED):
+            self.warehouse.command(f"DROP TABLE IF EXISTS {name}")
+        return everyone
+
     def _truncate(self, *tables: str) -> None:
         for table in tables:
             self.warehouse.command(f"TRUNCATE TABLE {table}")
@@ -263,7 +291,9 @@ class _Build:
         )
 
     def _insert(self, model: str, target: str, condition: str, reads: dict[str, str] | None = None) -> None:
-        sql = self._sql(model, condition, reads or {})
+        self._insert_rows(self._sql(model, condition, reads or {}), target)
+
+    def _insert_rows(self, sql: str, target: str) -> None:
         columns = _columns(self.warehouse, target)
         chosen = ", ".join(columns)
         values = ", ".join(f"{self.version} AS version" if c == "version" else c for c in columns)

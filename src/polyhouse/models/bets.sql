@@ -1,0 +1,36 @@
+-- bets: closed units of wallets (accounting §3.5), the rows of most metrics. A unit counts if anything was put into it or
+-- realised; shares of AMM pools are their own condition and no bet. Its close is the last booking; a unit that realised
+-- nothing closed with its last event.
+WITH
+    closed AS
+    (
+        SELECT
+            p.wallet AS wallet, p.unit AS unit,
+            min(p.category) AS category,
+            toUInt32(if(max(p.realized_ts) > 0, max(p.realized_ts), max(p.last_ts))) AS at,
+            toUInt32(min(p.first_ts)) AS opened,
+            sum(p.realized) AS realized, sum(p.bought_cost) AS stake, sum(p.fees) AS fees,
+            if(countIf(t.denominator = 0) = 0, max(toUInt32(t.resolved_ts)), 0) AS resolved_at,
+            -- one outcome, bought before it resolved and below 1: its price is a chance
+            count() = 1 AND resolved_at > opened AND stake > 0 AND stake < sum(p.bought) AS is_priced,
+            if(is_priced, sum(p.bought), 0) AS entry_shares,
+            if(is_priced, stake, 0) AS entry_cost,
+            if(is_priced, sum(toInt64(intDiv(toInt256(p.bought) * t.numerator, greatest(t.denominator, 1)))), 0) AS entry_payout,
+            toUInt32(countIf(p.settled_shares > 0)) AS held_sides,
+            sum(if(p.settled_shares > 0, toInt64(intDiv(toInt256(t.numerator) * 1000000000, greatest(t.denominator, 1))), 0)) AS held_payout_e9
+        FROM (SELECT * FROM positions FINAL WHERE condition != toString(token) AND /*wallets*/) AS p
+        LEFT JOIN
+        (
+            SELECT token, numerator, denominator, resolved_ts FROM token_map FINAL
+            WHERE resolved AND token IN (SELECT token FROM positions WHERE /*wallets*/)
+        ) AS t ON t.token = p.token
+        GROUP BY p.wallet, p.unit
+        HAVING max(p.status = 'OPEN') = 0 AND (stake > 0 OR realized != 0)
+    )
+SELECT
+    wallet, toString(category) AS category, at, opened, realized, stake, fees, resolved_at,
+    entry_shares, entry_cost, entry_payout, held_sides, held_payout_e9,
+    min(opened) OVER (PARTITION BY wallet) AS since,
+    toUInt32(row_number() OVER (PARTITION BY wallet ORDER BY at, unit)) AS close_place,
+    toUInt32(row_number() OVER (PARTITION BY wallet ORDER BY opened, unit)) AS open_place
+FROM closed

@@ -1,0 +1,130 @@
+"""The tables of the metrics, generated from the catalogue: their columns, and the SELECT that fills them."""
+
+from __future__ import annotations
+
+from polyhouse.metrics.catalogue import METRIC_WINDOWS, METRICS, RELATIONS, Metric, Relation, computed, digest
+from polyhouse.ports import Warehouse
+
+COMPLETE, BY_CATEGORY = "wallet_metrics_complete", "wallet_metrics_by_category"
+METRIC_TABLES = (COMPLETE, BY_CATEGORY)
+MEASURED = "measured"
+"""The values of one wallet slice, staged."""
+OVERALL = "overall"
+_DAY_SECONDS = 86_400
+_COUNT = "UInt64"
+_KEYS = {"wallet", "category", "window", "as_of", "version", "is_deleted"}
+
+
+def sample_column(relation: str) -> str:
+    """Column with the number of rows that the metrics of a relation were computed from."""
+    return f"{relation}_sample"
+
+
+def metric_columns() -> dict[str, str]:
+    """Name → type of all columns that the catalogue asks for."""
+    columns = {sample_column(relation.name): _COUNT for relation in RELATIONS}
+    return columns | {metric.name: _type(metric) for metric in computed()}
+
+
+def prepare_metric_tables(warehouse: Warehouse) -> None:
+    """Bring the columns of both tables, and their views for people, to the catalogue."""
+    wanted = metric_columns()
+    for table in METRIC_TABLES:
+        rows = warehouse.query(
+            "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {t:String}",
+            {"t": table},
+        ).rows
+        stored = {name: kind for name, kind in rows if name not in _KEYS}
+        if stored != wanted:
+            changes = [f"DROP COLUMN IF EXISTS {name}" for name, kind in stored.items() if wanted.get(name) != kind]
+            changes += [
+                f"ADD COLUMN IF NOT EXISTS {name} {kind}" for name, kind in wanted.items() if stored.get(name) != kind
+            ]
+            warehouse.command(f"ALTER TABLE {table} {', '.join(changes)}")
+        warehouse.command(
+            f"CREATE OR REPLACE VIEW vw_{table} AS SELECT lower(concat('0x', hex(wallet))) AS wallet,"
+            f" * EXCEPT (wallet, version, is_deleted) FROM {table} FINAL"
+        )
+
+
+def is_current(warehouse: Warehouse) -> bool:
+    """Whether the stored metrics of all wallets follow the definitions of today."""
+    rows = warehouse.query("SELECT DISTINCT digest FROM metric_catalogue").rows
+    return rows == [(digest(),)]
+
+
+def store_catalogue(warehouse: Warehouse, version: int) -> None:
+    """Write the catalogue beside the metrics: they follow it from now on."""
+    import pyarrow as pa
+
+    warehouse.command("TRUNCATE TABLE metric_catalogue")
+    names = (
+        "name", "state", "relation", "unit", "direction", "minimum_sample", "meaning", "formula", "source", "undefined",
+        "needs",
+    )  # fmt: skip
+    columns = {name: [getattr(metric, name) for metric in METRICS] for name in names}
+    columns["number"] = [metric.number or 0 for metric in METRICS]
+    columns["digest"] = [digest()] * len(METRICS)
+    columns["version"] = [version] * len(METRICS)
+    warehouse.insert_arrow("metric_catalogue", pa.table(columns))
+
+
+def measured_sql() -> str:
+    """The SELECT of all values per wallet, category (``overall`` included) and window, from the staged relations.
+
+    It takes the parameters ``as_of`` and, per window, ``b_<window>`` (Unix seconds).
+    """
+    columns = metric_columns()
+    # Of each relation there is one row per key, so any() takes the one value there is.
+    values = ", ".join(
+        f"sum(m.{name}) AS {name}" if kind == _COUNT else f"any(m.{name}) AS {name}" for name, kind in columns.items()
+    )
+    parts = " UNION ALL ".join(_relation_sql(relation, columns) for relation in RELATIONS)
+    return (
+        f"SELECT wallet, category, window, toDateTime({{as_of:UInt32}}, 'UTC') AS as_of, {values}"
+        f" FROM ({parts}) AS m GROUP BY wallet, category, window"
+    )
+
+
+def rows_sql(table: str) -> str:
+    """The SELECT of a table's rows, without ``version``, from the staged values."""
+    if table == COMPLETE:
+        return f"SELECT * EXCEPT (category) FROM {MEASURED} WHERE category = '{OVERALL}'"
+    return f"SELECT * FROM {MEASURED} WHERE category != '{OVERALL}'"
+
+
+def _relation_sql(relation: Relation, columns: dict[str, str]) -> str:
+    """Values of one relation's metrics per wallet, category and window; nothing in the columns of all others."""
+    own = {metric.name: f"CAST(if(n >= {metric.minimum_sample}, {metric.sql}, NULL) AS {_type(metric)})"
+           for metric in computed(relation.name)}  # fmt: skip
+    own[sample_column(relation.name)] = "count()"
+    nothing = {name: "toUInt64(0)" if kind == _COUNT else f"CAST(NULL AS {kind})" for name, kind in columns.items()}
+    values = ", ".join(f"{own.get(name, nothing[name])} AS {name}" for name in columns)
+    # The name of the scope is its own until the very end: `category` is that of the rows.
+    return (
+        "SELECT * EXCEPT (scope), scope AS category FROM"
+        f" (WITH {_parts(relation)} SELECT wallet, scope, window, {values}"
+        f" FROM ({_rows(relation)}) GROUP BY wallet, scope, window)"
+    )
+
+
+def _parts(relation: Relation) -> str:
+    lengths = {name: days * _DAY_SECONDS for name, days in METRIC_WINDOWS.items()}
+    given = {
+        "window_seconds": f"transform(toString(window), {list(lengths)}, {list(lengths.values())}, toInt64(0))",
+        "n": "toInt64(count())",
+    }
+    return ", ".join(f"{sql} AS {name}" for name, sql in (given | dict(relation.parts)).items())
+
+
+def _rows(relation: Relation) -> str:
+    """The staged rows of a relation, each in every scope and window to which it belongs."""
+    scope = "toString(category)" if relation.has_overall else f"arrayJoin(['{OVERALL}', toString(category)])"
+    inside = [f"if(at > {{b_{name}:UInt32}}, ['{name}'], [])" for name, days in METRIC_WINDOWS.items() if days]
+    always = [f"['{name}']" for name, days in METRIC_WINDOWS.items() if not days]
+    window = "" if relation.has_windows else f", arrayJoin(arrayConcat({', '.join(inside + always)})) AS window"
+    return f"SELECT *, {scope} AS scope{window} FROM {relation.name}"
+
+
+def _type(metric: Metric) -> str:
+    return "Nullable(String)" if metric.is_text else "Nullable(Float64)"
