@@ -416,7 +416,7 @@ SELECT
     if(t.losses = 0, NULL, toDecimal128(intDiv(t.losses_abs, t.losses), 6) / 1000000) AS avg_loss,
     if(t.bought_cost = 0, NULL, toDecimal128(roundBankers(toDecimal256(toInt128(t.realized) + t.unrealized, 12) / t.bought_cost, 9), 9)) AS overall_roi,
     multiIf(omega_shrunk IS NULL, NULL, omega_shrunk >= 3, 'S', omega_shrunk >= 2, 'A', omega_shrunk >= 1.5, 'B', omega_shrunk >= 1, 'C', omega_shrunk >= 0.5, 'D', 'F') AS grade,
-    t.wins + t.losses + t.flats >= 10 AS meets_minimum_trades,
+    toBool(t.wins + t.losses + t.flats >= 10) AS meets_minimum_trades,
     toDecimal32(s.whale_tenths, 1) / 10 AS whale_score,
     toDecimal32(s.insider_tenths, 1) / 10 AS insider_score,
     toDateTime(intDiv(t.version, 1000000), 'UTC') AS calculated_at
