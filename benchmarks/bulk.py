@@ -4,7 +4,7 @@ The simulator keeps the published limits; its window and the client's are shorte
 that the sliding window has its true shape and a run of minutes takes a fraction of them. Each answer takes as long as
 the upstream's usual quarter of a second, shortened by the same factor.
 
-``python -m benchmarks.bulk [--wallets 6605] [--trades 500000] [--speed 3]``, and
+``python -m benchmarks.bulk [--wallets 6605] [--trades 500000] [--speed 1]``, and
 ``python -m benchmarks.bulk --registered 1000000`` for the memory of a loader beside a large registry.
 """
 
@@ -199,7 +199,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.bulk")
     parser.add_argument("--wallets", type=int, default=6_605)
     parser.add_argument("--trades", type=int, default=500_000)
-    parser.add_argument("--speed", type=float, default=3.0, help="how much faster than the world")
+    parser.add_argument("--speed", type=float, default=1.0, help="how much faster than the world")
     parser.add_argument("--registered", type=int, default=0, help="instead: memory beside so many registered wallets")
     options = parser.parse_args()
     rows = crowd(options.registered) if options.registered else run(options.wallets, options.trades, options.speed)
