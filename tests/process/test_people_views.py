@@ -32,7 +32,7 @@ async def test_the_page_names_every_table_and_every_column_of_every_view(lab):
             existing.setdefault(table, []).append(column)
             is_view[table] = engine == "View"
     wanted = {name for name in existing if not NOT_FOR_PEOPLE.search(name)}
-    assert set(documented) == wanted
+    assert set(documented) == wanted, "docs/tables.md must name every table and view, and no other"
     for name, columns in documented.items():
         assert (columns is not None) == is_view[name], name
         if columns is not None:
