@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "process": (_C + "process", "process", "Work the queue: ledgers, positions, values, holders, scores."),
     "metrics": (_C + "build", "metrics", "Recompute positions, units and totals."),
     "leaderboard": (_C + "show", "leaderboard", "Ranked wallets."),
+    "metric": (_C + "metric", "metric", "The definition of a metric, or the list of all."),
     "wallet": (_C + "show", "wallet", "Everything known about one wallet."),
     "status": (_C + "show", "status", "Progress, queue, failures, last run."),
     "reconcile": (_C + "reconcile", "reconcile", "Our numbers against Polymarket's published ones."),

@@ -69,7 +69,7 @@ class Relation:
     relation gives rows of ``overall`` itself (``has_overall``).
 
     Attributes:
-        name: of the model file, and of the column ``<name>_sample`` with the number of rows.
+        name: of the model file.
         meaning: what one row is.
         parts: named aggregates, in order, that expressions and later parts may use; no metric has such a name. Two
             are there for every relation: ``window_seconds`` (0 for the whole life) and ``n`` (the number of rows).
@@ -82,3 +82,8 @@ class Relation:
     parts: Mapping[str, str] = field(default_factory=dict)
     has_overall: bool = False
     has_windows: bool = False
+
+    @property
+    def sample_column(self) -> str:
+        """Column of the metrics tables with the number of rows."""
+        return f"{self.name}_sample"

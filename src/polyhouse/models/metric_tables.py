@@ -15,14 +15,9 @@ _COUNT = "UInt64"
 _KEYS = {"wallet", "category", "window", "as_of", "version", "is_deleted"}
 
 
-def sample_column(relation: str) -> str:
-    """Column with the number of rows that the metrics of a relation were computed from."""
-    return f"{relation}_sample"
-
-
 def metric_columns() -> dict[str, str]:
     """Name → type of all columns that the catalogue asks for."""
-    columns = {sample_column(relation.name): _COUNT for relation in RELATIONS}
+    columns = {relation.sample_column: _COUNT for relation in RELATIONS}
     return columns | {metric.name: _type(metric) for metric in computed()}
 
 
@@ -97,7 +92,7 @@ def _relation_sql(relation: Relation, columns: dict[str, str]) -> str:
     """Values of one relation's metrics per wallet, category and window; nothing in the columns of all others."""
     own = {metric.name: f"CAST(if(n >= {metric.minimum_sample}, {metric.sql}, NULL) AS {_type(metric)})"
            for metric in computed(relation.name)}  # fmt: skip
-    own[sample_column(relation.name)] = "count()"
+    own[relation.sample_column] = "count()"
     nothing = {name: "toUInt64(0)" if kind == _COUNT else f"CAST(NULL AS {kind})" for name, kind in columns.items()}
     values = ", ".join(f"{own.get(name, nothing[name])} AS {name}" for name in columns)
     # The name of the scope is its own until the very end: `category` is that of the rows.

@@ -1,0 +1,111 @@
+"""All metrics of one wallet in one category and window: values, and why there is none where there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from polyhouse.domain.categories import CATEGORIES
+from polyhouse.domain.ids import format_address, parse_address
+from polyhouse.errors import BadInputError
+from polyhouse.metrics.catalogue import METRIC_WINDOWS, METRICS, RELATIONS, Metric, computed
+from polyhouse.ports import Warehouse
+from polyhouse.reads.exact import moment
+
+OK = "OK"
+SMALL_SAMPLE = "SMALL_SAMPLE"
+"""Fewer rows than the metric's minimum sample."""
+UNDEFINED = "UNDEFINED"
+"""Rows enough, but the formula has no value for them; the entry says when."""
+NOT_COMPUTED = "NOT_COMPUTED"
+"""The product does not compute it yet, or no build has seen the wallet."""
+NEEDS_DATA = "NEEDS_DATA"
+"""Public data cannot give it."""
+OVERALL = "overall"
+
+_SAMPLES = {relation.name: relation.sample_column for relation in RELATIONS}
+
+
+def metrics(warehouse: Warehouse, address: str, *, category: str = OVERALL, window: str = "lifetime") -> dict[str, Any]:
+    """The metrics document of one wallet.
+
+    ``metrics`` lists every entry of the catalogue: ``name``, ``number`` (of the 102, or None), ``value``, ``status``,
+    ``unit``, and ``sample``: the rows it was computed from, None where it is not computed.
+
+    Args:
+        warehouse: the open warehouse.
+        address: ``0x`` and 40 hex digits, any case.
+        category: ``overall`` or one of ``domain.categories``.
+        window: ``30d``, ``90d``, ``180d`` or ``lifetime``.
+
+    Raises:
+        BadInputError: a malformed address, an unknown category or window.
+    """
+    _check("category", category, (OVERALL, *CATEGORIES))
+    _check("window", window, tuple(METRIC_WINDOWS))
+    wallet = parse_address(address)
+    bound = {"wallet": wallet.hex(), "window": window}
+    table, condition = "wallet_metrics_complete", ""
+    if category != OVERALL:
+        table, condition = "wallet_metrics_by_category", " AND category = {category:String}"
+        bound["category"] = category
+    stored = {name for (name,) in warehouse.query(_COLUMNS, {"t": table}).rows}
+    wanted = [name for name in (*_SAMPLES.values(), *(metric.name for metric in computed())) if name in stored]
+    result = warehouse.query(
+        f"SELECT {', '.join(['toUnixTimestamp(as_of) AS measured_at', *wanted])} FROM {table} FINAL"
+        f" WHERE wallet = toFixedString(unhex({{wallet:String}}), 20) AND window = {{window:String}}{condition}",
+        bound,
+    )
+    row = dict(zip(result.columns, result.rows[0], strict=True)) if result.rows else {}
+    is_known = bool(row) or _was_built(warehouse, wallet)
+    samples = {name: int(row.get(column, 0)) if is_known else None for name, column in _SAMPLES.items()}
+    return {
+        "wallet": format_address(wallet),
+        "category": category,
+        "window": window,
+        "as_of": moment(row.get("measured_at")),
+        "metrics": [_entry(metric, row, samples, stored) for metric in METRICS],
+    }
+
+
+_COLUMNS = "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {t:String}"
+
+
+def _check(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise BadInputError(f"unknown {what} {value[:40]!r}", hint=f"one of: {' '.join(known)}")
+
+
+def _was_built(warehouse: Warehouse, wallet: bytes) -> bool:
+    sql = "SELECT count() FROM wallet_totals FINAL WHERE wallet = toFixedString(unhex({w:String}), 20)"
+    return bool(warehouse.query(sql, {"w": wallet.hex()}).rows[0][0])
+
+
+def _entry(
+    metric: Metric, row: Mapping[str, Any], samples: Mapping[str, int | None], stored: set[str]
+) -> dict[str, Any]:
+    sample = samples.get(metric.relation) if metric.name in stored else None
+    value = row.get(metric.name)
+    if metric.needs:
+        status = NEEDS_DATA
+    elif not metric.sql or sample is None:
+        status = NOT_COMPUTED
+    elif value is not None:
+        status = OK
+    else:
+        status = SMALL_SAMPLE if sample < metric.minimum_sample else UNDEFINED
+    return {
+        "name": metric.name, "number": metric.number, "value": _exact(value), "status": status, "sample": sample,
+        "unit": metric.unit,
+    }  # fmt: skip
+
+
+def _exact(value: Any) -> Decimal | str | None:
+    """A number by its shortest digits, a text as it is."""
+    if value is None or isinstance(value, str):
+        return value
+    if not math.isfinite(value):
+        raise ValueError(f"a metric of {value}")
+    return Decimal(repr(float(value)))
