@@ -11,8 +11,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
-from polyhouse.metrics import catalogue_bets, catalogue_later
+from polyhouse.metrics import catalogue_bets, catalogue_days, catalogue_later
 from polyhouse.metrics.bets_relation import RELATION as BETS
+from polyhouse.metrics.days_relation import RELATION as DAYS
 from polyhouse.metrics.metric import METRIC_WINDOWS, Direction, Metric, Relation, State, Unit
 
 __all__ = [
@@ -23,10 +24,10 @@ __all__ = [
 COUNT = 102
 """Numbered metrics of seed_systems.md §2.1."""
 
-RELATIONS: tuple[Relation, ...] = (BETS,)
+RELATIONS: tuple[Relation, ...] = (BETS, DAYS)
 METRICS: tuple[Metric, ...] = tuple(
     sorted(
-        (*catalogue_bets.METRICS, *catalogue_later.METRICS),
+        (*catalogue_bets.METRICS, *catalogue_days.METRICS, *catalogue_later.METRICS),
         key=lambda metric: (metric.number is None, metric.number or 0),
     )
 )

@@ -22,49 +22,6 @@ def _needs(number: int, name: str, unit: Unit, direction: Direction, meaning: st
     return Metric(name, meaning, formula, unit, "", SEED, direction, number, needs=needs)
 
 
-DAYS = (
-    _later(5, "sortino", "ratio", "days", "higher", "Daily result per downside risk, per year",
-           "mean / sqrt(Σ min(x, 0)² / n) of daily PnL · √365, target 0", "accounting §4.3 (K17)"),
-    _later(6, "sharpe", "ratio", "days", "higher", "Daily result per risk, per year",
-           "mean / sd(n−1) of daily PnL · √365, risk-free rate 0", "accounting §4.3 (K16)"),
-    _later(7, "martin", "ratio", "days", "higher", "Yearly growth per Ulcer index", "CAGR / Ulcer index"),
-    _later(8, "calmar", "ratio", "days", "higher", "Yearly growth per worst drawdown",
-           "CAGR / max drawdown in percent"),
-    _later(10, "net_pnl_percent", "percent", "days", "higher", "Result in percent of the bankroll",
-           f"100 · net PnL / bankroll; {_BANKROLL}"),
-    _later(11, "cagr", "percent", "days", "higher", "Growth of the bankroll per year",
-           f"100 · ((1 + PnL/bankroll)^(365/days) − 1); {_BANKROLL}"),
-    _later(17, "max_drawdown", "usd", "days", "lower", "Worst fall of the cumulative result from its peak",
-           "max(running peak − value) of cumulative daily PnL; the peak starts at 0", "accounting §4.3 (K19)"),
-    _later(18, "avg_drawdown", "usd", "days", "lower", "Mean fall from the peak while below it",
-           "mean of (peak − value) over days below the peak"),
-    _later(19, "time_in_drawdown", "ratio", "days", "lower", "Share of days below the peak",
-           "days below the peak / days"),
-    _later(20, "ulcer_index", "percent", "days", "lower", "Depth and length of drawdowns in one number",
-           f"sqrt(mean(dd²)), dd in percent of the bankroll; {_BANKROLL}"),
-    _later(21, "avg_recovery_days", "days", "days", "lower", "Mean days from a peak to the next one",
-           "mean length of finished drawdowns"),
-    _later(35, "var_95", "usd", "days", "lower", "Daily loss that 95 % of days stay above",
-           "−(5 % quantile of daily PnL)"),
-    _later(36, "downside_deviation", "usd", "days", "lower", "Downside risk of a day",
-           "sqrt(Σ min(x, 0)² / n) of daily PnL"),
-    _later(37, "cvar_95", "usd", "days", "lower", "Mean loss of the worst 5 % of days",
-           "−mean of daily PnL at or below its 5 % quantile"),
-    _later(38, "worst_loss_percent", "percent", "days", "lower", "Worst bet in percent of the bankroll",
-           f"100 · |min x| / bankroll; {_BANKROLL}"),
-    _later(58, "pnl_slope", "usd_per_day", "days", "higher", "Trend of the cumulative result",
-           "least-squares slope of cumulative daily PnL"),
-    _later(59, "pnl_acceleration", "usd_per_day", "days", "higher", "Whether the trend steepens",
-           "twice the quadratic coefficient of the least-squares parabola of cumulative daily PnL, per day²"),
-    _later(65, "return_on_capital", "ratio", "days", "higher", "Result per dollar at work on average",
-           "net PnL / mean capital at risk"),
-    _later(66, "turnover", "ratio", "days", "none", "How often the capital was moved", "volume / mean capital at risk"),
-    _later(83, "return_per_hour_slope", "ratio", "days", "higher", "Whether the result per dollar-hour improves",
-           "least-squares slope of daily PnL / capital at risk, per day"),
-    _later(84, "drawdown_slope_60d", "usd_per_day", "days", "lower", "Whether the drawdown deepens",
-           "least-squares slope of (peak − value) over the last 60 days"),
-)  # fmt: skip
-
 ENTRIES = (
     _later(25, "brier", "ratio", "entries", "lower", "Squared error of entry prices as forecasts",
            "Σ w(p−o)² / Σ w, w shares, p entry price with fee, o payout; scores the market at those instants",
@@ -167,4 +124,4 @@ NEEDS = (
            "JSON: percentiles of news_reaction_seconds", _NEWS),
 )  # fmt: skip
 
-METRICS: tuple[Metric, ...] = DAYS + ENTRIES + NEEDS
+METRICS: tuple[Metric, ...] = ENTRIES + NEEDS

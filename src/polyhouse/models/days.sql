@@ -1,0 +1,10 @@
+-- days: daily entries of wallets and their categories (docs/days.md), the rows of metrics that need a path or the capital.
+-- A row belongs to a window by the beginning of its day, so that a window of N days holds N of them, today included.
+-- Where a mark is unknown the equity of the row before stands, so the row changed nothing.
+SELECT
+    wallet, toString(category) AS category,
+    toUInt32(toUnixTimestamp(toDateTime(day, 'UTC'))) AS at,
+    min(at) OVER (PARTITION BY wallet, category) AS first_at,
+    realized, toInt64(ifNull(d.pnl, 0)) AS change, at_risk, at_risk_before, at_risk_peak, worst, volume, fills
+FROM wallet_days AS d FINAL
+WHERE /*wallets*/
