@@ -16,6 +16,7 @@ from typing import Any
 
 from polyhouse.metrics.catalogue import RELATIONS
 from polyhouse.models import metric_tables
+from polyhouse.models.days import store_days
 from polyhouse.models.pairs import BULK, stage_pairs
 from polyhouse.ports import Warehouse
 
@@ -29,7 +30,7 @@ PRICE_SLICE_ROWS = 2_000_000
 """The same for the price history that scores need: it is cut by condition, and each cut reads all observations."""
 
 BY_WALLET = (
-    "ledger", "unmapped", "positions", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1",
+    "ledger", "unmapped", "positions", "wallet_days", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1",
     *metric_tables.METRIC_TABLES,
 )  # fmt: skip
 """Published tables that are keyed by wallet, in build order."""
@@ -38,6 +39,7 @@ _KEYS = {
     "ledger": "wallet, token, ts, block, tx_index, pos, cls, sub, tx, row_key",
     "unmapped": "wallet, token, condition",
     "positions": "wallet, token",
+    "wallet_days": "wallet, category, day",
     "units": "wallet, unit",
     "wallet_totals": "wallet, category, window",
     "wallet_coverage": "wallet",
@@ -104,8 +106,10 @@ class _Build:
         if self.wallets is not None:
             self._stage_touched()
         self._prepare_targets()
+        self._stage_day_marks()
         for condition in self._slices():
             self._build_slice(condition)
+        self._truncate("day_marks")
         self._score()
         measured_all = self._measure()
         if self.full:
@@ -229,23 +233,35 @@ class _Build:
             )
         command("TRUNCATE TABLE pair_states")
         command("TRUNCATE TABLE pair_sums")
-        stage_pairs(self.warehouse, reads["ledger"], condition, [self.params[f"b_{name}"] for name in WINDOWS])
+        ledger = reads["ledger"]
+        pairs = stage_pairs(self.warehouse, ledger, condition, [self.params[f"b_{name}"] for name in WINDOWS])
+        store_days(self.warehouse, pairs, ledger, condition, reads["wallet_days"], self.as_of, self.version)
+
+    def _stage_day_marks(self) -> None:
+        """What the tokens of the chosen wallets were worth at the end of each day."""
+        self._truncate("day_marks")
+        for cut in self._price_cuts():
+            self._insert("day_marks", "day_marks", cut)
+
+    def _price_cuts(self) -> Iterator[str]:
+        """Conditions on ``condition`` that cut the markets of the chosen wallets into parts of a bounded history."""
+        conditions, chosen = "1", "1"
+        if not self.full:
+            tokens = "SELECT token FROM observations WHERE wallet IN (SELECT wallet FROM touched_wallets)"
+            conditions = f"condition IN (SELECT condition FROM token_map FINAL WHERE token IN ({tokens}))"
+            chosen = f"token IN (SELECT token FROM token_map FINAL WHERE {conditions})"
+        rows = self.warehouse.query(f"SELECT count() FROM observations WHERE {chosen}").rows[0][0]
+        count = int(rows) // PRICE_SLICE_ROWS + 1
+        for place in range(count):
+            yield f"{conditions} AND cityHash64(condition) % {count} = {place}"
 
     def _score(self) -> None:
         """Scores of the chosen wallets: their purchases against everybody's prices, some conditions at a time."""
-        wallets, conditions = "1", "1"
-        if not self.full:
-            wallets = "wallet IN (SELECT wallet FROM touched_wallets)"
-            tokens = f"SELECT token FROM observations WHERE {wallets}"
-            conditions = f"condition IN (SELECT condition FROM token_map FINAL WHERE token IN ({tokens}))"
-        chosen = "1" if self.full else f"token IN (SELECT token FROM token_map FINAL WHERE {conditions})"
-        rows = self.warehouse.query(f"SELECT count() FROM observations WHERE {chosen}").rows[0][0]
-        count = int(rows) // PRICE_SLICE_ROWS + 1
+        wallets = "1" if self.full else "wallet IN (SELECT wallet FROM touched_wallets)"
         staged = ("scored_tokens", "fill_prices", "purchases")
         self._truncate(*staged)
-        for place in range(count):
+        for cut in self._price_cuts():
             self._truncate("scored_tokens", "fill_prices")
-            cut = f"{conditions} AND cityHash64(condition) % {count} = {place}"
             self._insert("scored_tokens", "scored_tokens", cut)
             self._insert("fill_prices", "fill_prices", "1")
             self._insert("purchases", "purchases", wallets, self._reads())
@@ -279,7 +295,7 @@ class _Build:
             self.warehouse.command(f"DROP TABLE {table}__next")
 
     def _bury(self) -> None:
-        for table in ("unmapped", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1"):
+        for table in ("unmapped", "wallet_days", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1"):
             self._bury_table(table, "wallet IN (SELECT wallet FROM touched_wallets)")
         self.warehouse.command("DROP TABLE touched_wallets")
 
