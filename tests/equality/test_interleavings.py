@@ -87,7 +87,8 @@ def test_any_interleaving_is_bit_identical(warehouse: Warehouse, roads: tuple[Ro
     orders = set()
 
     @settings(
-        max_examples=2 * EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck),
+        max_examples=2 * EXAMPLES, deadline=None, database=None, derandomize=True,
+        suppress_health_check=list(HealthCheck),
         phases=[Phase.generate],
     )  # fmt: skip
     @given(st.data())
