@@ -201,8 +201,8 @@ class _Build:
             self._bury_table("ledger", condition)
         self._stage_pairs(condition, reads)
         self._insert("positions", reads["positions"], condition, reads)
-        if not self.full:
-            self._bury_table("positions", condition)
+        for table in () if self.full else ("positions", "wallet_days"):
+            self._bury_table(table, condition)
         for table in ("units", "wallet_totals", "wallet_coverage"):
             self._insert(table, reads[table], condition, reads)
 
@@ -295,7 +295,7 @@ class _Build:
             self.warehouse.command(f"DROP TABLE {table}__next")
 
     def _bury(self) -> None:
-        for table in ("unmapped", "wallet_days", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1"):
+        for table in ("unmapped", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1"):
             self._bury_table(table, "wallet IN (SELECT wallet FROM touched_wallets)")
         self.warehouse.command("DROP TABLE touched_wallets")
 
