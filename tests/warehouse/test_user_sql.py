@@ -32,8 +32,14 @@ def test_reading_statements_run(warehouse, sql):
     assert (result.columns, result.rows, result.truncated) == (("a",), [(1,)], False)
 
 
+@pytest.mark.parametrize("end", ["", ";", " -- done", " /* x */ ; "])
+def test_an_empty_answer_still_names_its_columns(warehouse, end):
+    result = run(warehouse, "SELECT wallet, ts AS moment FROM vw_observations" + end)
+    assert (result.columns, result.rows) == (("wallet", "moment"), [])
+
+
 def test_tables_can_be_listed_described_and_explained(warehouse):
-    assert ("vw_positions",) in run(warehouse, "SHOW TABLES").rows
+    assert ("vw_positions",) in run(warehouse, "SHOW TABLES", max_rows=1_000).rows
     assert run(warehouse, "DESCRIBE TABLE vw_markets").rows[0][0] == "condition_id"
     assert run(warehouse, "EXPLAIN SELECT * FROM observations_current").rows
     assert "ReplacingMergeTree" in run(warehouse, "SHOW CREATE TABLE observations").rows[0][0]

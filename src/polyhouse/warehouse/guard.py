@@ -12,13 +12,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from polyhouse.errors import BadInputError
 from polyhouse.ports import QueryResult
 from polyhouse.warehouse.engine import Engine
 from polyhouse.warehouse.faults import translate_user_sql
-from polyhouse.warehouse.lexer import Token, tokens
+from polyhouse.warehouse.lexer import Token, split_statements, tokens
 from polyhouse.warehouse.results import decode_columns
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 _FIRST_WORDS = frozenset({"select", "with", "show", "describe", "desc", "explain", "from"})
 _MEMORY_BYTES = 1 << 30
@@ -71,14 +75,25 @@ def run_readonly(engine: Engine, sql: str, *, max_rows: int, timeout_seconds: fl
     client = engine.connect(settings)
     try:
         result = client.query(sql, query_formats={"String": "bytes"}, query_tz="UTC", column_oriented=True)
+        # The embedded engine sends no header with an empty answer, but people and programs want to see what is empty.
+        names = result.column_names or _described(client, sql)
     except Exception as error:
         raise translate_user_sql(error, max_rows=max_rows, timeout_seconds=timeout_seconds) from error
     finally:
         client.close()
-    decoded = decode_columns(result)
+    decoded = decode_columns(result) if result.column_names else QueryResult(tuple(names), [])
     if not truncate and len(decoded.rows) > max_rows:
         raise BadInputError(f"The query returns more than {max_rows:,} rows.", hint="Add a LIMIT, or raise the limit.")
     return ReadonlyResult(decoded.columns, decoded.rows[:max_rows], truncated=len(decoded.rows) > max_rows)
+
+
+def _described(client: Client, sql: str) -> Sequence[str]:
+    """Names of the columns that a SELECT would return; none for statements of other kinds."""
+    statement = next(iter(split_statements(sql)), "")
+    first = next((token.text.lower() for token in tokens(statement) if token.text != "("), "")
+    if first not in {"select", "with", "from"}:
+        return ()
+    return [str(row[0]) for row in client.query(f"DESCRIBE TABLE (\n{statement}\n)").result_rows]
 
 
 def check_user_sql(sql: str, table_functions: frozenset[str] = _FORBIDDEN_TABLE_FUNCTIONS) -> None:
