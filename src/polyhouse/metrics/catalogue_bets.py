@@ -105,7 +105,8 @@ ACTIVITY = (
         "hours", "bets", SEED, "none", 40, "quantileExactInclusive(0.5)(seconds_held) / 3600",
     ),
     Metric(
-        "category_mix", "Share of the stake by category", "JSON: category → Σ stake / Σ stake, six decimals floored",
+        "category_mix", "Share of the stake by category",
+        "JSON: category → its stake / all stakes, six decimals floored; none for categories without a stake",
         "text", "bets", SEED, "none", 41, _mix(), 1, NO_STAKE,
     ),
     Metric(

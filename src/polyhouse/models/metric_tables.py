@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, METRICS, RELATIONS, Metric, Relation, computed, digest
 from polyhouse.ports import Warehouse
 
@@ -64,17 +66,22 @@ def store_catalogue(warehouse: Warehouse, version: int) -> None:
     warehouse.insert_arrow("metric_catalogue", pa.table(columns))
 
 
-def measured_sql() -> str:
+def measured_sql(relations: Sequence[str] = ()) -> str:
     """The SELECT of all values per wallet, category (``overall`` included) and window, from the staged relations.
 
-    It takes the parameters ``as_of`` and, per window, ``b_<window>`` (Unix seconds).
+    Takes the parameters ``as_of`` and, per window, ``b_<window>`` (Unix seconds).
+
+    Args:
+        relations: their names; the columns of others stay empty. By default all.
     """
     columns = metric_columns()
     # Of each relation there is one row per key, so any() takes the one value there is.
     values = ", ".join(
         f"sum(m.{name}) AS {name}" if kind == _COUNT else f"any(m.{name}) AS {name}" for name, kind in columns.items()
     )
-    parts = " UNION ALL ".join(_relation_sql(relation, columns) for relation in RELATIONS)
+    parts = " UNION ALL ".join(
+        _relation_sql(relation, columns) for relation in RELATIONS if not relations or relation.name in relations
+    )
     return (
         f"SELECT wallet, category, window, toDateTime({{as_of:UInt32}}, 'UTC') AS as_of, {values}"
         f" FROM ({parts}) AS m GROUP BY wallet, category, window"
