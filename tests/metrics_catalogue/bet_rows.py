@@ -142,8 +142,8 @@ def bets_of_store(warehouse: Warehouse) -> Bets:
     }
     result = warehouse.query(
         "SELECT wallet, token, lower(hex(unit)) AS unit_hex, lower(hex(condition)) AS condition_hex,"
-        " toString(category) AS category, realized, bought_cost, bought, fees, toString(status) AS status, settled_shares,"
-        " toUnixTimestamp(first_ts) AS first, toUnixTimestamp(last_ts) AS last,"
+        " toString(category) AS category, realized, bought_cost, bought, fees, toString(status) AS status,"
+        " settled_shares, toUnixTimestamp(first_ts) AS first, toUnixTimestamp(last_ts) AS last,"
         " toUnixTimestamp(realized_ts) AS booked FROM positions FINAL"
     )
     units: defaultdict[tuple[bytes, str], list[dict[str, Any]]] = defaultdict(list)

@@ -46,6 +46,15 @@ _KEYS = {
     "wallet_scores_v1": "wallet",
 }
 
+_TOUCHED = "FROM observations WHERE wallet IN (SELECT wallet FROM touched_wallets)"
+_CONVERTED = f"SELECT condition {_TOUCHED} AND kind = 'CONVERT'"
+# What splits and the like touched is known by its condition, what conversions touched by the market or one of its legs.
+_TOUCHED_CONDITIONS = (
+    f"SELECT condition FROM token_map FINAL WHERE token IN (SELECT token {_TOUCHED})"
+    f" OR condition IN (SELECT condition {_TOUCHED}) OR neg_risk_market != '' AND (neg_risk_market IN ({_CONVERTED})"
+    f" OR neg_risk_market IN (SELECT neg_risk_market FROM token_map FINAL WHERE condition IN ({_CONVERTED})))"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
@@ -247,8 +256,7 @@ class _Build:
         """Conditions on ``condition`` that cut the markets of the chosen wallets into parts of a bounded history."""
         conditions, chosen = "1", "1"
         if not self.full:
-            tokens = "SELECT token FROM observations WHERE wallet IN (SELECT wallet FROM touched_wallets)"
-            conditions = f"condition IN (SELECT condition FROM token_map FINAL WHERE token IN ({tokens}))"
+            conditions = f"condition IN ({_TOUCHED_CONDITIONS})"
             chosen = f"token IN (SELECT token FROM token_map FINAL WHERE {conditions})"
         rows = self.warehouse.query(f"SELECT count() FROM observations WHERE {chosen}").rows[0][0]
         count = int(rows) // PRICE_SLICE_ROWS + 1
