@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 from plain_bets import DAY, PLAIN, USD, Bet, Window, same
 
+from polyhouse.metrics.bets_relation import RELATION
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, computed
 from polyhouse.models import metric_tables
 from polyhouse.ports import Warehouse
@@ -86,13 +87,16 @@ def measured(
 ) -> dict[tuple[bytes, str, str], dict[str, Any]]:
     """What the generated SELECT makes of the staged rows, by wallet, category and window."""
     params = {f"b_{name}": as_of - days * DAY for name, days in METRIC_WINDOWS.items() if days} | {"as_of": as_of}
-    result = warehouse.query(f"{metric_tables.measured_sql(('bets',))} SETTINGS max_threads = {threads}", params)
+    sql = f"{metric_tables.measured_sql(RELATION)} SETTINGS max_threads = {threads}"
+    result = warehouse.query(sql, params)
     return keyed(result)
 
 
 def keyed(result: Any) -> dict[tuple[bytes, str, str], dict[str, Any]]:
     rows = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
-    return {(bytes(row["wallet"]), row.get("category", "overall"), row["window"]): row for row in rows}
+    return {
+        (bytes(row["wallet"]), row.get("category") or row.get("scope", "overall"), row["window"]): row for row in rows
+    }
 
 
 def expected(wallets: Mapping[bytes, Iterable[Bet]], as_of: int) -> dict[tuple[bytes, str, str], dict[str, Any]]:

@@ -98,7 +98,7 @@ def test_touched_wallets_only_equals_a_full_build_bit_for_bit(warehouse: Warehou
     assert any(before.get(key) != row for key, row in chosen.items()), "the late rows must change something"
     build(warehouse, wallets)
     assert stored(warehouse) == full
-    assert warehouse.query("SELECT name FROM system.tables WHERE name IN ('bets', 'measured')").rows == []
+    assert warehouse.query("SELECT name FROM system.tables WHERE name IN ('bets', 'measured_bets')").rows == []
 
 
 def test_a_bet_that_opens_again_leaves_no_row_behind(warehouse: Warehouse) -> None:

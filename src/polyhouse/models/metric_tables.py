@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, METRICS, RELATIONS, Metric, Relation, computed, digest
 from polyhouse.ports import Warehouse
 
 COMPLETE, BY_CATEGORY = "wallet_metrics_complete", "wallet_metrics_by_category"
 METRIC_TABLES = (COMPLETE, BY_CATEGORY)
-MEASURED = "measured"
-"""The values of one wallet slice, staged."""
 OVERALL = "overall"
 _DAY_SECONDS = 86_400
 _COUNT = "UInt64"
@@ -66,47 +62,42 @@ def store_catalogue(warehouse: Warehouse, version: int) -> None:
     warehouse.insert_arrow("metric_catalogue", pa.table(columns))
 
 
-def measured_sql(relations: Sequence[str] = ()) -> str:
-    """The SELECT of all values per wallet, category (``overall`` included) and window, from the staged relations.
+def measured(relation: Relation) -> str:
+    """Name of the table in which the metrics of a relation are staged, one wallet slice at a time."""
+    return f"measured_{relation.name}"
+
+
+def measured_sql(relation: Relation) -> str:
+    """The SELECT of a relation's metrics per wallet, scope (``overall`` or category) and window, from its staged rows.
 
     Takes the parameters ``as_of`` and, per window, ``b_<window>`` (Unix seconds).
-
-    Args:
-        relations: their names; the columns of others stay empty. By default all.
     """
-    columns = metric_columns()
-    # Of each relation there is one row per key, so any() takes the one value there is.
-    values = ", ".join(
-        f"sum(m.{name}) AS {name}" if kind == _COUNT else f"any(m.{name}) AS {name}" for name, kind in columns.items()
-    )
-    parts = " UNION ALL ".join(
-        _relation_sql(relation, columns) for relation in RELATIONS if not relations or relation.name in relations
-    )
+    values = [f"count() AS {relation.sample_column}"]
+    values += [
+        f"CAST(if(n >= {metric.minimum_sample}, {metric.sql}, NULL) AS {_type(metric)}) AS {metric.name}"
+        for metric in computed(relation.name)
+    ]
+    # The scope is not called category: that is a column of the rows.
     return (
-        f"SELECT wallet, category, window, toDateTime({{as_of:UInt32}}, 'UTC') AS as_of, {values}"
-        f" FROM ({parts}) AS m GROUP BY wallet, category, window"
+        f"WITH {_parts(relation)} SELECT wallet, scope, window, {', '.join(values)}"
+        f" FROM ({_rows(relation)}) GROUP BY wallet, scope, window"
     )
 
 
 def rows_sql(table: str) -> str:
-    """The SELECT of a table's rows, without ``version``, from the staged values."""
-    if table == COMPLETE:
-        return f"SELECT * EXCEPT (category) FROM {MEASURED} WHERE category = '{OVERALL}'"
-    return f"SELECT * FROM {MEASURED} WHERE category != '{OVERALL}'"
-
-
-def _relation_sql(relation: Relation, columns: dict[str, str]) -> str:
-    """Values of one relation's metrics per wallet, category and window; nothing in the columns of all others."""
-    own = {metric.name: f"CAST(if(n >= {metric.minimum_sample}, {metric.sql}, NULL) AS {_type(metric)})"
-           for metric in computed(relation.name)}  # fmt: skip
-    own[relation.sample_column] = "count()"
-    nothing = {name: "toUInt64(0)" if kind == _COUNT else f"CAST(NULL AS {kind})" for name, kind in columns.items()}
-    values = ", ".join(f"{own.get(name, nothing[name])} AS {name}" for name in columns)
-    # The name of the scope is its own until the very end: `category` is that of the rows.
+    """The SELECT of a table's rows, without ``version``, from the staged metrics. Takes the parameter ``as_of``."""
+    is_overall = table == COMPLETE
+    keys = "k.wallet AS wallet, k.window AS window" + ("" if is_overall else ", k.scope AS category")
+    columns = [
+        f"{measured(relation)}.{name} AS {name}"
+        for relation in RELATIONS
+        for name in (relation.sample_column, *(metric.name for metric in computed(relation.name)))
+    ]
+    known = " UNION DISTINCT ".join(f"SELECT wallet, scope, window FROM {measured(one)}" for one in RELATIONS)
+    joins = " ".join(f"LEFT JOIN {measured(one)} USING (wallet, scope, window)" for one in RELATIONS)
     return (
-        "SELECT * EXCEPT (scope), scope AS category FROM"
-        f" (WITH {_parts(relation)} SELECT wallet, scope, window, {values}"
-        f" FROM ({_rows(relation)}) GROUP BY wallet, scope, window)"
+        f"SELECT {keys}, toDateTime({{as_of:UInt32}}, 'UTC') AS as_of, {', '.join(columns)} FROM ({known}) AS k {joins}"
+        f" WHERE (k.scope = '{OVERALL}') = {str(is_overall).lower()}"
     )
 
 

@@ -280,17 +280,18 @@ class _Build:
     def _measure(self) -> bool:
         """Metrics of the chosen wallets; of all, which is then the answer, if the definitions changed since."""
         everyone = self.full or not metric_tables.is_current(self.warehouse)
-        reads, staged = self._reads(), [relation.name for relation in RELATIONS]
+        reads = self._reads()
         for condition in self._slices(everyone=everyone):
-            for relation in staged:
-                self._stage_rows(relation, self._sql(relation, condition, reads))
-            self._stage_rows(metric_tables.MEASURED, metric_tables.measured_sql())
+            for relation in RELATIONS:
+                self._stage_rows(relation.name, self._sql(relation.name, condition, reads))
+                self._stage_rows(metric_tables.measured(relation), metric_tables.measured_sql(relation))
+                self.warehouse.command(f"DROP TABLE {relation.name}")
             for table in metric_tables.METRIC_TABLES:
                 self._insert_rows(metric_tables.rows_sql(table), reads[table])
                 if not self.full:
                     self._bury_table(table, condition)
-        for name in (*staged, metric_tables.MEASURED):
-            self.warehouse.command(f"DROP TABLE IF EXISTS {name}")
+        for relation in RELATIONS:
+            self.warehouse.command(f"DROP TABLE IF EXISTS {metric_tables.measured(relation)}")
         return everyone
 
     def _truncate(self, *tables: str) -> None:
