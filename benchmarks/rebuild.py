@@ -49,7 +49,7 @@ def _rebuild(fills: int) -> list[tuple[str, str, str]]:
 
 
 def _fill(warehouse, fills: int) -> None:
-    """Power-law wallets and tokens, two fifths sales, four fifths of the conditions resolved."""
+    """A hundred fills a wallet, both wallets and tokens on a power law; two fifths sales, four fifths resolved."""
     conditions = fills // 400 + 10
     token = _TOKEN.format("number")
     warehouse.command(
@@ -66,7 +66,7 @@ def _fill(warehouse, fills: int) -> None:
     warehouse.command(
         "INSERT INTO observations (wallet, token, tx, source, kind, ts, pos, shares, cash, shares_gross, usdc_gross,"
         " price_e12, version) SELECT"
-        f" toFixedString(SHA1(toString(toUInt32(pow({fills / 20}, rand(1) / 4294967295.0)))), 20), {chosen},"
+        f" toFixedString(SHA1(toString(toUInt32(pow({fills / 100}, rand(1) / 4294967295.0)))), 20), {chosen},"
         " toFixedString(SHA256(toString(number)), 32), 'activity', if(rand(3) % 5 < 2, 'SELL', 'BUY'),"
         f" 1760000000 + intDiv(number * 30000000, {fills}), 1, 1000000 + rand(4) % 100000000 AS s,"
         " toInt64(s * (rand(6) % 1000000) / 1000000) AS c, s, c, toInt64(c * 1000000000000 / s), 1"
