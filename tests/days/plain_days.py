@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from polyhouse.sim.truth import _Folding
-from polyhouse.sim.truth_reading import Fill, Resolution
+from polyhouse.sim.truth_reading import Fill
 from polyhouse.sim.universe import Universe
 
 DAY = 86_400

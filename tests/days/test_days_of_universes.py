@@ -59,3 +59,58 @@ def test_every_number_of_every_day_equals_the_truth(
         assert got[scope] == rows, scope
     assert all(check.ok for check in run_checks(warehouse))
     assert warehouse.query("SELECT count() FROM day_marks").rows == [(0,)]
+
+
+def test_touched_wallets_only_equals_a_full_build(warehouse: Warehouse) -> None:
+    """Whoever is touched gets the days of a full build, prices that others made included."""
+    universe = Universe(seed=4, wallets=60, fills=2_500)
+    tables = universe_tables(universe)
+    rows, resolved = tables["observations"], tables["resolutions"]
+    late = max(rows["ts"]) - 20 * DAY
+    load(warehouse, tables | {"observations": _until(rows, late), "resolutions": _until(resolved, late)})
+    build(warehouse)
+    before = dump(warehouse)
+    load(warehouse, {"observations": rows, "resolutions": resolved})
+    wallets = sorted({bytes(wallet) for wallet in rows["wallet"]})
+    some = set(wallets[::3])
+    build(warehouse, sorted(some))
+    partial = dump(warehouse)
+    build(warehouse)
+    full = dump(warehouse)
+    assert _of(partial, some) == _of(full, some)
+    assert _of(before, some) - _of(full, some), "rows of days that are no longer a window's eve must go"
+    assert _of(full, some) - _of(before, some), "the late rows must change something"
+    build(warehouse, wallets)
+    assert dump(warehouse) == full
+    assert all(check.ok for check in run_checks(warehouse))
+
+
+def _until(columns: dict[str, list[Any]], late: int) -> dict[str, list[Any]]:
+    return {
+        name: [value for value, ts in zip(column, columns["ts"], strict=True) if ts <= late]
+        for name, column in columns.items()
+    }
+
+
+def _of(rows: list[tuple[Any, ...]], wallets: set[bytes]) -> set[tuple[Any, ...]]:
+    return {row for row in rows if bytes(row[0]) in wallets}
+
+
+def test_days_add_up_to_the_positions(warehouse: Warehouse) -> None:
+    """Broken series are noticed: a booking that is lost, doubled, on no day at all, or a wrong equity at the end."""
+    load(warehouse, universe_tables(Universe(seed=2, wallets=30, fills=700)))
+    build(warehouse)
+    assert all(check.ok for check in run_checks(warehouse))
+    warehouse.command("CREATE TABLE sound ENGINE = Memory AS SELECT * FROM wallet_days FINAL")
+    for broken, change in (
+        ("realized + 1 AS realized", "days_add_up"),
+        ("realized_total - 1 AS realized_total", "days_add_up"),
+        ("1 AS is_deleted", "days_add_up"),
+        ("equity + 1 AS equity", "days_end_at_the_totals"),
+        ("at_risk + 1 AS at_risk", "days_end_at_the_totals"),
+    ):
+        warehouse.command("TRUNCATE TABLE wallet_days")
+        warehouse.command(f"INSERT INTO wallet_days SELECT * REPLACE ({broken}) FROM sound")
+        failed = {check.name for check in run_checks(warehouse) if not check.ok}
+        assert change in failed, broken
+    warehouse.command("DROP TABLE sound")

@@ -31,8 +31,8 @@ def _usd(value: str, condition: str = "") -> str:
 
 
 def _slope(moment: str, total: str, length: str, cubic: str) -> str:
-    """Least-squares slope per day of a series, from Σ t·v and Σ v over its days 0 … length − 1."""
-    return f"6 * toFloat64(2 * {moment} - ({length} - 1) * {total}) / toFloat64({cubic})"
+    """Least-squares slope per day of a series, from Σ ago·v and Σ v over its days."""
+    return f"6 * toFloat64(({length} - 1) * {total} - 2 * {moment}) / toFloat64({cubic})"
 
 
 RISK = (
@@ -40,7 +40,7 @@ RISK = (
         "sortino", "Daily result per downside risk, per year",
         "mean / sqrt(Σ min(x, 0)² / n) of daily results · √365, target 0, all days counted",
         "ratio", "days", f"Sortino & Price 1994; accounting §4.3 (K17); {SEED}", "higher", 5,
-        f"if({_LONG} AND down_squares > 0, {_YEAR} * toFloat64(total) / sqrt(toFloat64(days * down_squares)), NULL)",
+        f"if({_LONG} AND down_squares > 0, {_YEAR} * toFloat64(total) / sqrt(days * toFloat64(down_squares)), NULL)",
         MIN_CHANGES, f"{_SHORT}, or no losing day",
     ),
     Metric(
@@ -157,7 +157,7 @@ DRAWDOWN = (
     Metric(
         "avg_recovery_days", "Mean days from falling below a peak to reaching it again",
         "days of finished drawdowns / their number; one that still lasts does not count",
-        "days", "days", SEED, "lower", 21, over("days_recovered", "recoveries"), 1, "no drawdown is over",
+        "days", "days", SEED, "lower", 21, over("(days_below - days_lasting)", "recoveries"), 1, "no drawdown is over",
     ),
     Metric(
         "max_drawdown_percent", "Worst fall from the peak in percent of the bankroll",
@@ -195,9 +195,9 @@ TREND = (
     ),
     Metric(
         "return_per_hour_slope", "Whether the result per dollar and hour improves, per day",
-        "least-squares slope over all days of x / (24 · the day's peak capital at risk); 0 where nothing was at risk",
+        "least-squares slope over all days of x / (24 · the day's peak capital at risk), the quotient to 12 decimals",
         "per_hour", "days", f"{SEED} (its EV/h, with results for expectations)", "higher", 83,
-        f"if({_LONG}, 6 * return_moment / toFloat64(cubic_days) / 24, NULL)", MIN_CHANGES, _SHORT,
+        f"if({_LONG}, 6 * toFloat64(return_moment) / toFloat64(cubic_days) / 24e12, NULL)", MIN_CHANGES, _SHORT,
     ),
 )  # fmt: skip
 

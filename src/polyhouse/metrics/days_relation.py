@@ -1,8 +1,11 @@
 """The rows of daily series, and the aggregates that their metrics share.
 
 A window of N days holds the last N UTC days, the newest included; a younger series begins with its first day. Days
-without a row changed nothing: their result is 0, and the value and the capital of the day before stand. Days are
-counted from the window's first one, which is 0. Sums are exact integers of any size; each metric divides once.
+without a row changed nothing: their result is 0, and the value and the capital of the day before stand. Days count
+backwards: ``ago`` is 0 for the newest one. Sums are exact integers; each metric divides once, at the end.
+
+What happens on a day stands for all later ones, so a sum over all days of a cumulative value is a sum over the changes:
+a change ``ago`` days ago counts ago + 1 times. That needs no path; only drawdowns do.
 """
 
 from __future__ import annotations
@@ -12,60 +15,58 @@ from polyhouse.metrics.series import DAYS_PER_YEAR
 
 RECENT_DAYS = 60
 _DAY_SECONDS = 86_400
-_LONG_AGO = 1_000_000
-
-
-def _weighted(values: str, weights: str) -> str:
-    return f"arraySum(arrayMap((v, w) -> toInt256(v) * w, {values}, {weights}))"
-
-
-def _sum_of_days(begin: str, length: str) -> str:
-    """Σ t over ``length`` days from day ``begin``."""
-    return f"{length} * {begin} + intDiv({length} * ({length} - 1), 2)"
-
 
 RELATION = Relation(
     "days",
     "one UTC day of a wallet or of one of its categories on which something changed",
     parts={
-        "newest_day": f"intDiv(toInt64({{as_of:UInt32}}), {_DAY_SECONDS})",
         "days": (
-            f"least(if(window_seconds = 0, {_LONG_AGO}, intDiv(window_seconds, {_DAY_SECONDS})),"
-            f" newest_day + 1 - intDiv(toInt64(min(first_at)), {_DAY_SECONDS}))"
+            f"if(window_seconds = 0, max(first_ago) + 1, least(intDiv(window_seconds, {_DAY_SECONDS}),"
+            " max(first_ago) + 1))"
         ),
-        "total": "sum(toInt256(change))",
-        "squares": "sum(toInt256(change) * change)",
-        "spread": "days * squares - total * total",
-        "down_squares": "sumIf(toInt256(change) * change, change < 0)",
-        "up_sum": "sumIf(toInt256(change), change > 0)",
-        "down_sum": "-sumIf(toInt256(change), change < 0)",
-        "peak_at_risk": "toInt256(max(at_risk_peak))",
-        "series": (
-            f"arraySort(groupArray((intDiv(toInt64(at), {_DAY_SECONDS}), change, at_risk, at_risk_before,"
-            " at_risk_peak)))"
-        ),
-        "day_numbers": "arrayMap(r -> r.1 - (newest_day + 1 - days), series)",
-        "changes": "arrayMap(r -> r.2, series)",
-        "spans": "arrayMap((t, next) -> next - t, day_numbers, arrayPushBack(arrayPopFront(day_numbers), days))",
-        "values": "arrayCumSum(changes)",
-        # The fall from the running peak, which starts at 0: a sum that never goes below 0.
-        "falls": "arrayCumSumNonNegative(arrayMap(x -> -x, changes))",
-        "deepest": "toInt256(arrayMax(falls))",
-        "fall_days": _weighted("falls", "spans"),
-        "fall_square_days": "arraySum(arrayMap((f, s) -> toInt256(f) * f * s, falls, spans))",
+        "total": "sum(toInt128(change))",
+        "squares": "toInt256(sum(toInt128(change) * change))",
+        "spread": "days * squares - toInt256(total) * total",
+        "down_squares": "sumIf(toInt128(change) * change, change < 0)",
+        "up_sum": "sumIf(toInt128(change), change > 0)",
+        "down_sum": "-sumIf(toInt128(change), change < 0)",
+        # Sums over all days of the cumulative result, of it times ``ago``, and of it times ``ago`` squared.
+        "value_days": "toInt256(sum(toInt128(change) * (ago + 1)))",
+        "value_moment": "toInt256(sum(toInt128(change) * intDiv(ago * (ago + 1), 2)))",
+        "value_moment_2": "toInt256(sum(toInt128(change) * intDiv(ago * (ago + 1) * (2 * ago + 1), 6)))",
+        "cubic_days": "days * (days * days - 1)",
+        "peak_at_risk": "toInt128(max(at_risk_peak))",
+        "risk_days": "toInt128(argMax(at_risk_before, ago)) * days + sum(toInt128(risk_change) * (ago + 1))",
+        "traded": "sum(toInt128(volume))",
+        "return_moment": "(days - 1) * toInt256(sum(return_e12)) - 2 * toInt256(sum(return_e12 * ago))",
+        "path": "arrayReverseSort(groupArray((ago, -change)))",
+        "agos": "path.1",
+        # The fall from the running peak, which starts at 0: a sum of the losses that never goes below 0.
+        "falls": "arrayCumSumNonNegative(path.2)",
+        "spans": "arrayMap((a, next) -> a - next, agos, arrayPushBack(arrayPopFront(agos), toInt64(-1)))",
+        "deepest": "toInt128(arrayMax(falls))",
+        "fall_days": "arraySum(arrayMap((f, s) -> toInt128(f) * s, falls, spans))",
+        "fall_square_days": "arraySum(arrayMap((f, s) -> toInt128(f) * f * s, falls, spans))",
         "days_below": "arraySum(arrayMap((f, s) -> if(f > 0, s, 0), falls, spans))",
-        "last_at_peak": "arrayLastIndex(f -> f = 0, falls)",
-        "days_recovered": (
-            "arraySum(arrayMap((f, s, place) -> if(f > 0 AND place < last_at_peak, s, 0), falls, spans,"
-            " arrayEnumerate(falls)))"
-        ),
+        "days_lasting": "if(falls[-1] > 0, agos[arrayLastIndex(f -> f = 0, falls) + 1] + 1, 0)",
         "recoveries": (
-            "arraySum(arrayMap((f, before) -> toInt64(f = 0 AND before > 0), falls,"
+            "toInt64(arrayCount((f, before) -> f = 0 AND before > 0, falls,"
             " arrayPushFront(arrayPopBack(falls), toInt64(0))))"
         ),
-        "risk_days": f"{_weighted('arrayMap(r -> r.3, series)', 'spans')} + toInt256(series[1].4) * day_numbers[1]",
-        "traded": "sum(toInt256(volume))",
-        "ascending": "arraySort(changes)",
+        # Changes of the fall inside the newest days, and where it stood when they began.
+        "recent": f"least(days, {RECENT_DAYS})",
+        "older": "toInt64(arrayCount(a -> a >= recent, agos))",
+        "older_fall": "toInt256(if(older > 0, falls[older], 0))",
+        "recent_changes": (
+            "arrayMap((f, before, a) -> (f - before, a), arraySlice(falls, older + 1),"
+            " arraySlice(arrayPushFront(falls, toInt64(0)), older + 1, n - older), arraySlice(agos, older + 1))"
+        ),
+        "recent_falls": "older_fall * recent + arraySum(arrayMap(c -> toInt128(c.1) * (c.2 + 1), recent_changes))",
+        "recent_moment": (
+            "older_fall * intDiv(recent * (recent - 1), 2)"
+            " + arraySum(arrayMap(c -> toInt128(c.1) * intDiv(c.2 * (c.2 + 1), 2), recent_changes))"
+        ),
+        "ascending": "arrayReverse(arrayMap(x -> -x, arraySort(path.2)))",
         "losing_days": "toInt64(countIf(change < 0))",
         "idle_days": "days - n",
         "tail_days": "intDiv(days + 19, 20)",
@@ -77,33 +78,10 @@ RELATION = Relation(
             "arraySum(arraySlice(ascending, 1, least(tail_days, losing_days)))"
             " + arraySum(arraySlice(ascending, losing_days + 1, greatest(tail_days - losing_days - idle_days, 0)))"
         ),
-        "value_days": _weighted("values", "spans"),
-        "value_moment": (
-            f"arraySum(arrayMap((v, t, s) -> toInt256(v) * ({_sum_of_days('t', 's')}), values, day_numbers, spans))"
-        ),
-        "value_moment_2": (
-            "arraySum(arrayMap((v, t, s) -> toInt256(v) * (s * t * t + t * s * (s - 1)"
-            " + intDiv((s - 1) * s * (2 * s - 1), 6)), values, day_numbers, spans))"
-        ),
         "growth_percent": (
             f"100 * (pow(toFloat64(peak_at_risk + total) / toFloat64(peak_at_risk), {DAYS_PER_YEAR}. / days) - 1)"
         ),
         "ulcer": "100 * sqrt(toFloat64(fall_square_days) / days) / toFloat64(peak_at_risk)",
-        "recent": f"least(days, {RECENT_DAYS})",
-        "recent_begins": "arrayMap(t -> greatest(t - (days - recent), 0), day_numbers)",
-        "recent_spans": (
-            "arrayMap((t, s, b) -> greatest(t + s - (days - recent) - b, 0), day_numbers, spans, recent_begins)"
-        ),
-        "recent_falls": _weighted("falls", "recent_spans"),
-        "recent_moment": (
-            f"arraySum(arrayMap((f, t, s) -> toInt256(f) * ({_sum_of_days('t', 's')}), falls, recent_begins,"
-            " recent_spans))"
-        ),
-        "return_moment": (
-            "arraySum(arrayMap((r, t) -> if(r.5 > 0, (2 * t - (days - 1)) * (toFloat64(r.2) / toFloat64(r.5)), 0.),"
-            " series, day_numbers))"
-        ),
-        "cubic_days": "days * (days * days - 1)",
     },
     has_overall=True,
 )

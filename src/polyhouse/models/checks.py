@@ -8,6 +8,11 @@ from polyhouse.models.runner import model_sql
 from polyhouse.ports import Warehouse
 
 _EXAMPLES = 5
+_HELD = (
+    "SELECT wallet, scope AS category, sum(p.realized) AS realized, sum(p.cost) AS cost,"
+    " if(countIf(p.unrealized IS NULL) > 0, NULL, realized + sum(p.unrealized)) AS equity"
+    " FROM positions AS p FINAL ARRAY JOIN ['overall', toString(p.category)] AS scope GROUP BY wallet, scope"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +72,22 @@ def _checks() -> list[_Check]:
             " FROM ledger FINAL WHERE token != toFixedString('', 32) AND kind != 'REDEEM' GROUP BY wallet) AS l"
             " INNER JOIN (SELECT wallet, sum(toInt128(realized) - cost - settled_value - basis_out + untracked_cash)"
             " AS explained FROM positions FINAL GROUP BY wallet) AS p USING (wallet) WHERE cash != explained",
+        ),
+        _Check(
+            "days_add_up",
+            "the bookings of the days are the realised PnL of the positions, per wallet and category (§3.8)",
+            "SELECT concat('0x', lower(hex(wallet)), ' ', category) AS name FROM (SELECT wallet, category,"
+            " sum(d.realized) AS booked, argMax(d.realized_total, d.day) AS total FROM wallet_days AS d FINAL"
+            f" GROUP BY wallet, category) AS days FULL OUTER JOIN ({_HELD}) AS held USING (wallet, category)"
+            " WHERE booked != realized OR total != realized",
+        ),
+        _Check(
+            "days_end_at_the_totals",
+            "the daily series end at realised + unrealised PnL and basis of the positions (§3.8)",
+            "SELECT concat('0x', lower(hex(wallet)), ' ', category) AS name FROM (SELECT wallet, category,"
+            " argMax((d.equity, d.at_risk), d.day) AS newest FROM wallet_days AS d FINAL"
+            f" GROUP BY wallet, category) AS days INNER JOIN ({_HELD}) AS held USING (wallet, category)"
+            " WHERE newest.1 IS DISTINCT FROM held.equity OR newest.2 != cost",
         ),
         _Check(
             "zero_sum",

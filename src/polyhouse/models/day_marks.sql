@@ -32,14 +32,15 @@ WITH
         )
         GROUP BY token, day
     )
-SELECT token, day, max((place, is_own, price_e6)).3 AS price_e6
-FROM
+SELECT told.1 AS token, c.day AS day, max((c.last.1, told.2, told.3)).3 AS price_e6
+FROM closes AS c
+LEFT JOIN -- shares of a pool have no complement
 (
-    SELECT token, day, last.1 AS place, true AS is_own, last.2 AS price_e6 FROM closes
-    UNION ALL
-    SELECT o.token AS token, c.day AS day, c.last.1 AS place, false AS is_own, 1000000 - c.last.2 AS price_e6
-    FROM closes AS c
-    INNER JOIN chosen AS t ON t.token = c.token
-    INNER JOIN chosen AS o ON o.condition = t.condition AND o.outcome = 1 - t.outcome
-)
+    SELECT t.token AS token, groupArray(o.token) AS others
+    FROM chosen AS t
+    INNER JOIN chosen AS o ON o.condition = t.condition
+    WHERE o.outcome = 1 - t.outcome
+    GROUP BY token
+) AS p ON p.token = c.token
+ARRAY JOIN arrayPushFront(arrayMap(other -> (other, false, 1000000 - c.last.2), p.others), (c.token, true, c.last.2)) AS told
 GROUP BY token, day

@@ -4,7 +4,11 @@
 SELECT
     wallet, toString(category) AS category,
     toUInt32(toUnixTimestamp(toDateTime(day, 'UTC'))) AS at,
-    min(at) OVER (PARTITION BY wallet, category) AS first_at,
-    realized, toInt64(ifNull(d.pnl, 0)) AS change, at_risk, at_risk_before, at_risk_peak, worst, volume, fills
+    toInt64(intDiv({as_of:UInt32}, 86400)) - toUInt16(day) AS ago,
+    max(ago) OVER (PARTITION BY wallet, category) AS first_ago,
+    toInt64(ifNull(d.pnl, 0)) AS change,
+    at_risk_before, at_risk - at_risk_before AS risk_change, at_risk_peak,
+    if(at_risk_peak > 0, intDiv(toInt128(change) * 1000000000000, at_risk_peak), 0) AS return_e12,
+    worst, volume, fills
 FROM wallet_days AS d FINAL
 WHERE /*wallets*/
