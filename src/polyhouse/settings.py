@@ -68,6 +68,9 @@ class Settings(BaseSettings):
         default=None, description="a Postgres/Supabase database whose user tables are a wallet source"
     )
     admin_api_key: SecretStr | None = Field(default=None, description="key of the admin routes; unset: they are off")
+    lease_seconds: int = Field(
+        default=300, ge=5, le=86_400, description="a dead worker's wallets come back to the others after this time"
+    )
     rate_scale: float = Field(
         default=0.8, gt=0, allow_inf_nan=False, description="factor on each published rate limit; above 1 warns"
     )

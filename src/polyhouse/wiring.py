@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from polyhouse.warehouse import ClickHouseWarehouse
 
 
+STATE_PATIENCE_SECONDS = 60.0
+"""How long a run waits for a state store on a server that is away."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """The two stores of one installation, open."""
@@ -59,7 +63,7 @@ def open_state_only(settings: Settings) -> Iterator[StateStore]:
     from polyhouse.state import open_state
 
     _make_home(settings)
-    state = open_state(settings.state_url())
+    state = open_state(settings.state_url(), lease_seconds=settings.lease_seconds)
     try:
         yield state
     finally:
@@ -113,6 +117,7 @@ async def engine_session(
     from polyhouse.sync.traffic import TrafficMeter
 
     clock = SystemClock()
+    stores.state.patience_seconds = STATE_PATIENCE_SECONDS if stores.state.is_shared else 0.0
     async with AsyncExitStack() as stack:
         clients: dict[str, HttpClient] = {}
         for url, limits in ((settings.gamma_url, GAMMA), (settings.clob_url, CLOB), (settings.data_url, DATA)):

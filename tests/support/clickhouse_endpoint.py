@@ -195,14 +195,14 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Endpoint
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         """A sign of life, or a statement that only reads."""
         if urlsplit(self.path).path == "/ping":
             self._answer(200, b"Ok.\n", {})
         else:
             self._execute(b"", readonly=True)
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_POST(self) -> None:
         """A statement."""
         self._execute(plain(self._body(), self.headers.get("Content-Encoding", "")), readonly=False)
 
@@ -261,11 +261,8 @@ class Handler(BaseHTTPRequestHandler):
     def _refuse(self, text: str, headers: dict[str, str]) -> None:
         found = _CODE.search(text)
         code = int(found[1]) if found else 1002
-        for codes, status in ((_REFUSED, 403), (_NOT_FOUND, 404), (_WRONG, 400)):
-            if code in codes:
-                break
-        else:
-            status = 500
+        known = {403: _REFUSED, 404: _NOT_FOUND, 400: _WRONG}
+        status = next((status for status, codes in known.items() if code in codes), 500)
         self._answer(status, text.encode() + b"\n", {**headers, "X-ClickHouse-Exception-Code": str(code)})
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:

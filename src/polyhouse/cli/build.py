@@ -25,12 +25,13 @@ def metrics(run: Run, addresses: tuple[str, ...], full: bool) -> None:
     """Recompute positions, units and totals from the stored observations; no network."""
     from polyhouse.domain.ids import parse_address
     from polyhouse.models.runner import build
+    from polyhouse.sync.turns import building
     from polyhouse.wiring import open_stores
 
     if addresses and full:
         raise click.UsageError("give either addresses or --full")
     wallets = [parse_address(address) for address in addresses]
-    with open_stores(run.settings) as stores:
+    with open_stores(run.settings) as stores, building(stores.state):
         report = build(stores.warehouse, wallets or None)
     if run.json:
         from polyhouse.reads.exact import moment

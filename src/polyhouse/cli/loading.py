@@ -21,13 +21,15 @@ def rebuild_touched(stores: Stores, wallets: Collection[bytes] | None, reporter:
     """
     from polyhouse.models.runner import build
     from polyhouse.sync.reorg import rebuilt, wallets_to_rebuild
+    from polyhouse.sync.turns import building
 
-    noted = wallets_to_rebuild(stores.state)
-    wallets = None if wallets is None or noted is None else {*wallets, *noted}
-    total = None if wallets is None or len(wallets) > MOST_TOUCHED else len(wallets)
-    reporter.phase("metrics", total, "wallets")
-    report = build(stores.warehouse, None if total is None else sorted(wallets or ()))
-    rebuilt(stores.state)
+    with building(stores.state):
+        noted = wallets_to_rebuild(stores.state)
+        wallets = None if wallets is None or noted is None else {*wallets, *noted}
+        total = None if wallets is None or len(wallets) > MOST_TOUCHED else len(wallets)
+        reporter.phase("metrics", total, "wallets")
+        report = build(stores.warehouse, None if total is None else sorted(wallets or ()))
+        rebuilt(stores.state, noted)
     reporter.advance(total or 0)
     reporter.finish()
     return report

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from polyhouse.settings import Settings
 
 
+_CLAIM = 10
+"""Wallets that are claimed at a time, beyond one for each page under way: so many wait for a dead worker's lease."""
+
+
 @command(
     "worker",
     examples=("polyhouse worker", "polyhouse worker --concurrency 4", "polyhouse worker --home ~/other-copy"),
@@ -34,7 +38,9 @@ def worker(run: Run, concurrency: int, no_metrics: bool) -> int:
 
     Joins the process that owns the store of this home folder (`sync wallets --workers N`), fetches for it within its
     limits, and leaves with it. Where warehouse and state are servers and no owner is here, it works the queue of
-    wallets itself, beside the workers of other machines, and later workers of this home folder join it.
+    wallets itself, beside the workers of other machines, and later workers of this home folder join it. It ends when
+    the queue is empty and no other worker holds a wallet: the wallets of one that died come back after
+    POLYHOUSE_LEASE_SECONDS. Give each machine a home folder and an address of its own.
     """
     from polyhouse.fleet.meeting import find_meeting, is_open
 
@@ -64,9 +70,15 @@ def _work_queue(run: Run, hands: int, *, metrics: bool) -> int:
     from polyhouse.cli.jobs import run_job
     from polyhouse.sync.report import WalletSelection
 
-    selection = WalletSelection(only_pending=True)
+    selection = WalletSelection(only_pending=True, until_empty=True)
     return run_job(
-        run, "worker", lambda engine: engine.sync_wallets(selection), metrics=metrics, workers=1, hands=hands
+        run,
+        "worker",
+        lambda engine: engine.sync_wallets(selection),
+        metrics=metrics,
+        claim=_CLAIM + hands,
+        workers=1,
+        hands=hands,
     )
 
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from polyhouse.state.checkpoints import CheckpointStore, QuarantinedRow
 from polyhouse.state.lifecycle import database_clock, open_engine
 from polyhouse.state.outcomes import Synced, WalletOutcomes
+from polyhouse.state.patience import patient
 from polyhouse.state.queue import LEASE_SECONDS
 from polyhouse.state.runs import RunRecord, RunStore
 from polyhouse.state.wallets import WalletRecord, WalletStore
@@ -18,6 +19,7 @@ from polyhouse.state.wallets import WalletRecord, WalletStore
 __all__ = ["LEASE_SECONDS", "QuarantinedRow", "RunRecord", "StateStore", "Synced", "WalletRecord", "open_state"]
 
 
+@patient
 class StateStore(CheckpointStore, WalletStore, WalletOutcomes, RunStore):
     """``ports.State`` and more, on SQLite or PostgreSQL. Safe for use by several threads. Made by ``open_state``."""
 
@@ -30,7 +32,13 @@ class StateStore(CheckpointStore, WalletStore, WalletOutcomes, RunStore):
         self.close()
 
 
-def open_state(url: str, *, now: Callable[[], float] | None = None, worker: str | None = None) -> StateStore:
+def open_state(
+    url: str,
+    *,
+    now: Callable[[], float] | None = None,
+    worker: str | None = None,
+    lease_seconds: int = LEASE_SECONDS,
+) -> StateStore:
     """Open the state store, make it if it is not there, and bring its schema up to date.
 
     Args:
@@ -38,6 +46,7 @@ def open_state(url: str, *, now: Callable[[], float] | None = None, worker: str 
         now: wall clock, Unix seconds. By default that of the database: on PostgreSQL the server's, so that the leases
             of several machines are measured by one clock.
         worker: the name under which leases are taken; by default one that no other store has.
+        lease_seconds: how long a claim holds without being renewed.
 
     Raises:
         ConfigError: malformed URL; a file that is damaged, foreign or of a newer version (never replaced silently).
@@ -46,4 +55,6 @@ def open_state(url: str, *, now: Callable[[], float] | None = None, worker: str 
     """
     engine = open_engine(url)
     name = worker or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-    return StateStore(engine, now or database_clock(engine), name)
+    state = StateStore(engine, now or database_clock(engine), name)
+    state.lease_seconds = lease_seconds
+    return state

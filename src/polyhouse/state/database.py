@@ -165,7 +165,12 @@ class Database:
         engine: from ``connect``.
         now: wall clock, Unix seconds.
         worker: the name under which this store takes leases unless a call names another worker.
+
+    Attributes:
+        patience_seconds: how long a call waits for a server that is away (see ``patience``).
     """
+
+    patience_seconds = 0.0
 
     def __init__(self, engine: Engine, now: Callable[[], float], worker: str = "") -> None:
         self._engine = engine
@@ -174,6 +179,11 @@ class Database:
         self._is_sqlite = engine.dialect.name == "sqlite"
         # SQLite has one writer; those of this process queue here instead of polling for the file's lock.
         self._write_lock = threading.RLock() if self._is_sqlite else nullcontext()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether processes of other machines can use it."""
+        return not self._is_sqlite
 
     @contextmanager
     def _writing(self, *, everything: bool = False) -> Iterator[Connection]:

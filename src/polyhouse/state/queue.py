@@ -27,7 +27,13 @@ _PROMOTE = 1_000
 
 
 class WalletQueue(Database):
-    """See the module."""
+    """See the module.
+
+    Attributes:
+        lease_seconds: how long claims hold that say nothing else.
+    """
+
+    lease_seconds = LEASE_SECONDS
 
     def promote_due(self, limit: int = _PROMOTE, *, stale: bool = True) -> int:
         """Queue what is due: failed wallets whose waiting time is over, wallets whose lease ran out, and completed ones
@@ -43,9 +49,7 @@ class WalletQueue(Database):
         with self._writing() as connection:
             return self._promote(connection, limit, stale=stale)
 
-    def claim_wallets(
-        self, limit: int, *, worker: str | None = None, lease_seconds: int = LEASE_SECONDS
-    ) -> list[bytes]:
+    def claim_wallets(self, limit: int, *, worker: str | None = None, lease_seconds: int | None = None) -> list[bytes]:
         """Lease the first ``limit`` wallets of the queue to a worker; they become ``syncing``. Each is given out once.
 
         Failed wallets whose waiting time is over and those of dead workers are promoted first.
@@ -53,7 +57,7 @@ class WalletQueue(Database):
         Args:
             limit: how many at most.
             worker: who works on them; this store's own name by default.
-            lease_seconds: when the claim ends unless it is renewed.
+            lease_seconds: when the claim ends unless it is renewed; by default as the store says.
 
         Returns:
             The wallets, first rank first; [] if nothing is due now.
@@ -63,7 +67,7 @@ class WalletQueue(Database):
         query = select(wallets.c.address).where(PENDING).order_by(wallets.c.rank).limit(limit)
         picked = self._locked(query, skip=True).cte("picked")
         claim = update(wallets).where(wallets.c.address.in_(select(picked.c.address)))
-        claim = claim.values(self._lease_values(worker, now + lease_seconds))
+        claim = claim.values(self._lease_values(worker, now + self._seconds(lease_seconds)))
         with self._writing() as connection:
             moments = connection.execute(_moments("failed", "leases")).one()
             if any(moment is not None and moment <= now for moment in moments):
@@ -72,7 +76,7 @@ class WalletQueue(Database):
         return [bytes(address) for _, address in sorted(tuple(row) for row in rows)]
 
     def lease_wallets(
-        self, addresses: Sequence[bytes], *, worker: str | None = None, lease_seconds: int = LEASE_SECONDS
+        self, addresses: Sequence[bytes], *, worker: str | None = None, lease_seconds: int | None = None
     ) -> list[bytes]:
         """Lease these wallets, whatever their status; returns those on which the worker may work, in the given order.
 
@@ -86,22 +90,23 @@ class WalletQueue(Database):
                 taken.update(bytes(one) for one in connection.execute(self._locked(query)).scalars())
             free = [address for address in addresses if address not in taken]
             self._forget_resets(connection, free)
-            self._lease(connection, sorted(set(free)), worker, now + lease_seconds)
+            self._lease(connection, sorted(set(free)), worker, now + self._seconds(lease_seconds))
         return free
 
     def mark_syncing(self, addresses: Sequence[bytes], *, worker: str | None = None) -> int:
         """Say that these wallets are being worked on, whatever their status and worker; returns how many are known."""
         with self._writing() as connection:
-            return self._lease(connection, sorted(set(addresses)), worker, self._time() + LEASE_SECONDS)
+            return self._lease(connection, sorted(set(addresses)), worker, self._time() + self.lease_seconds)
 
-    def renew_leases(self, worker: str | None = None, lease_seconds: int = LEASE_SECONDS) -> int:
+    def renew_leases(self, worker: str | None = None, lease_seconds: int | None = None) -> int:
         """The worker is alive: its leases (and runs) hold on; returns how many wallets it has."""
-        now, name = self._time(), self._name(worker)
+        now, name, seconds = self._time(), self._name(worker), self._seconds(lease_seconds)
         with self._writing() as connection:
             alive = update(runs).where(runs.c.status == "running", runs.c.worker == name)
-            connection.execute(alive.values(alive_at=now))
+            # Who reads it adds LEASE_SECONDS: a run is believed alive for as long as its leases hold.
+            connection.execute(alive.values(alive_at=now + seconds - LEASE_SECONDS))
             mine = update(wallets).where(SYNCING, wallets.c.lease_owner == name)
-            return connection.execute(mine.values(lease_until=now + lease_seconds)).rowcount
+            return connection.execute(mine.values(lease_until=now + seconds)).rowcount
 
     def release_worker(self, worker: str | None = None, *, lost: bool = False) -> int:
         """Put a worker's wallets back into the queue; returns how many.
@@ -146,6 +151,12 @@ class WalletQueue(Database):
         with self._reading() as connection:
             found: dict[str, int] = dict(connection.execute(query).tuples().all())
         return {"whale": 0, "new": 0, "stale": 0} | found
+
+    def leased_to_others(self) -> int:
+        """How many wallets other workers hold; those of dead ones count until somebody takes them over."""
+        query = select(func.count()).where(LEASED, wallets.c.lease_owner != self.worker)
+        with self._reading() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def next_due_at(self, *, stale: bool = True) -> int | None:
         """When the next wallet can be claimed, Unix seconds: in the past if one waits, None if none ever will.
@@ -221,6 +232,9 @@ class WalletQueue(Database):
         """Another worker is working on it, and alive."""
         nobody = ("", self._name(worker))
         return and_(SYNCING, wallets.c.lease_owner.not_in(nobody), wallets.c.lease_until > now)
+
+    def _seconds(self, lease_seconds: int | None) -> int:
+        return self.lease_seconds if lease_seconds is None else lease_seconds
 
     def _name(self, worker: str | None) -> str:
         return self.worker if worker is None else worker

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from polyhouse.state.database import Database, storable
 from polyhouse.state.queue import LEASE_SECONDS
 from polyhouse.state.schema import notes, runs
+
+_TURN = "turn."
 
 RunStatus = Literal["ok", "partial", "failed", "interrupted"]
 
@@ -90,15 +92,52 @@ class RunStore(Database):
     def set_note(self, key: str, value: Any) -> None:
         """Store a JSON value under ``key``; None deletes it."""
         with self._writing() as connection:
-            if value is None:
-                connection.execute(delete(notes).where(notes.c.key == key))
-                return
-            statement = self._insert(notes)
-            statement = statement.on_conflict_do_update(
-                index_elements=[notes.c.key],
-                set_={"value": statement.excluded.value, "updated_at": statement.excluded.updated_at},
-            )
-            connection.execute(statement, [{"key": key, "value": _dump(value), "updated_at": self._time()}])
+            self._set_note(connection, key, value)
+
+    def change_note(self, key: str, change: Callable[[Any], Any]) -> Any:
+        """Replace the value under ``key`` by what ``change`` makes of it, while nobody else can; returns that.
+
+        ``change`` gets None if there is no value; where it returns None, there is none afterwards.
+        """
+        with self._writing() as connection:
+            # Only a row that is there can be locked.
+            place = self._insert(notes).on_conflict_do_nothing(index_elements=[notes.c.key])
+            connection.execute(place, [{"key": key, "value": "null", "updated_at": self._time()}])
+            query = self._locked(select(notes.c.value).where(notes.c.key == key))
+            value = change(json.loads(connection.execute(query).scalar_one()))
+            self._set_note(connection, key, value)
+        return value
+
+    def take_turn(self, name: str, seconds: int) -> bool:
+        """Take, or keep, the turn for work that machines must not do at the same time; False while another has it.
+
+        On SQLite it is always ours: the store's owner is alone. Elsewhere it ends by itself after ``seconds``.
+        """
+        if self._is_sqlite:
+            return True
+        now = self._time()
+
+        def change(held: Any) -> Any:
+            is_foreign = held is not None and held["worker"] != self.worker and held["until"] > now
+            return held if is_foreign else {"worker": self.worker, "until": now + seconds}
+
+        return bool(self.change_note(_TURN + name, change)["worker"] == self.worker)
+
+    def end_turn(self, name: str) -> None:
+        """Let others have the turn, if it is ours."""
+        if not self._is_sqlite:
+            self.change_note(_TURN + name, lambda held: None if held is None or held["worker"] == self.worker else held)
+
+    def _set_note(self, connection: Connection, key: str, value: Any) -> None:
+        if value is None:
+            connection.execute(delete(notes).where(notes.c.key == key))
+            return
+        statement = self._insert(notes)
+        statement = statement.on_conflict_do_update(
+            index_elements=[notes.c.key],
+            set_={"value": statement.excluded.value, "updated_at": statement.excluded.updated_at},
+        )
+        connection.execute(statement, [{"key": key, "value": _dump(value), "updated_at": self._time()}])
 
 
 def _dump(value: Any) -> str:

@@ -35,8 +35,9 @@ from polyhouse.sync.report import Plan, RunReport, Tally, WalletSelection
 from polyhouse.sync.sources import Sources
 from polyhouse.sync.store import RunState
 from polyhouse.sync.trades import walk_trades
+from polyhouse.sync.turns import building
 from polyhouse.sync.unbuilt import remember_unbuilt, wallets_of_run
-from polyhouse.sync.wallets import choose_wallets, plan_wallets, walk_wallets
+from polyhouse.sync.wallets import choose_wallets, leases_renewed, plan_wallets, walk_wallets
 from polyhouse.sync.writer import BatchWriter
 
 _RESUMED_RUNS = 200
@@ -114,6 +115,9 @@ class SyncEngine:
             if not ctx.should_end:
                 # Who has news is found out anew each time: that an earlier run read the wallet says nothing.
                 await walk_wallets(ctx, chosen, resume=resume, since=None if chosen.active_only else since)
+            if chosen.until_empty:
+                # What dead workers wrote is built by those that are left.
+                await asyncio.to_thread(self._close_killed)
             if follows_trades(chosen):
                 await settle_news(ctx)
             await look_up_missing(ctx)
@@ -242,7 +246,7 @@ class SyncEngine:
             journal=self._journal,
         )  # fmt: skip
         try:
-            async with writer:
+            async with writer, leases_renewed(self._state):
                 await self._recover(writer, tally)
                 await work(self._context(run, writer, tally, discovery))
         except BaseExceptionGroup as group:
@@ -276,14 +280,18 @@ class SyncEngine:
         return RunReport(0, "ok", seconds=self._clock.monotonic() - started, plan=plan)
 
     async def _build(self) -> None:
-        from polyhouse.models.runner import build
-
         self._reporter.phase("metrics", None, "tables")
         try:
-            await asyncio.to_thread(build, self._warehouse, None)
-            await asyncio.to_thread(rebuilt, self._state)
+            await asyncio.to_thread(self._build_all)
         finally:
             self._reporter.finish()
+
+    def _build_all(self) -> None:
+        from polyhouse.models.runner import build
+
+        with building(self._state):
+            build(self._warehouse, None)
+            rebuilt(self._state, None)
 
     async def _verify(self, tally: Tally) -> None:
         """Once per process, before the first run."""

@@ -30,6 +30,7 @@ class Outcomes:
 
     Attributes:
         is_final: failures are final for this run; set for the second round.
+        begun: wallets that were begun, each time counted.
     """
 
     def __init__(self, ctx: RunContext) -> None:
@@ -38,6 +39,7 @@ class Outcomes:
         self._empty: list[bytes] = []
         self._failed: dict[bytes, WalkResult] = {}
         self.is_final = False
+        self.begun = 0
 
     def take_failed(self) -> dict[bytes, WalkResult]:
         """Wallets that may be tried again in this run, and why they failed."""
@@ -46,6 +48,7 @@ class Outcomes:
 
     def started(self, wallet: bytes) -> None:
         """The wallet is read (again): an earlier failure of this run is not final."""
+        self.begun += 1
         self._failed.pop(wallet, None)
 
     async def add(self, wallet: bytes, result: WalkResult, seconds: float = 0.0) -> None:

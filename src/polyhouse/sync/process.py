@@ -16,7 +16,6 @@ from typing import Any
 
 from polyhouse.domain.times import format_time
 from polyhouse.errors import RetryableError
-from polyhouse.state.queue import LEASE_SECONDS
 from polyhouse.sync.context import RunContext
 from polyhouse.sync.engine import SyncEngine
 from polyhouse.sync.pool import Job, run_jobs
@@ -211,6 +210,6 @@ class _Round:
 
     async def _renew(self) -> None:
         while True:
-            await self._ctx.clock.sleep(LEASE_SECONDS / 3)
+            await self._ctx.clock.sleep(self._ctx.state.lease_seconds / 3)
             with suppress(RetryableError):  # two more beats come before the lease runs out
                 await asyncio.to_thread(self._ctx.state.renew_leases)

@@ -121,11 +121,24 @@ def wallets_to_rebuild(state: RunState) -> Sequence[bytes] | None:
     return None if known == "all" else [bytes.fromhex(name) for name in known]
 
 
-def rebuilt(state: RunState) -> None:
-    """The models are up to date again."""
-    for name in (REBUILD_NOTE, PENDING_NOTE):
-        if state.get_note(name):
-            state.set_note(name, None)
+def rebuilt(state: RunState, built: Sequence[bytes] | None = None) -> None:
+    """The models are up to date again.
+
+    Args:
+        state: where the notes are.
+        built: what ``wallets_to_rebuild`` said before the build (None = all); what another machine added since stays.
+    """
+    names = None if built is None else {wallet.hex() for wallet in built}
+
+    def rest(known: Any) -> Any:
+        if names is None or not known:
+            return None
+        return known if known == "all" else [name for name in known if name not in names] or None
+
+    if state.get_note(REBUILD_NOTE):
+        state.change_note(REBUILD_NOTE, rest)
+    if state.get_note(PENDING_NOTE):
+        state.set_note(PENDING_NOTE, None)
 
 
 def _rewind(warehouse: Warehouse, state: RunState, run: int, fork: int, now: int, token: str) -> None:

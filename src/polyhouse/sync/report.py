@@ -31,6 +31,8 @@ class WalletSelection:
         full: read from the beginning instead of from the cursor.
         max_wallets: at most so many; what is left out is reported and makes the run partial.
         dry_run: plan only.
+        until_empty: with ``only_pending``: also take over what other workers leave behind, so wait for those that
+            still read.
     """
 
     addresses: tuple[bytes, ...] = ()
@@ -44,6 +46,7 @@ class WalletSelection:
     max_wallets: int | None = None
     dry_run: bool = False
     active_only: bool = False
+    until_empty: bool = False
 
     @property
     def is_explicit(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from polyhouse.ports import Checkpoint, PartitionStatus, State
@@ -42,6 +42,26 @@ class RunRecord(Protocol):
 
 class RunState(State, Protocol):
     """Runs, wallets, notes and bulk access to checkpoints."""
+
+    lease_seconds: int
+    """How long a claim holds without being renewed."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other machines use it."""
+        ...
+
+    def change_note(self, key: str, change: Callable[[Any], Any]) -> Any:
+        """Replace a small fact by what ``change`` makes of it, while nobody else can; returns that."""
+        ...
+
+    def take_turn(self, name: str, seconds: int) -> bool:
+        """Take or keep the turn for work that only one machine does at a time; False while another has it."""
+        ...
+
+    def end_turn(self, name: str) -> None:
+        """Let others have it."""
+        ...
 
     def start_run(self, command: str, args: Mapping[str, Any] | None = None) -> int:
         """Record that a run begins; returns its number."""
@@ -109,6 +129,10 @@ class RunState(State, Protocol):
 
     def claim_wallets(self, limit: int) -> Sequence[bytes]:
         """Take due wallets out of the queue; they become ``syncing``."""
+        ...
+
+    def leased_to_others(self) -> int:
+        """How many wallets other processes work on."""
         ...
 
     def promote_due(self, limit: int = 1_000, *, stale: bool = True) -> int:

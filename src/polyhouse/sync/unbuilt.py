@@ -7,6 +7,7 @@ would leave a wrong number standing until somebody trades again.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from polyhouse.ports import Warehouse
 from polyhouse.sync.reorg import REBUILD_NOTE
@@ -17,14 +18,17 @@ _MOST_NAMED = 20_000
 
 def remember_unbuilt(state: RunState, wallets: Iterable[bytes] | None) -> None:
     """The models of these wallets must be built again; None = of all."""
-    known = state.get_note(REBUILD_NOTE)
-    if known == "all":
+    more = None if wallets is None else {wallet.hex() for wallet in wallets}
+    if more is not None and not more:
         return
-    names = None if wallets is None else {*(known or ()), *(wallet.hex() for wallet in wallets)}
-    if names is None or len(names) > _MOST_NAMED:
-        state.set_note(REBUILD_NOTE, "all")
-    elif len(names) > len(known or ()):
-        state.set_note(REBUILD_NOTE, sorted(names))
+
+    def joined(known: Any) -> Any:
+        if known == "all" or more is None:
+            return "all"
+        names = {*(known or ()), *more}
+        return "all" if len(names) > _MOST_NAMED else sorted(names)
+
+    state.change_note(REBUILD_NOTE, joined)
 
 
 def wallets_of_run(warehouse: Warehouse, run: int) -> set[bytes] | None:

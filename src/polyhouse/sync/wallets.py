@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from itertools import islice
 
 from polyhouse.domain.ids import format_address
@@ -14,13 +14,15 @@ from polyhouse.sync.gaps import find_news
 from polyhouse.sync.outcomes import Outcomes
 from polyhouse.sync.pool import Job, run_jobs
 from polyhouse.sync.report import Plan, WalletSelection
+from polyhouse.sync.store import RunState
 from polyhouse.sync.walk import Walk
 from polyhouse.sync.wallet_list import WalletList, check_wallet_file, in_groups, wallet_file_groups
 
 _GROUP = 200
 _PAGE_ROWS = 1_000
-_RENEW_SECONDS = 60.0
-"""Leases are renewed so often: a fifth of the time they hold, so that a busy moment does not lose them."""
+_RENEWALS = 5
+"""Leases are renewed so often while they hold, so that a busy moment does not lose them."""
+_LOOK_SECONDS = 1.0
 
 
 async def choose_wallets(ctx: RunContext, selection: WalletSelection, *, resume: bool) -> WalletList | None:
@@ -105,20 +107,43 @@ async def walk_wallets(
     limit = selection.max_wallets
     ctx.reporter.phase("wallets", total if limit is None else min(total, limit), "wallets")
     try:
-        async with leases_renewed(ctx):
-            source = _claimed(ctx) if wallets is None else _listed(ctx, wallets.groups(ctx.limits.claim), since)
-            async with aclosing(source):
-                await run_jobs(ctx, _jobs(ctx, source, outcome, limit, refresh=refresh, since=since))
-            await outcome.flush()
-            if limit is not None and total > limit and not ctx.should_end:
-                ctx.tally.counts["wallets_waiting"] = total - limit
-                ctx.tally.limit(f"{total - limit:,} more wallets wait: --max-wallets {limit} was reached")
-            await _try_again(ctx, outcome)
+        source = _claimed(ctx) if wallets is None else _listed(ctx, wallets.groups(ctx.limits.claim), since)
+        async with aclosing(source):
+            await run_jobs(ctx, _jobs(ctx, source, outcome, limit, refresh=refresh, since=since))
+        await outcome.flush()
+        if selection.until_empty:
+            await _work_with_others(ctx, outcome)
+        if limit is not None and total > limit and not ctx.should_end:
+            ctx.tally.counts["wallets_waiting"] = total - limit
+            ctx.tally.limit(f"{total - limit:,} more wallets wait: --max-wallets {limit} was reached")
+        await _try_again(ctx, outcome)
     finally:
         ctx.reporter.finish()
         await asyncio.to_thread(ctx.state.release_worker)
         if wallets is not None:
             wallets.close()
+
+
+async def _work_with_others(ctx: RunContext, outcome: Outcomes) -> None:
+    """Go on claiming until nobody holds a wallet any more: those of a worker that dies come back by their lease."""
+    is_waiting = False
+    while not ctx.should_end:
+        await asyncio.to_thread(ctx.state.release_worker)  # of a claim whose answer was lost
+        # Asked before the claim: who lets go of a wallet in between leaves it to us.
+        others, begun = await asyncio.to_thread(ctx.state.leased_to_others), outcome.begun
+        source = _claimed(ctx)
+        async with aclosing(source):
+            await run_jobs(ctx, _jobs(ctx, source, outcome, None, refresh=False))
+        await outcome.flush()
+        if outcome.begun > begun:
+            continue
+        if not others:
+            return
+        if not is_waiting:
+            ctx.reporter.note(f"The queue is empty; {others:,} wallets are in the hands of other workers.")
+            is_waiting = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ctx.stop.wait(), _LOOK_SECONDS)
 
 
 async def _try_again(ctx: RunContext, outcome: Outcomes) -> None:
@@ -144,13 +169,13 @@ def _queued(ctx: RunContext) -> int:
 
 
 @asynccontextmanager
-async def leases_renewed(ctx: RunContext) -> AsyncIterator[None]:
-    """Hold this process's claims while the block runs, however long a single wallet takes."""
+async def leases_renewed(state: RunState) -> AsyncIterator[None]:
+    """Hold this process's claims and show that its run goes on, however long a single wallet takes."""
 
     async def renew() -> None:
         while True:
-            await asyncio.sleep(_RENEW_SECONDS)
-            await asyncio.to_thread(ctx.state.renew_leases)
+            await asyncio.sleep(state.lease_seconds / _RENEWALS)
+            await asyncio.to_thread(state.renew_leases)
 
     renewing = asyncio.create_task(renew(), name="leases")
     try:

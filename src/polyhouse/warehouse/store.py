@@ -43,6 +43,7 @@ class ClickHouseWarehouse:
         self._engine = engine
         self._lock = lock
         self._version = 0
+        self._ahead = 0
         self._version_lock = threading.Lock()
 
     @property
@@ -170,14 +171,19 @@ class ClickHouseWarehouse:
         applied = apply_migrations(self)
         # A wall clock that was set back must not make older rows win; the manifest has the newest version of each page.
         floor = self.query("SELECT max(version) FROM sync_pages").rows[0][0]
+        ahead = 0 if self.is_embedded else self._server_ahead()
         with self._version_lock:
             self._version = max(self._version, int(floor))
+            self._ahead = ahead
         return applied
 
     def next_version(self) -> int:
-        """Microseconds of the wall clock, strictly increasing within the process and above every earlier page."""
+        """Microseconds of the wall clock, strictly increasing within the process and above every earlier page.
+
+        With a server it is the server's clock, so that among the rows of several machines the later one is the newer.
+        """
         with self._version_lock:
-            self._version = max(self._version + 1, time.time_ns() // 1000)
+            self._version = max(self._version + 1, time.time_ns() // 1000 + self._ahead)
             return self._version
 
     def set_server_url(self, url: str, token_file: str = "") -> None:
@@ -205,6 +211,12 @@ class ClickHouseWarehouse:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _server_ahead(self) -> int:
+        """Microseconds by which the server's clock is ahead of ours."""
+        before = time.time_ns() // 1000
+        server = int(self.query("SELECT toUnixTimestamp64Micro(now64(6))").rows[0][0])
+        return server - (before + time.time_ns() // 1000) // 2
 
     def _with_version(self, table: str, block: pa.Table) -> pa.Table:
         import pyarrow as pa
