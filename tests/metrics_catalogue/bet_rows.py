@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import pyarrow as pa
-from plain_bets import DAY, PLAIN, USD, Bet, Window, same
+from plain_bets import DAY, PLAIN, USD, Bet, Window, of_wallet, same
 
 from polyhouse.metrics.bets_relation import RELATION
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, computed
@@ -60,21 +60,22 @@ def stage(warehouse: Warehouse, wallets: Mapping[bytes, Iterable[Bet]]) -> None:
     warehouse.command(
         "CREATE TABLE bets (wallet FixedString(20), category String, at UInt32, opened UInt32, realized Int64,"
         " stake Int64, fees Int64, resolved_at UInt32, entry_shares Int64, entry_cost Int64, entry_payout Int64,"
-        " held_sides UInt32, held_payout_e9 Int64, since UInt32, close_place UInt32, open_place UInt32) ENGINE = Memory"
+        " held_sides UInt32, held_payout_e9 Int64, since UInt32, is_early Bool,"
+        " close_place UInt32, open_place UInt32) ENGINE = Memory"
     )
     rows = []
     for wallet, given in wallets.items():
-        bets = list(given)
+        bets = of_wallet(list(given))
         close = {id(b): n for n, b in enumerate(sorted(bets, key=lambda b: (b.at, b.unit)), 1)}
         start = {id(b): n for n, b in enumerate(sorted(bets, key=lambda b: (b.opened, b.unit)), 1)}
-        since = min(b.opened for b in bets)
         rows += [
             {
                 "wallet": wallet, "category": b.category, "at": b.at, "opened": b.opened, "realized": b.realized,
                 "stake": b.stake, "fees": b.fees, "resolved_at": b.resolved_at,
                 **dict(zip(("entry_shares", "entry_cost", "entry_payout"), b.entry or (0, 0, 0), strict=True)),
                 "held_sides": len(b.payouts), "held_payout_e9": sum(int(p * 10**9) for p in b.payouts),
-                "since": since, "close_place": close[id(b)], "open_place": start[id(b)],
+                "since": b.since, "is_early": b.resolved_at - b.opened >= b.middle_lead,
+                "close_place": close[id(b)], "open_place": start[id(b)],
             }
             for b in bets
         ]  # fmt: skip
@@ -103,13 +104,11 @@ def expected(wallets: Mapping[bytes, Iterable[Bet]], as_of: int) -> dict[tuple[b
     """The same by the plain calculation."""
     groups: defaultdict[tuple[bytes, str, str], list[Bet]] = defaultdict(list)
     for wallet, given in wallets.items():
-        bets = list(given)
-        since = min(b.opened for b in bets)
-        for b in bets:
+        for b in of_wallet(list(given)):
             for name, days in METRIC_WINDOWS.items():
                 if Window(as_of, days).holds(b):
                     for scope in ("overall", b.category):
-                        groups[wallet, scope, name].append(Bet(**{**b.__dict__, "since": since}))
+                        groups[wallet, scope, name].append(b)
     minima = {metric.name: metric.minimum_sample for metric in computed("bets")}
     return {
         key: {"bets_sample": len(bets)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
 from typing import Any
@@ -36,6 +36,7 @@ class Bet:
     entry: tuple[int, int, int] | None = None
     payouts: tuple[Fraction, ...] = ()
     since: int = 0
+    middle_lead: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,13 @@ def omega(values: Sequence[int]) -> float | None:
 
 def return_of(bets: Sequence[Bet]) -> float | None:
     return share(sum(bet.realized for bet in bets), sum(bet.stake for bet in bets))
+
+
+def of_wallet(bets: Sequence[Bet]) -> list[Bet]:
+    """The bets of a wallet with what the wallet as a whole says about each."""
+    leads = sorted(bet.resolved_at - bet.opened for bet in with_lead(bets))
+    middle = leads[len(leads) // 2] if leads else 0
+    return [replace(bet, since=min(b.opened for b in bets), middle_lead=middle) for bet in bets]
 
 
 def by_close(bets: Sequence[Bet]) -> list[Bet]:
@@ -245,11 +253,8 @@ def days_to_resolution(bets, window):
 @plain
 def early_late_roi_gap(bets, window):
     known = with_lead(bets)
-    if not known:
-        return None
-    middle = sorted(bet.resolved_at - bet.opened for bet in known)[len(known) // 2]
-    early = return_of([bet for bet in known if bet.resolved_at - bet.opened >= middle])
-    late = return_of([bet for bet in known if bet.resolved_at - bet.opened < middle])
+    early = return_of([bet for bet in known if bet.resolved_at - bet.opened >= bet.middle_lead])
+    late = return_of([bet for bet in known if bet.resolved_at - bet.opened < bet.middle_lead])
     return None if early is None or late is None else early - late
 
 

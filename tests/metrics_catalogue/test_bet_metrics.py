@@ -76,7 +76,7 @@ def test_neither_order_nor_threads_change_a_bit(warehouse: Warehouse) -> None:
         ("longest_win_streak", [bet(n, 1 if n > 2 else -1, day=n) for n in range(8)], 5),
         ("bets_per_week", [bet(n, 1, day=n) for n in range(14)], 14 / (13 + 5 / 24) * 7),
         ("trend", [bet(n, 30 if n < 10 else -30, day=n) for n in range(20)], "improving"),
-        ("category_mix", [bet(1, 1, 3, category="crypto"), bet(2, 1, 1)], '{"crypto":0.75,"sports":0.25}'),
+        ("category_mix", [bet(1, 1, 3, category="crypto"), bet(2, 1, 1)], '{"sports":0.25,"crypto":0.75}'),
         ("hit_rate", [bet(n, 1, payouts=(Fraction(1), Fraction(0))) for n in range(10)], 0.5),
         # 10 bets of 100 shares at 0.50 that all pay: 500 / sqrt(10 · 100² · 0.25)
         ("luck_z", [bet(n, 50, entry=(100 * USD, 50 * USD, 100 * USD)) for n in range(10)], math.sqrt(10)),

@@ -36,9 +36,9 @@ def of_bets(rows: dict[Key, dict[str, Any]]) -> dict[Key, dict[str, Any]]:
 @pytest.mark.parametrize(
     "universe",
     [
-        Universe(seed=2, wallets=60, fills=2_500),
-        Universe(seed=5, wallets=40, fills=1_500, with_transfers=True, now_fraction=0.6),
-        Universe(seed=3, wallets=40, fills=1_200, amm_markets=8),
+        Universe(seed=2, wallets=40, fills=1_800),
+        Universe(seed=5, wallets=30, fills=1_000, with_transfers=True, now_fraction=0.6),
+        Universe(seed=3, wallets=30, fills=900, amm_markets=8),
     ],
     ids=["ordinary", "early", "pools"],
 )
@@ -53,7 +53,7 @@ def test_every_metric_equals_the_plain_calculation(
 
 
 def test_bets_are_the_closed_units_of_the_totals(warehouse: Warehouse) -> None:
-    load(warehouse, universe_tables(Universe(seed=2, wallets=60, fills=2_500)))
+    load(warehouse, universe_tables(Universe(seed=2, wallets=40, fills=1_800)))
     build(warehouse)
     rows = warehouse.query(
         "SELECT wallet, category, window, realized, gains, losses_abs, wins, losses FROM wallet_totals FINAL"
@@ -66,7 +66,7 @@ def test_bets_are_the_closed_units_of_the_totals(warehouse: Warehouse) -> None:
         assert row["omega_shrunk"] == pytest.approx((gains + 50_000_000) / (losses_abs + 50_000_000))
         if row["win_rate"] is not None:
             assert row["win_rate"] == pytest.approx(wins / (wins + losses))
-    assert len(rows) > 50
+    assert len(rows) > 20
 
 
 def cut(tables: dict[str, Any], until: int) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def cut(tables: dict[str, Any], until: int) -> dict[str, Any]:
 
 
 def test_touched_wallets_only_equals_a_full_build_bit_for_bit(warehouse: Warehouse) -> None:
-    tables = universe_tables(Universe(seed=4, wallets=60, fills=2_500))
+    tables = universe_tables(Universe(seed=4, wallets=40, fills=1_500))
     load(warehouse, cut(tables, max(tables["observations"]["ts"]) - 20 * 86_400))
     build(warehouse)
     before = stored(warehouse)

@@ -6,10 +6,12 @@ provision and income are none. A bet belongs to the window in which it closed, w
 
 from __future__ import annotations
 
+from polyhouse.domain.categories import CATEGORIES
 from polyhouse.metrics.metric import Relation
 from polyhouse.metrics.ratios import FLAT_BELOW
 
 WEEK_SECONDS = 604_800
+_STAKE_OF = "sumIf(stake, category = '{}')"
 
 RELATION = Relation(
     "bets",
@@ -27,28 +29,26 @@ RELATION = Relation(
         "gross": "net + fees_paid",
         "gross_gains": "sumIf(realized + fees, realized + fees > 0)",
         "gross_losses_abs": "-sumIf(realized + fees, realized + fees < 0)",
-        "staked": "sum(toInt256(stake))",
-        "staked_squares": "sum(toInt256(stake) * stake)",
+        "staked": "toInt256(sum(stake))",
+        "staked_squares": "toInt256(sum(toInt128(stake) * stake))",
         "p_hat": "(wins + 1) / (decided + 2)",
-        "median_win": f"quantileExactInclusiveIf(0.5)(realized, realized >= {FLAT_BELOW})",
-        "median_loss_abs": f"-quantileExactInclusiveIf(0.5)(realized, realized <= -{FLAT_BELOW})",
-        # power sums: exact up to a million bets of up to 100 million USDC
-        "sum_1": "sum(toInt256(realized))",
-        "sum_2": "sum(toInt256(realized) * realized)",
-        "sum_3": "sum(toInt256(realized) * realized * realized)",
-        "sum_4": "sum(toInt256(realized) * realized * realized * realized)",
+        # Sums of squares fit 128 bits and the rest 256 for a million bets of up to 100 million USDC each.
+        "sum_1": "toInt256(net)",
+        "sum_2": "toInt256(sum(toInt128(realized) * realized))",
+        "sum_3": "sum(toInt256(toInt128(realized) * realized) * realized)",
+        "sum_4": "sum(toInt256(toInt128(realized) * realized) * (toInt128(realized) * realized))",
         "spread_2": "n * sum_2 - sum_1 * sum_1",
         "spread_3": "n * n * sum_3 - 3 * n * sum_1 * sum_2 + 2 * sum_1 * sum_1 * sum_1",
         "spread_4": (
             "n * n * n * sum_4 - 4 * n * n * sum_1 * sum_3 + 6 * n * sum_1 * sum_1 * sum_2"
             " - 3 * sum_1 * sum_1 * sum_1 * sum_1"
         ),
-        "staked_products": "sum(toInt256(realized) * stake)",
+        "staked_products": "toInt256(sum(toInt128(realized) * stake))",
         "roi_spread": (
             "sum_2 * staked * staked - 2 * sum_1 * staked * staked_products + sum_1 * sum_1 * staked_squares"
         ),
-        "gain_squares": "sumIf(toInt256(realized) * realized, realized > 0)",
-        "loss_squares": "sumIf(toInt256(realized) * realized, realized < 0)",
+        "gain_squares": "sumIf(toInt128(realized) * realized, realized > 0)",
+        "loss_squares": "sumIf(toInt128(realized) * realized, realized < 0)",
         "wilson_middle": "wins / decided + 1.96 * 1.96 / (2 * decided)",
         "wilson_spread": (
             "1.96 * sqrt(wins * losses / (toFloat64(decided) * decided * decided)"
@@ -61,8 +61,8 @@ RELATION = Relation(
         ),
         "roi_error": "1.96 * sqrt(n / (n - 1) * toFloat64(roi_spread)) / toFloat64(staked * staked)",
         "priced": "countIf(entry_shares > 0)",
-        "edge": "sumIf(toInt256(entry_payout) - entry_cost, entry_shares > 0)",
-        "edge_variance": "sumIf(toInt256(entry_cost) * (entry_shares - entry_cost), entry_shares > 0)",
+        "edge": "sumIf(entry_payout - entry_cost, entry_shares > 0)",
+        "edge_variance": "sumIf(toInt128(entry_cost) * (entry_shares - entry_cost), entry_shares > 0)",
         "by_close": "arraySort((x, p) -> p, groupArray(realized), groupArray(close_place))",
         "half": "intDiv(n, 2)",
         "older": "arraySlice(by_close, 1, half)",
@@ -71,33 +71,38 @@ RELATION = Relation(
         "streaks": "arraySplit((s, step) -> step != 0, signs, arrayDifference(signs))",
         "streak_lengths": "arrayMap(s -> toInt64(length(s)), streaks)",
         "streak_count": "toInt64(length(streaks))",
-        "winning": f"arraySort(groupArrayIf(realized, realized >= {FLAT_BELOW}))",
-        "losing": f"arraySort(groupArrayIf(realized, realized <= -{FLAT_BELOW}))",
+        "by_size": "arraySort(by_close)",
         "win_tail": "intDiv(wins + 9, 10)",
         "loss_tail": "intDiv(losses + 9, 10)",
-        "best_three": "arraySlice(arrayReverseSort(groupArray((realized, stake))), 1, 3)",
-        "by_category": "sumMap([toString(category)], [toInt256(stake)])",
+        # Sum of the two middle ones of the won and of the lost bets; of an odd number the middle one twice.
+        "middle_wins": "by_size[n - intDiv(wins, 2)] + by_size[n - intDiv(wins - 1, 2)]",
+        "middle_losses": "by_size[intDiv(losses, 2) + 1] + by_size[intDiv(losses + 1, 2)]",
+        "best_three": (
+            "arraySlice(arrayPartialSort(3,"
+            " arrayMap((x, s) -> (-x, -s), groupArray(realized), groupArray(stake))), 1, 3)"
+        ),
+        "by_category": f"[{', '.join(_STAKE_OF.format(category) for category in CATEGORIES)}]",
         "seconds_held": "toInt64(at) - opened",
-        "stake_seconds": "sum(toInt256(stake) * seconds_held)",
+        "stake_seconds": "sum(toInt128(stake) * seconds_held)",
         "span_seconds": (
             f"greatest({WEEK_SECONDS}, least(if(window_seconds = 0, toInt64(4294967295), window_seconds),"
             " toInt64({as_of:UInt32}) - min(since)))"
         ),
         "weeks": f"intDiv(span_seconds, {WEEK_SECONDS})",
-        "week_counts": f"sumMap([toInt64(intDiv(toInt64({{as_of:UInt32}}) - at, {WEEK_SECONDS}))], [toInt64(1)])",
-        "in_whole_weeks": "arrayFilter((c, w) -> w < weeks, week_counts.2, week_counts.1)",
+        "weeks_ago": (
+            f"arrayFilter(w -> w < weeks, groupArray(toUInt16(intDiv(toInt64({{as_of:UInt32}}) - at, {WEEK_SECONDS}))))"
+        ),
+        "in_whole_weeks": "toInt64(length(weeks_ago))",
+        # Σ c² over the weeks' counts c: the r-th bet of a week adds 2r - 1.
+        "week_squares": "arraySum(arrayMap(r -> 2 * toInt64(r) - 1, arrayEnumerateUniq(weeks_ago)))",
         "is_weekend": "toDayOfWeek(toDateTime(opened, 'UTC')) >= 6",
-        "weekend_staked": "sumIf(toInt256(stake), is_weekend)",
-        "weekday_staked": "sumIf(toInt256(stake), NOT is_weekend)",
+        "weekend_staked": "sumIf(stake, is_weekend)",
+        "weekday_staked": "sumIf(stake, NOT is_weekend)",
         "has_lead": "resolved_at >= opened AND resolved_at > 0",
         "resolved": "countIf(has_lead)",
-        "leads": "groupArrayIf((toInt64(resolved_at) - opened, realized, stake), has_lead)",
-        "middle_lead": "arraySort(arrayMap(b -> b.1, leads))[intDiv(length(leads), 2) + 1]",
-        "early": "arrayFilter(b -> b.1 >= middle_lead, leads)",
-        "late": "arrayFilter(b -> b.1 < middle_lead, leads)",
-        "early_staked": "arraySum(arrayMap(b -> toInt256(b.3), early))",
-        "late_staked": "arraySum(arrayMap(b -> toInt256(b.3), late))",
-        "stakes": "arraySort((x, p) -> p, groupArray(toInt256(stake)), groupArray(open_place))",
+        "early_staked": "sumIf(stake, has_lead AND is_early)",
+        "late_staked": "sumIf(stake, has_lead AND NOT is_early)",
+        "stakes": "arraySort((x, p) -> p, groupArray(stake), groupArray(open_place))",
         "older_stakes": "arraySlice(stakes, 1, half)",
         "newer_stakes": "arraySlice(stakes, n - half + 1)",
     },

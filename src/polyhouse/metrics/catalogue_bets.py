@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from polyhouse.domain.categories import CATEGORIES
 from polyhouse.metrics.bets_relation import WEEK_SECONDS
 from polyhouse.metrics.catalogue_bets_shape import OWN, SHAPE
 from polyhouse.metrics.metric import Metric
@@ -10,15 +11,15 @@ from polyhouse.metrics.terms import NO_LOSS, NO_STAKE, ONE_SIDED, SEED, UNDECIDE
 
 
 def _variation(stakes: str) -> str:
-    squares = f"arraySum(arrayMap(s -> s * s, {stakes}))"
-    return (
-        f"sqrt(toFloat64(half * {squares} - arraySum({stakes}) * arraySum({stakes}))) / toFloat64(arraySum({stakes}))"
-    )
+    squares = f"arraySum(arrayMap(s -> toInt128(s) * s, {stakes}))"
+    total = f"toInt256(arraySum({stakes}))"
+    return f"sqrt(toFloat64(half * toInt256({squares}) - {total} * {total})) / toFloat64({total})"
 
 
 def _mix() -> str:
-    share = "toString(toDecimal128(intDiv(s * 1000000, staked), 6) / 1000000)"
-    pairs = f"arrayMap((c, s) -> concat('\"', c, '\":', {share}), by_category.1, by_category.2)"
+    share = "toString(toDecimal128(intDiv(toInt256(s) * 1000000, staked), 6) / 1000000)"
+    pair = f"if(s > 0, concat('\"', c, '\":', {share}), '')"
+    pairs = f"arrayFilter(p -> p != '', arrayMap((c, s) -> {pair}, {list(CATEGORIES)}, by_category))"
     return f"if(staked > 0, concat('{{', arrayStringConcat({pairs}, ','), '}}'), NULL)"
 
 
@@ -74,7 +75,7 @@ RETURNS = (
         "ev_per_bet_median", "Expected result of a bet, from median win and median loss",
         "p·median win − (1−p)·|median loss| in USDC, p = (wins+1)/(wins+losses+2)",
         "usd", "bets", "seed_systems.md §§2.1, 2.2; p by Laplace's rule", "higher", 16,
-        f"if(wins > 0 AND losses > 0, (p_hat * median_win - (1 - p_hat) * median_loss_abs) / {USD}, NULL)",
+        f"if(wins > 0 AND losses > 0, (p_hat * middle_wins + (1 - p_hat) * middle_losses) / 2 / {USD}, NULL)",
         DISPLAY_MIN_UNITS, ONE_SIDED,
     ),
 )  # fmt: skip
@@ -112,7 +113,7 @@ ACTIVITY = (
     Metric(
         "category_hhi", "Concentration of the stake over categories", "Σ s² / (Σ s)² over categories; 1 = all in one",
         "ratio", "bets", f"accounting §4.5; {SEED}", "none", 42,
-        over("arraySum(arrayMap(s -> s * s, by_category.2))", "(staked * staked)"), 1, NO_STAKE,
+        over("arraySum(arrayMap(s -> toInt128(s) * s, by_category))", "(staked * staked)"), 1, NO_STAKE,
     ),
     Metric(
         "market_hhi", "Concentration of the stake over bets", "Σ s² / (Σ s)² over bets; 1 = all in one",
@@ -123,8 +124,8 @@ ACTIVITY = (
         "weekday_weekend_roi_gap", "Return of bets opened Monday to Friday less that of bets opened at weekends",
         "Σ x / Σ stake on weekdays − the same on Saturday and Sunday (UTC, by opening)",
         "ratio", "bets", SEED, "none", 78,
-        "if(weekday_staked > 0 AND weekend_staked > 0, toFloat64(sumIf(realized, NOT is_weekend))"
-        " / toFloat64(weekday_staked) - toFloat64(sumIf(realized, is_weekend)) / toFloat64(weekend_staked), NULL)",
+        "if(weekday_staked > 0 AND weekend_staked > 0, sumIf(realized, NOT is_weekend) / weekday_staked"
+        " - sumIf(realized, is_weekend) / weekend_staked, NULL)",
         RANK_MIN_UNITS, "nothing staked on weekdays, or nothing at weekends",
     ),
     Metric(
@@ -135,18 +136,17 @@ ACTIVITY = (
     ),
     Metric(
         "early_late_roi_gap", "Return of the bets opened longest before the resolution less that of the others",
-        "Σ x / Σ stake of bets whose lead (resolution − opening) is the wallet's median lead or more, − the others'",
+        "Σ x / Σ stake of bets whose lead to the resolution is the wallet's median lead or more, − the others'",
         "ratio", "bets", SEED, "none", 81,
-        "if(early_staked > 0 AND late_staked > 0, toFloat64(arraySum(arrayMap(b -> b.2, early)))"
-        " / toFloat64(early_staked) - toFloat64(arraySum(arrayMap(b -> b.2, late))) / toFloat64(late_staked), NULL)",
+        "if(early_staked > 0 AND late_staked > 0, sumIf(realized, has_lead AND is_early) / early_staked"
+        " - sumIf(realized, has_lead AND NOT is_early) / late_staked, NULL)",
         RANK_MIN_UNITS, "nothing staked early, or nothing late",
     ),
     Metric(
         "bets_per_week_variance", "How unsteady the number of bets per week is",
         "sample variance of bets closed per whole week, counted back from the end of the window; empty weeks are 0",
         "ratio", "bets", SEED, "lower", 87,
-        "if(weeks >= 4, (weeks * arraySum(arrayMap(c -> c * c, in_whole_weeks))"
-        " - arraySum(in_whole_weeks) * arraySum(in_whole_weeks)) / (weeks * (weeks - 1)), NULL)",
+        "if(weeks >= 4, (weeks * week_squares - in_whole_weeks * in_whole_weeks) / (weeks * (weeks - 1)), NULL)",
         1, "less than four weeks of history",
     ),
     Metric(

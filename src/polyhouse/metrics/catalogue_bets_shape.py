@@ -26,8 +26,8 @@ SHAPE = (
         "tail_ratio", "Size of the largest wins against the largest losses",
         "mean of the top tenth of wins / mean of the worst tenth of losses (tenths rounded up)",
         "ratio", "bets", SEED, "higher", 60,
-        "if(wins > 0 AND losses > 0, (arraySum(arraySlice(winning, -win_tail)) / win_tail)"
-        " / (-arraySum(arraySlice(losing, 1, loss_tail)) / loss_tail), NULL)",
+        "if(wins > 0 AND losses > 0, (arraySum(arraySlice(by_size, -win_tail)) / win_tail)"
+        " / (-arraySum(arraySlice(by_size, 1, loss_tail)) / loss_tail), NULL)",
         RANK_MIN_UNITS, ONE_SIDED,
     ),
     Metric(
@@ -137,7 +137,7 @@ OWN = (
         "roi_without_best_3", "Return without the three best bets",
         "Σ x / Σ stake without the three bets of the largest results (of equal ones, the larger stakes)",
         "ratio", "bets", "seed_systems.md §2.2", "higher", None,
-        over("(net - arraySum(arrayMap(b -> b.1, best_three)))", "(staked - arraySum(arrayMap(b -> b.2, best_three)))"),
+        over("(net + arraySum(arrayMap(b -> b.1, best_three)))", "(staked + arraySum(arrayMap(b -> b.2, best_three)))"),
         DISPLAY_MIN_UNITS, NO_STAKE,
     ),
     Metric(
@@ -157,7 +157,7 @@ OWN = (
     Metric(
         "win_rate_by_stake", "Share of the stake that was on won bets", "Σ stake of won bets / Σ stake",
         "ratio", "bets", "accounting §4.2", "higher", None,
-        over(f"sumIf(toInt256(stake), realized >= {FLAT_BELOW})", "staked"), DISPLAY_MIN_UNITS, NO_STAKE,
+        over(f"sumIf(stake, realized >= {FLAT_BELOW})", "staked"), DISPLAY_MIN_UNITS, NO_STAKE,
     ),
     Metric(
         "hit_rate", "How often the side held at the resolution was right",

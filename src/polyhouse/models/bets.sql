@@ -28,9 +28,12 @@ WITH
         HAVING max(p.status = 'OPEN') = 0 AND (stake > 0 OR realized != 0)
     )
 SELECT
-    wallet, toString(category) AS category, at, opened, realized, stake, fees, resolved_at,
+    wallet, category, at, opened, realized, stake, fees, resolved_at,
     entry_shares, entry_cost, entry_payout, held_sides, held_payout_e9,
     min(opened) OVER (PARTITION BY wallet) AS since,
+    -- the upper one of two medians: what is equal stands on one side
+    toInt64(resolved_at) - opened >= quantileExactHighIf(0.5)(toInt64(resolved_at) - opened, resolved_at >= opened AND resolved_at > 0)
+        OVER (PARTITION BY wallet) AS is_early,
     toUInt32(row_number() OVER (PARTITION BY wallet ORDER BY at, unit)) AS close_place,
     toUInt32(row_number() OVER (PARTITION BY wallet ORDER BY opened, unit)) AS open_place
 FROM closed
