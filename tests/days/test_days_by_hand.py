@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from score_store import HOUR, OPEN, USD, columns, fill, load, market_tables, resolution
 
 from polyhouse.errors import BadInputError
+from polyhouse.models.checks import run_checks
 from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
 from polyhouse.reads.days import days
@@ -36,8 +38,6 @@ def _build(warehouse: Warehouse, trades: list[dict[str, Any]], *, resolved: bool
 
 
 def _date_of(number: int) -> str:
-    from datetime import date, timedelta
-
     return (date(1970, 1, 1) + timedelta(days=number)).isoformat()
 
 
@@ -64,6 +64,28 @@ def test_a_life_is_read_day_by_day(warehouse: Warehouse) -> None:
     assert found["opening"] == {"realized_total": 0, "equity": 0, "at_risk": 0}
     assert days(warehouse, WALLET, category="other")["days"] == found["days"]
     assert days(warehouse, WALLET, category="sports")["days"] == []
+
+
+def test_the_metrics_of_that_life(warehouse: Warehouse) -> None:
+    """The example of docs/days.md: 41 days, 65 won with 70 at risk, of which 40 for two days and 35 for two more."""
+    _build(warehouse, TRADES)
+    result = warehouse.query(
+        "SELECT bankroll, net_pnl_percent, capital_mean, turnover, max_drawdown, return_on_capital, sharpe"
+        " FROM wallet_metrics_complete FINAL WHERE window = 'lifetime' AND wallet ="
+        " toFixedString(unhex(repeat('07', 20)), 20)"
+    )
+    *values, sharpe = result.rows[0]
+    assert values == pytest.approx([70, 65 / 70 * 100, 150 / 41, 130 * 41 / 150, 0, 65 * 41 / 150], rel=1e-12)
+    assert sharpe is None, "three days with a change are no sample"
+
+
+def test_a_mark_below_zero_is_floored_like_any_other(warehouse: Warehouse) -> None:
+    """Somebody pays 1.05 for the other outcome, so 7 micro-shares are worth -0.35 micros: -1, in all tables."""
+    tiny = fill(7, NOON, 1, 50, outcome=1) | {"shares": 7, "cash": 3, "shares_gross": 7, "usdc_gross": 3}
+    _build(warehouse, [tiny, fill(9, NOON + 24, 10, 1_050)], resolved=False)
+    entry = days(warehouse, WALLET)["days"][-1]
+    assert (entry["unrealized"], entry["at_risk"]) == (Decimal("-0.000004"), Decimal("0.000003"))
+    assert all(check.ok for check in run_checks(warehouse))
 
 
 def test_eves_of_windows_and_the_newest_day_have_entries_while_shares_are_open(warehouse: Warehouse) -> None:

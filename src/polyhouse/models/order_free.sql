@@ -15,7 +15,7 @@ WITH
 SELECT
     p.wallet AS wallet, p.unit AS unit,
     sum(v.cash + multiIf(t.resolved, intDiv(v.net_shares * t.numerator, t.denominator),
-                         t.mark_e6 IS NULL, 0, intDiv(v.net_shares * ifNull(t.mark_e6, 0), 1000000))) AS total,
+                         t.mark_e6 IS NULL, 0, intDiv(v.net_shares * ifNull(t.mark_e6, 0) - 999999 * (ifNull(t.mark_e6, 0) < 0), 1000000))) AS total,
     countIf(NOT t.resolved AND v.net_shares != 0 AND t.mark_e6 IS NULL) AS unmarked,
     max(v.moved OR p.untracked_shares > 0 OR p.untracked_cash != 0 OR p.external_shares > 0 OR p.basis_out != 0) AS untracked,
     sum(toInt128(p.realized) + ifNull(p.unrealized, 0)) AS ordered_total

@@ -1,4 +1,5 @@
--- positions: one row per (wallet, token) ever held, valued (accounting §§3.4, 3.5).
+-- positions: one row per (wallet, token) ever held, valued (accounting §§3.4, 3.5). Values are floored; intDiv rounds towards
+-- zero, which differs where a mark is negative (the complement traded above 1).
 SELECT
     p.wallet AS wallet, p.token AS token, t.condition AS condition, t.outcome AS outcome,
     if(t.neg_risk_market != '' AND (p.wallet, t.neg_risk_market) IN (SELECT wallet, market FROM converted),
@@ -9,7 +10,7 @@ SELECT
     p.cost AS cost, p.bought AS bought, p.bought_cost AS bought_cost, p.fees AS fees,
     p.realized AS realized,
     multiIf(t.resolved OR p.held = 0, toNullable(toInt64(0)), t.mark_e6 IS NULL, NULL,
-            toInt64(intDiv(toInt128(p.held) * t.mark_e6, 1000000)) - p.cost) AS unrealized,
+            toInt64(intDiv(toInt128(p.held) * t.mark_e6 - 999999 * (t.mark_e6 < 0), 1000000)) - p.cost) AS unrealized,
     p.untracked_shares AS untracked_shares, p.untracked_cash AS untracked_cash, p.basis_out AS basis_out,
     if(t.resolved, p.held, 0) AS settled_shares,
     p.settled_value AS settled_value, p.redeemed_cash AS redeemed_cash,
@@ -25,23 +26,23 @@ SELECT
     unrealized - multiIf(
         p.held_at[1] = 0 OR (t.resolved AND toUnixTimestamp(t.resolved_ts) <= {b_1d:UInt32}), toNullable(toInt64(0)),
         t.mark_1d IS NULL, NULL,
-        toInt64(intDiv(toInt128(p.held_at[1]) * t.mark_1d, 1000000)) - p.cost_at[1]) AS unrealized_1d,
+        toInt64(intDiv(toInt128(p.held_at[1]) * t.mark_1d - 999999 * (t.mark_1d < 0), 1000000)) - p.cost_at[1]) AS unrealized_1d,
     unrealized - multiIf(
         p.held_at[2] = 0 OR (t.resolved AND toUnixTimestamp(t.resolved_ts) <= {b_7d:UInt32}), toNullable(toInt64(0)),
         t.mark_7d IS NULL, NULL,
-        toInt64(intDiv(toInt128(p.held_at[2]) * t.mark_7d, 1000000)) - p.cost_at[2]) AS unrealized_7d,
+        toInt64(intDiv(toInt128(p.held_at[2]) * t.mark_7d - 999999 * (t.mark_7d < 0), 1000000)) - p.cost_at[2]) AS unrealized_7d,
     unrealized - multiIf(
         p.held_at[3] = 0 OR (t.resolved AND toUnixTimestamp(t.resolved_ts) <= {b_30d:UInt32}), toNullable(toInt64(0)),
         t.mark_30d IS NULL, NULL,
-        toInt64(intDiv(toInt128(p.held_at[3]) * t.mark_30d, 1000000)) - p.cost_at[3]) AS unrealized_30d,
+        toInt64(intDiv(toInt128(p.held_at[3]) * t.mark_30d - 999999 * (t.mark_30d < 0), 1000000)) - p.cost_at[3]) AS unrealized_30d,
     unrealized - multiIf(
         p.held_at[4] = 0 OR (t.resolved AND toUnixTimestamp(t.resolved_ts) <= {b_90d:UInt32}), toNullable(toInt64(0)),
         t.mark_90d IS NULL, NULL,
-        toInt64(intDiv(toInt128(p.held_at[4]) * t.mark_90d, 1000000)) - p.cost_at[4]) AS unrealized_90d,
+        toInt64(intDiv(toInt128(p.held_at[4]) * t.mark_90d - 999999 * (t.mark_90d < 0), 1000000)) - p.cost_at[4]) AS unrealized_90d,
     unrealized - multiIf(
         p.held_at[5] = 0 OR (t.resolved AND toUnixTimestamp(t.resolved_ts) <= {b_180d:UInt32}), toNullable(toInt64(0)),
         t.mark_180d IS NULL, NULL,
-        toInt64(intDiv(toInt128(p.held_at[5]) * t.mark_180d, 1000000)) - p.cost_at[5]) AS unrealized_180d,
+        toInt64(intDiv(toInt128(p.held_at[5]) * t.mark_180d - 999999 * (t.mark_180d < 0), 1000000)) - p.cost_at[5]) AS unrealized_180d,
     p.bought_cost - p.bought_at[1] AS bought_cost_1d,
     p.bought_cost - p.bought_at[2] AS bought_cost_7d,
     p.bought_cost - p.bought_at[3] AS bought_cost_30d,
