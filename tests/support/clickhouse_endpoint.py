@@ -2,9 +2,9 @@
 
 It speaks what clickhouse-connect speaks: ``GET /ping``; statements in the URL or the body, settings and ``param_*`` as
 URL parameters; rows of an INSERT behind the statement, in any format; gzip, lz4 and zstd both ways; sessions with
-temporary tables; the engine's errors with their code. Like a server, and unlike the embedded engine, it starts every
-request without a session from the same settings, takes one statement a request and never a client's file. It serves one
-request after another.
+temporary tables; the engine's errors with their code. Like a server, and unlike the embedded engine, it keeps
+nothing from one request to the next unless they name a session, and takes one statement a request. It serves one request
+after another.
 
 ``python clickhouse_endpoint.py --folder F`` prints its port and ends when its standard input does.
 """
@@ -38,6 +38,7 @@ _TRANSPORT = {
 }  # fmt: skip
 _INSERT = re.compile(rb"^\s*(INSERT\s+INTO\s+.+?)\s+FORMAT\s+(\w+)[ \t]*\r?\n?", re.IGNORECASE | re.DOTALL)
 _FORMAT = re.compile(r"\bFORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
+_LEAVES_TRACES = re.compile(rb"\s*(SET|USE|CREATE\s+TEMPORARY)\b", re.IGNORECASE)
 _CODE = re.compile(r"Code: (\d+)")
 _NOT_FOUND, _WRONG, _REFUSED = {46, 47, 60, 81}, {6, 26, 27, 36, 38, 41, 42, 43, 53, 62, 115, 117, 164}, {192, 193, 516}
 _SYNTAX_ERROR, _AUTHENTICATION_FAILED, _SESSION_NOT_FOUND = 62, 516, 372
@@ -48,35 +49,52 @@ class EngineError(Exception):
 
 
 class Sessions:
-    """Connections to the engine: one for each session, a new one for each request without."""
+    """Connections to the engine: one for each session; requests without one share those with equal settings."""
 
     def __init__(self, folder: Path) -> None:
         import chdb
 
         self._connect = lambda: chdb.connect(f"{folder}?{_OPTIONS}")
         self._kept: dict[str, object] = {}
+        self._plain: dict[tuple, object] = {}
         self._anchor = self._connect()  # the engine ends with its last connection
         self._anchor.query(f"CREATE DATABASE IF NOT EXISTS {DATABASE} ENGINE = Atomic")
 
     @contextlib.contextmanager
-    def handle(self, parameters: dict[str, str]):
+    def handle(self, parameters: dict[str, str], settings: dict[str, str], text: bytes):
         """A connection as the request wants it."""
-        name = parameters.get("session_id", "")
+        name, database = parameters.get("session_id", ""), parameters.get("database") or "default"
         if parameters.get("session_check") == "1" and name not in self._kept:
             raise EngineError(f"Code: {_SESSION_NOT_FOUND}. DB::Exception: Session {name} not found")
-        handle = self._kept.pop(name, None) or self._connect()
+        key = (database, *sorted(settings.items()))
+        handle = None if name else self._plain.pop(key, None)
+        if handle is None:
+            handle = self._prepared(self._kept.pop(name, None), database, settings)
         try:
-            _query(handle, f"USE `{parameters.get('database') or 'default'}`", "TabSeparated", {})
             yield handle
         finally:
             if name:
                 self._kept[name] = handle
-            else:
+            elif _LEAVES_TRACES.match(text):
                 handle.close()
+            else:
+                self._plain[key] = handle
 
     def close(self) -> None:
-        for handle in (*self._kept.values(), self._anchor):
+        for handle in (*self._kept.values(), *self._plain.values(), self._anchor):
             handle.close()
+
+    def _prepared(self, handle, database: str, settings: dict[str, str]):
+        handle = handle or self._connect()
+        try:
+            _query(handle, f"USE `{database}`", "TabSeparated", {})
+            if settings:
+                pairs = ", ".join(f"{_name(name)} = {_quoted(value)}" for name, value in settings.items())
+                _query(handle, f"SET {pairs}", "TabSeparated", {})
+        except EngineError:
+            handle.close()
+            raise
+        return handle
 
 
 class Answer:
@@ -94,10 +112,7 @@ def execute(sessions: Sessions, parameters: dict[str, str], body: bytes, *, read
     values = {name[6:]: settings.pop(name) for name in list(settings) if name.startswith("param_")}
     if readonly:
         settings.setdefault("readonly", "2")
-    with sessions.handle(parameters) as handle:
-        if settings:
-            pairs = ", ".join(f"{_name(name)} = {_quoted(value)}" for name, value in settings.items())
-            _query(handle, f"SET {pairs}", "TabSeparated", {})
+    with sessions.handle(parameters, settings, text) as handle:
         insert = _INSERT.match(text)
         if insert is not None and insert.end() < len(text):
             return _insert(handle, insert, text[insert.end() :])
@@ -193,6 +208,8 @@ class Handler(BaseHTTPRequestHandler):
     """One connection of a client."""
 
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body leave together: in two packets the second waits for the client's acknowledgement
+    disable_nagle_algorithm = True
     server: Endpoint
 
     def do_GET(self) -> None:

@@ -1,0 +1,184 @@
+"""Machines: processes that share nothing but a warehouse server and a state store on PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psutil
+import psycopg
+
+import polyhouse
+from polyhouse.sim.server import SimServer
+from polyhouse.warehouse import open_warehouse
+
+SOURCE = str(Path(polyhouse.__file__).parents[1])
+LEDGER = "data/v2/activity"
+LEASE_SECONDS = 5
+
+TABLES: Mapping[str, str] = {
+    "observations_current": "* EXCEPT (run, version)",
+    "markets_current": "* EXCEPT version",
+    "tokens_current": "token, condition, outcome, verified",
+    "resolutions_current": "* EXCEPT version",
+    **dict.fromkeys(
+        ("ledger FINAL", "positions FINAL", "units FINAL", "wallet_totals FINAL", "wallet_scores_v1 FINAL",
+         "wallet_days FINAL"),
+        "* EXCEPT version",
+    ),
+}  # fmt: skip
+_numbers = itertools.count(1)
+
+Content = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What one process with embedded stores made of the same Polymarket."""
+
+    content: Content
+    requests: int
+
+
+def look(url: str) -> Content:
+    """What a reader sees, as rows and a digest per table, whatever run wrote it."""
+    with open_warehouse(url) as warehouse:
+        content = {}
+        for table, columns in TABLES.items():
+            sql = f"SELECT count(), sum(cityHash64(*)) FROM (SELECT {columns} FROM {table})"
+            content[table] = tuple(int(value) for value in warehouse.query(sql).rows[0])
+    return content
+
+
+def wallets_file(folder: Path, sim: SimServer) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "wallets.txt"
+    path.write_text("\n".join(sim.world.universe.wallets))
+    return path
+
+
+@dataclass
+class Machine:
+    """A home folder, and what is started in it."""
+
+    home: Path
+    sim: SimServer
+    warehouse: str = ""
+    state: str = ""
+
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ, "PYTHONPATH": SOURCE, "POLYHOUSE_HOME": str(self.home),
+            "POLYHOUSE_GAMMA_URL": self.sim.gamma_url, "POLYHOUSE_CLOB_URL": self.sim.clob_url,
+            "POLYHOUSE_DATA_URL": self.sim.data_url, "POLYHOUSE_RATE_SCALE": "1000",
+            "POLYHOUSE_WAREHOUSE": self.warehouse, "POLYHOUSE_STATE": self.state,
+            "POLYHOUSE_LEASE_SECONDS": str(LEASE_SECONDS),
+        }  # fmt: skip
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / "log.txt").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "polyhouse", *arguments], env=self.environment(), stdout=log, stderr=log
+            )
+
+    def log(self) -> str:
+        return (self.home / "log.txt").read_text()
+
+    def run(self, *arguments: str) -> str:
+        """Run to the end; returns what it printed."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "polyhouse", *arguments],
+            env=self.environment(), capture_output=True, text=True, timeout=100, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{arguments} ended with {done.returncode}: {done.stderr[-3000:]}"
+        return done.stdout
+
+
+@dataclass
+class World:
+    """Machines around one warehouse and one queue."""
+
+    folder: Path
+    sim: SimServer
+    warehouse: str
+    state: str
+    _machines: itertools.count[int]
+
+    def machine(self) -> Machine:
+        return Machine(self.folder / f"machine-{next(self._machines)}", self.sim, self.warehouse, self.state)
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask the state store."""
+        with psycopg.connect(self.state, autocommit=True, options="-c search_path=polyhouse") as connection:
+            return connection.execute(sql).fetchall()
+
+    def statuses(self) -> dict[str, int]:
+        return dict(self.ask("SELECT status, count(*) FROM wallets GROUP BY status"))
+
+    def completed_by_run(self) -> list[int]:
+        """Wallets that each worker's run completed, for runs that ended."""
+        rows = self.ask(
+            "SELECT (counts::json ->> 'wallets_completed')::int FROM runs WHERE args LIKE '%until_empty%' AND status = 'ok'"
+        )
+        return [int(row[0] or 0) for row in rows]
+
+
+def prepare(folder: Path, sim: SimServer, endpoint: str, state: str) -> World:
+    """A database of its own at the endpoint; markets are known and wallets queued, no ledger is read."""
+    world = World(folder, sim, new_database(endpoint), state, itertools.count(1))
+    machine = world.machine()
+    machine.run("sync", "markets", "--no-metrics")
+    queue(machine, sim)
+    return world
+
+
+def new_database(endpoint: str) -> str:
+    name = f"world_{next(_numbers)}"
+    with open_warehouse(endpoint) as warehouse:
+        warehouse.command(f"CREATE DATABASE {name} ENGINE = Atomic")
+    return urlunsplit(urlsplit(endpoint)._replace(path="/" + name))
+
+
+def queue(machine: Machine, sim: SimServer) -> None:
+    from polyhouse.state import open_state
+
+    url = machine.state or f"sqlite:///{machine.home / 'state.db'}"
+    with open_state(url) as state:
+        state.register_wallets([bytes.fromhex(wallet[2:]) for wallet in sim.world.universe.wallets], "file")
+
+
+def read_alone(home: Path, sim: SimServer) -> Alone:
+    machine = Machine(home, sim)
+    machine.run("sync", "markets", "--no-metrics")
+    queue(machine, sim)
+    before = sim.requests[LEDGER]
+    machine.run("sync", "wallets", "--all")
+    return Alone(look(f"chdb://{home}/warehouse"), sim.requests[LEDGER] - before)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL, and the worker process that it had started is gone too."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    psutil.wait_procs(children, timeout=20)
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """Until it is something true."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := what():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("waited in vain")

@@ -1,0 +1,81 @@
+"""Several machines read one Polymarket together through a queue in PostgreSQL and a warehouse server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import machinelab
+
+from polyhouse.sim.faults import Fault
+from polyhouse.sim.server import SimServer
+
+PAGES_UNCOMMITTED = 24
+"""Wallets that a worker has open: so many pages may wait for a commit, since a batch is written every two seconds."""
+
+NewWorld = Callable[[], machinelab.World]
+
+
+def slowly(sim: SimServer, seconds: float) -> None:
+    sim.faults.set([Fault(machinelab.LEDGER, "slow", seconds=seconds)])
+
+
+def test_two_machines_read_every_wallet_once_and_make_what_one_process_makes(
+    sim: SimServer, new_world: NewWorld, alone: machinelab.Alone
+) -> None:
+    world, before = new_world(), sim.requests[machinelab.LEDGER]
+    slowly(sim, 0.05)
+    machines = [world.machine(), world.machine()]
+    workers = [machine.start("worker") for machine in machines]
+    for machine, worker in zip(machines, workers, strict=True):
+        assert worker.wait(90) == 0, machine.log()
+    assert sim.requests[machinelab.LEDGER] - before == alone.requests
+    shares = world.completed_by_run()
+    assert len(shares) == 2
+    assert min(shares) >= 1, "both took part"
+    statuses = world.statuses()
+    assert sum(shares) == statuses["completed"]
+    assert set(statuses) <= {"completed", "empty"}
+    assert machinelab.look(world.warehouse) == alone.content
+
+
+def test_the_wallets_of_a_killed_machine_come_back_after_its_lease_and_another_one_finishes(
+    sim: SimServer, new_world: NewWorld, alone: machinelab.Alone
+) -> None:
+    world, before = new_world(), sim.requests[machinelab.LEDGER]
+    slowly(sim, 0.1)
+    first, second = world.machine(), world.machine()
+    killed, survivor = first.start("worker"), second.start("worker")
+    owners = "SELECT DISTINCT lease_owner FROM wallets WHERE status = 'syncing'"
+    machinelab.wait_for(lambda: len(world.ask(owners)) == 2 and sim.requests[machinelab.LEDGER] - before >= 12)
+    machinelab.kill(killed)
+    held = f"SELECT count(*) FROM wallets WHERE status = 'syncing' AND lease_owner LIKE '%:{killed.pid}:%'"
+    assert world.ask(held)[0][0] >= 1, "it was killed in the middle of its work"
+    assert survivor.wait(90) == 0, second.log()
+    assert set(world.statuses()) <= {"completed", "empty"}
+    assert machinelab.look(world.warehouse) == alone.content
+    # Again are fetched: the page in its hands, and what it had fetched and not committed yet.
+    assert alone.requests <= sim.requests[machinelab.LEDGER] - before <= alone.requests + PAGES_UNCOMMITTED
+
+
+def test_a_worker_goes_on_when_its_state_store_was_away_for_some_seconds(
+    sim: SimServer, new_world: NewWorld, alone: machinelab.Alone, postgres_server: Any
+) -> None:
+    world, before = new_world(), sim.requests[machinelab.LEDGER]
+    slowly(sim, 0.2)
+    machine = world.machine()
+    worker = machine.start("worker", "--no-metrics")
+    machinelab.wait_for(lambda: sim.requests[machinelab.LEDGER] - before >= 8)
+    postgres_server.stop()
+    try:
+        time.sleep(4)  # longer than the writer alone would try again
+        assert worker.poll() is None, machine.log()
+    finally:
+        postgres_server.start()
+    assert sim.requests[machinelab.LEDGER] - before < alone.requests, "the work is not over yet"
+    assert worker.wait(90) == 0, machine.log()
+    assert set(world.statuses()) <= {"completed", "empty"}
+    assert sim.requests[machinelab.LEDGER] - before == alone.requests
+    rows = machinelab.look(world.warehouse)["observations_current"]
+    assert rows == alone.content["observations_current"]
