@@ -53,18 +53,15 @@ RELATION = Relation(
             "toInt64(arrayCount((f, before) -> f = 0 AND before > 0, falls,"
             " arrayPushFront(arrayPopBack(falls), toInt64(0))))"
         ),
-        # Changes of the fall inside the newest days, and where it stood when they began.
+        # A fall stands from `ago` down to the day after the next change: the part of it inside the newest days.
         "recent": f"least(days, {RECENT_DAYS})",
-        "older": "toInt64(arrayCount(a -> a >= recent, agos))",
-        "older_fall": "toInt256(if(older > 0, falls[older], 0))",
-        "recent_changes": (
-            "arrayMap((f, before, a) -> (f - before, a), arraySlice(falls, older + 1),"
-            " arraySlice(arrayPushFront(falls, toInt64(0)), older + 1, n - older), arraySlice(agos, older + 1))"
+        "recent_falls": (
+            "arraySum(arrayMap((f, a, s) -> toInt128(f) * greatest(least(a, recent - 1) - (a - s), 0), falls, agos,"
+            " spans))"
         ),
-        "recent_falls": "older_fall * recent + arraySum(arrayMap(c -> toInt128(c.1) * (c.2 + 1), recent_changes))",
         "recent_moment": (
-            "older_fall * intDiv(recent * (recent - 1), 2)"
-            " + arraySum(arrayMap(c -> toInt128(c.1) * intDiv(c.2 * (c.2 + 1), 2), recent_changes))"
+            "intDiv(arraySum(arrayMap((f, a, s) -> toInt128(f) * greatest("
+            "least(a, recent - 1) * least(a + 1, recent) - (a - s + 1) * (a - s), 0), falls, agos, spans)), 2)"
         ),
         "ascending": "arrayReverse(arrayMap(x -> -x, arraySort(path.2)))",
         "losing_days": "toInt64(countIf(change < 0))",
