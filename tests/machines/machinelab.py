@@ -128,7 +128,8 @@ class World:
     def completed_by_run(self) -> list[int]:
         """Wallets that each worker's run completed, for runs that ended."""
         rows = self.ask(
-            "SELECT (counts::json ->> 'wallets_completed')::int FROM runs WHERE args LIKE '%until_empty%' AND status = 'ok'"
+            "SELECT (counts::json ->> 'wallets_completed')::int FROM runs"
+            " WHERE args LIKE '%until_empty%' AND status = 'ok'"
         )
         return [int(row[0] or 0) for row in rows]
 
@@ -146,6 +147,11 @@ def new_database(endpoint: str) -> str:
     name = f"world_{next(_numbers)}"
     with open_warehouse(endpoint) as warehouse:
         warehouse.command(f"CREATE DATABASE {name} ENGINE = Atomic")
+    return with_database(endpoint, name)
+
+
+def with_database(endpoint: str, name: str) -> str:
+    """The URL of another database at the endpoint."""
     return urlunsplit(urlsplit(endpoint)._replace(path="/" + name))
 
 

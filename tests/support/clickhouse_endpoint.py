@@ -2,9 +2,9 @@
 
 It speaks what clickhouse-connect speaks: ``GET /ping``; statements in the URL or the body, settings and ``param_*`` as
 URL parameters; rows of an INSERT behind the statement, in any format; gzip, lz4 and zstd both ways; sessions with
-temporary tables; the engine's errors with their code. Like a server, and unlike the embedded engine, it keeps
-nothing from one request to the next unless they name a session, and takes one statement a request. It serves one request
-after another.
+temporary tables; the engine's errors with their code. Like a server, and unlike the embedded engine, it keeps nothing
+from one request to the next unless they name a session, and takes one statement a request. One request is served after
+another.
 
 ``python clickhouse_endpoint.py --folder F`` prints its port and ends when its standard input does.
 """

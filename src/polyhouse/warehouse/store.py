@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from polyhouse.errors import BadInputError
+from polyhouse.errors import BadInputError, ConfigError
 from polyhouse.ports import Comparison, QueryResult
 from polyhouse.tables import BY_NAME, OBSERVATIONS, Columns
 from polyhouse.warehouse.batches import content_digest, to_arrow
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MAX_BLOCK_ROWS = 1_000_000
 """Rows of one insert. Above 1,048,449 the engine would cut the insert into blocks that can be half written."""
 
+_DATABASE_ENGINES = ("Atomic", "Replicated", "Shared")
 _PLACED = 1 << 52
 """Added to the version of observations that know their place; above the microseconds of any year before 2112."""
 
@@ -166,8 +167,11 @@ class ClickHouseWarehouse:
         """Bring the schema up to date and say what was applied; nothing when it is.
 
         Raises:
-            ConfigError: the store was made by a newer or a modified version.
+            ConfigError: the store was made by a newer or a modified version, or a server's database is of a kind that
+                cannot publish a build at once.
         """
+        if not self.is_embedded:
+            self._check_database()
         applied = apply_migrations(self)
         # A wall clock that was set back must not make older rows win; the manifest has the newest version of each page.
         floor = self.query("SELECT max(version) FROM sync_pages").rows[0][0]
@@ -211,6 +215,16 @@ class ClickHouseWarehouse:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _check_database(self) -> None:
+        """Builds are published with EXCHANGE TABLES: better refused now than after hours of reading."""
+        found = self.query("SELECT engine FROM system.databases WHERE name = currentDatabase()").rows
+        engine = str(found[0][0]) if found else ""
+        if engine not in _DATABASE_ENGINES:
+            raise ConfigError(
+                f"The warehouse's database has the engine {engine or 'unknown'}, which cannot exchange tables.",
+                hint=f"CREATE DATABASE … ENGINE = {_DATABASE_ENGINES[0]}",
+            )
 
     def _server_ahead(self) -> int:
         """Microseconds by which the server's clock is ahead of ours."""

@@ -1,0 +1,99 @@
+"""The product on a warehouse server and a state store on PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import machinelab
+import pytest
+
+from polyhouse.errors import AuthError, BadInputError, ConfigError, PolyhouseError
+from polyhouse.sim.server import SimServer
+from polyhouse.warehouse import ClickHouseWarehouse, open_warehouse
+from polyhouse.warehouse.migrate import load_migrations
+
+
+@pytest.fixture(scope="module")
+def warehouse(endpoint: str) -> Iterator[ClickHouseWarehouse]:
+    with open_warehouse(machinelab.new_database(endpoint)) as opened:
+        yield opened
+
+
+def test_the_commands_of_a_first_day(
+    sim: SimServer, endpoint: str, postgres_url: str, tmp_path: Path, alone: machinelab.Alone
+) -> None:
+    url = machinelab.new_database(endpoint)
+    machine = machinelab.Machine(tmp_path / "home", sim, url, postgres_url)
+    machine.run("migrate")
+    machine.run("sync", "markets", "--no-metrics")
+    machine.run("sync", "trades", "--no-metrics")
+    machine.run("discover", "--source", "holders")
+    machine.run("sync", "wallets", "--file", str(machinelab.wallets_file(tmp_path, sim)), "--no-metrics")
+    machine.run("metrics")
+    rows = json.loads(machine.run("leaderboard", "--json"))["rows"]
+    assert rows
+    assert machinelab.look(url)["ledger FINAL"] == alone.content["ledger FINAL"]
+    assert not (machine.home / "warehouse").exists()
+    assert not (machine.home / "state.db").exists()
+
+
+def test_a_batch_is_compared_and_written_once(warehouse: ClickHouseWarehouse) -> None:
+    batch = {
+        "wallet": [b"\x01" * 20], "token": [b"\x02" * 32], "condition": [b"\x03" * 32], "tx": [b"\x04" * 32],
+        "source": ["activity"], "kind": ["BUY"], "ts": [1_700_000_000], "shares": [5], "cash": [-2],
+    }  # fmt: skip
+    assert warehouse.compare("observations", batch).inserted == 1
+    for _ in range(2):
+        assert warehouse.write("observations", batch, run=1, token="page") == 1
+    assert warehouse.query("SELECT count() FROM observations").rows == [(1,)]
+    assert warehouse.compare("observations", batch).unchanged == 1
+    assert warehouse.compare("observations", {**batch, "condition": [b"\x05" * 32]}).updated == 1
+    (found,) = warehouse.query_columns("SELECT wallet, ts FROM observations")
+    assert found.to_pydict() == {"wallet": [b"\x01" * 20], "ts": [1_700_000_000]}
+
+
+def test_versions_follow_the_clock_of_the_server(
+    endpoint: str, warehouse: ClickHouseWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time_ns", lambda: now() - 3_600 * 10**9)
+        with open_warehouse(endpoint) as slow:
+            assert abs(slow.next_version() - now() // 1000) < 60 * 10**6
+    assert abs(warehouse.next_version() - now() // 1000) < 60 * 10**6
+
+
+def test_machines_that_open_a_new_warehouse_at_once_make_it_once(endpoint: str) -> None:
+    url = machinelab.new_database(endpoint)
+    with ThreadPoolExecutor(3) as pool:
+        opened = list(pool.map(lambda _: open_warehouse(url), range(3)))
+    rows = opened[0].query("SELECT number FROM schema_migrations FINAL ORDER BY number").rows
+    assert [number for (number,) in rows] == [migration.number for migration in load_migrations()]
+    for one in opened:
+        one.close()
+
+
+def test_a_database_that_cannot_publish_builds_is_refused_at_once(
+    endpoint: str, warehouse: ClickHouseWarehouse
+) -> None:
+    warehouse.command("CREATE DATABASE volatile ENGINE = Memory")
+    with pytest.raises(ConfigError, match="engine Memory, which cannot exchange tables"):
+        open_warehouse(machinelab.with_database(endpoint, "volatile"))
+
+
+def test_the_engine_says_no_in_our_words(endpoint: str, warehouse: ClickHouseWarehouse) -> None:
+    with pytest.raises(AuthError):
+        open_warehouse(endpoint.replace("@", "x@"))
+    with pytest.raises(ConfigError, match="no such database"):
+        open_warehouse(endpoint + "_missing")
+    with pytest.raises(PolyhouseError, match="refused a statement of ours"):
+        warehouse.query("SELECT nothing")
+    with pytest.raises(BadInputError):
+        warehouse.query_readonly("INSERT INTO markets (condition) VALUES ('')", max_rows=10, timeout_seconds=5)
+    shown = warehouse.query_readonly("SELECT number FROM numbers(9)", max_rows=3, timeout_seconds=5, truncate=True)
+    assert shown.truncated
+    assert shown.rows == [(0,), (1,), (2,)]
