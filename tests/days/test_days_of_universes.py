@@ -8,6 +8,7 @@ import pytest
 from plain_days import plain_days
 from score_store import load, universe_tables
 
+from polyhouse.metrics.catalogue import computed
 from polyhouse.models import days, runner
 from polyhouse.models.checks import run_checks
 from polyhouse.models.runner import build
@@ -32,7 +33,12 @@ def stored(warehouse: Warehouse) -> dict[tuple[str, str], dict[int, dict[str, An
 
 
 def dump(warehouse: Warehouse) -> list[tuple[Any, ...]]:
-    return sorted(warehouse.query("SELECT * EXCEPT (version, is_deleted) FROM wallet_days FINAL").rows, key=repr)
+    """The days, and the metrics that are made of them."""
+    rows = warehouse.query("SELECT * EXCEPT (version, is_deleted) FROM wallet_days FINAL").rows
+    names = ", ".join(metric.name for metric in computed("days"))
+    for table, keys in (("wallet_metrics_complete", "window"), ("wallet_metrics_by_category", "category, window")):
+        rows += warehouse.query(f"SELECT wallet, {keys}, days_sample, {names} FROM {table} FINAL").rows
+    return sorted(rows, key=repr)
 
 
 @pytest.mark.parametrize("compiled_from", [0, 10**9], ids=["compiled", "objects"])
