@@ -22,6 +22,7 @@ MODELS = (
     "unmapped",
     "token_map",
     "positions",
+    "wallet_days",
     "units",
     "wallet_totals",
     "wallet_coverage",
