@@ -54,7 +54,7 @@ def look(url: str) -> Content:
         content = {}
         for table, columns in TABLES.items():
             sql = f"SELECT count(), sum(cityHash64(*)) FROM (SELECT {columns} FROM {table})"
-            content[table] = tuple(int(value) for value in warehouse.query(sql).rows[0])
+            content[table] = tuple(int(value or 0) for value in warehouse.query(sql).rows[0])
     return content
 
 

@@ -220,9 +220,16 @@ def _not_read_since(ctx: RunContext, group: Sequence[bytes], since: int | None) 
 
 
 async def _claimed(ctx: RunContext) -> AsyncGenerator[bytes, None]:
-    while group := await asyncio.to_thread(ctx.state.claim_wallets, ctx.limits.claim):
+    while group := await asyncio.to_thread(_claim, ctx):
         for wallet in group:
             yield wallet
+
+
+def _claim(ctx: RunContext) -> Sequence[bytes]:
+    if ctx.state.is_shared:
+        # Leases may have run out while the store was away: what is still in our hands must not be given to us again.
+        ctx.state.renew_leases()
+    return ctx.state.claim_wallets(ctx.limits.claim)
 
 
 async def _jobs(
