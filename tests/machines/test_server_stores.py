@@ -11,10 +11,14 @@ from pathlib import Path
 import machinelab
 import pytest
 
+from polyhouse.cli.import_files import import_files
 from polyhouse.errors import AuthError, BadInputError, ConfigError, PolyhouseError
 from polyhouse.sim.server import SimServer
+from polyhouse.state import open_state
+from polyhouse.sync.progress import NullReporter
 from polyhouse.warehouse import ClickHouseWarehouse, open_warehouse
 from polyhouse.warehouse.migrate import load_migrations
+from polyhouse.wiring import Stores
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +58,26 @@ def test_a_batch_is_compared_and_written_once(warehouse: ClickHouseWarehouse) ->
     assert warehouse.compare("observations", {**batch, "condition": [b"\x05" * 32]}).updated == 1
     (found,) = warehouse.query_columns("SELECT wallet, ts FROM observations")
     assert found.to_pydict() == {"wallet": [b"\x01" * 20], "ts": [1_700_000_000]}
+
+
+def test_a_file_of_orders_is_imported_row_by_row(warehouse: ClickHouseWarehouse, tmp_path: Path) -> None:
+    orders = tmp_path / "orders.csv"
+    names = ("timestamp", "maker", "makerAssetId", "makerAmountFilled", "taker", "takerAssetId", "takerAmountFilled",
+             "transactionHash")  # fmt: skip
+    exchange = "0x4bfb41d5b3570defd03c39a9a4d8de6bd8b8982e"
+    rows = [
+        f"1700000000,0x{number:040x},0,45000000,{exchange},77,100000000,0x{number:064x}"
+        for number in (0xA1, 0xA2, 0xA3)
+    ]
+    orders.write_text("\n".join([",".join(names), *rows]) + "\n")
+    with open_state(f"sqlite:///{tmp_path}/state.db") as state:
+        figures = []
+        for _ in range(2):
+            (report,) = import_files(
+                Stores(warehouse, state), [orders], file_format=None, rejects=tmp_path, reporter=NullReporter()
+            )
+            figures.append((report.rows_read, report.rows_new, report.rows_repeated))
+    assert figures == [(3, 3, 0), (3, 0, 3)]
 
 
 def test_versions_follow_the_clock_of_the_server(

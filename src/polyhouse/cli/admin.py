@@ -17,6 +17,7 @@ _TEMPLATE = """\
 # home = "~/.polyhouse"                      # embedded stores, logs
 # warehouse = "chdb:///data/warehouse"       # or "clickhouse://user:pass@host:8123/db"
 # state = "sqlite:////data/state.db"         # or "postgresql://…"
+# lease_seconds = 300                        # a dead worker's wallets come back to other machines after this time
 # rate_scale = 0.8                           # factor on each published rate limit
 # log_format = "json"                        # "console" or "json"
 

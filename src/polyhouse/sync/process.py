@@ -178,6 +178,8 @@ class _Round:
                 yield wallet
 
     def _claim(self, size: int) -> list[bytes]:
+        if self._ctx.state.is_shared:
+            self._ctx.state.renew_leases()  # those that ran out in an outage must not be given to us again
         self._ctx.state.promote_due()
         return list(self._ctx.state.claim_wallets(size))
 
