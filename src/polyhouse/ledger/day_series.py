@@ -154,6 +154,11 @@ def _entries(pairs: list[_Pair], edges: Sequence[int], last_day: int) -> Iterato
     days |= {edge for edge in edges if any(pair.at_end_of(edge).held for pair in pairs)}
     before = [NOTHING] * len(pairs)
     peaks = _peaks(pairs, last_day)
+    volumes, fills = dict.fromkeys(days, 0), dict.fromkeys(days, 0)
+    for pair in pairs:
+        for day, volume in zip(pair.fill_days, pair.volumes, strict=True):
+            volumes[day] += volume
+            fills[day] += 1
     for day in sorted(days):
         now = [pair.at_end_of(day) for pair in pairs]
         booked = [new.realized - old.realized for new, old in zip(now, before, strict=True)]
@@ -173,8 +178,8 @@ def _entries(pairs: list[_Pair], edges: Sequence[int], last_day: int) -> Iterato
             at_risk_before,
             max(at_risk_before, peaks.get(day, 0)),
             min(0, *booked),
-            sum(v for pair in pairs for d, v in zip(pair.fill_days, pair.volumes, strict=True) if d == day),
-            sum(pair.fill_days.count(day) for pair in pairs),
+            volumes[day],
+            fills[day],
         ]
         before = now
 

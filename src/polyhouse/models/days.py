@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EDGES = (0, 30, 90, 180)
 """Days before the newest one that get a row wherever shares were open: the newest itself, the eves of the windows."""
-COMPILED_FROM = 50_000
+COMPILED_FROM = 20_000
 """Rows of a slice from which on compiling pays."""
 OVERALL = "overall"
 
