@@ -222,7 +222,7 @@ async def test_killed_at_named_points_it_ends_with_the_same_tables(lab):
 
 
 async def test_a_lease_is_renewed_while_a_wallet_hangs(lab, monkeypatch):
-    monkeypatch.setattr("polyhouse.sync.process.LEASE_SECONDS", 0.15)  # beats three times as often
+    monkeypatch.setattr("polyhouse.sync.leases._RENEWALS", 6_000)  # every 0.05 s
     async with lab.filled() as s:
         slow = s.state.wallet_addresses()[2]
         lab.server.faults.set([Fault("data/v2/activity", "slow", seconds=1.5, query=f"*{slow.hex()}*")])

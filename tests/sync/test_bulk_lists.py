@@ -17,7 +17,6 @@ from polyhouse.errors import BadInputError
 from polyhouse.ports import Page, Partition, Position
 from polyhouse.sim.faults import Fault
 from polyhouse.sync import verify
-from polyhouse.sync import wallets as wallets_module
 from polyhouse.sync.report import WalletSelection
 from polyhouse.sync.wallet_list import WalletList, wallet_file_groups
 
@@ -179,7 +178,7 @@ async def test_wallets_that_failed_before_do_not_end_a_run(lab: Any) -> None:
 
 
 async def test_leases_hold_while_a_single_wallet_takes_long(lab: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(wallets_module, "_RENEW_SECONDS", 0.01)
+    monkeypatch.setattr("polyhouse.sync.leases._RENEWALS", 30_000)
     renewed = asyncio.Event()
 
     class Slow(StopsAfter):

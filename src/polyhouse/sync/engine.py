@@ -23,6 +23,7 @@ from polyhouse.sync.discovery_report import DiscoverOptions, DiscoverReport
 from polyhouse.sync.gaps import settle_news
 from polyhouse.sync.incremental import catch_up, follows_trades, prepare
 from polyhouse.sync.journal import Journal
+from polyhouse.sync.leases import leases_renewed
 from polyhouse.sync.markets import look_up_missing, walk_resolutions, walk_universe
 from polyhouse.sync.planner import plan_sync
 from polyhouse.sync.pool import first_error
@@ -37,7 +38,7 @@ from polyhouse.sync.store import RunState
 from polyhouse.sync.trades import walk_trades
 from polyhouse.sync.turns import building
 from polyhouse.sync.unbuilt import remember_unbuilt, wallets_of_run
-from polyhouse.sync.wallets import choose_wallets, leases_renewed, plan_wallets, walk_wallets
+from polyhouse.sync.wallets import choose_wallets, plan_wallets, walk_wallets
 from polyhouse.sync.writer import BatchWriter
 
 _RESUMED_RUNS = 200

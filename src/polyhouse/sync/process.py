@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from polyhouse.domain.times import format_time
-from polyhouse.errors import RetryableError
 from polyhouse.sync.context import RunContext
 from polyhouse.sync.engine import SyncEngine
 from polyhouse.sync.pool import Job, run_jobs
@@ -121,7 +119,6 @@ class _Round:
         ctx.reporter.phase("queue", waiting if limit is None else min(waiting, limit), "wallets")
         try:
             async with asyncio.TaskGroup() as group:
-                beat = group.create_task(self._renew(), name="process-heartbeat")
                 follower = group.create_task(self._follow(), name="process-follow-up")
                 await run_jobs(ctx, self._jobs())
                 while await self._verdicts.finish() and not ctx.should_end:
@@ -130,7 +127,6 @@ class _Round:
                 self._full.set()
                 await follower
                 await self._follow_up()
-                beat.cancel()
         finally:
             ctx.reporter.finish()
             await asyncio.to_thread(ctx.state.release_worker)
@@ -209,9 +205,3 @@ class _Round:
             await map_tokens(ctx, group.touched)
         if metrics and group.touched and not ctx.stop.is_set():  # after a stop the next run builds what is left
             ctx.tally.counts["wallets_scored"] += await build_models(ctx, group.touched)
-
-    async def _renew(self) -> None:
-        while True:
-            await self._ctx.clock.sleep(self._ctx.state.lease_seconds / 3)
-            with suppress(RetryableError):  # two more beats come before the lease runs out
-                await asyncio.to_thread(self._ctx.state.renew_leases)

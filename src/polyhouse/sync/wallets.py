@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, suppress
 from itertools import islice
 
 from polyhouse.domain.ids import format_address
@@ -14,14 +14,11 @@ from polyhouse.sync.gaps import find_news
 from polyhouse.sync.outcomes import Outcomes
 from polyhouse.sync.pool import Job, run_jobs
 from polyhouse.sync.report import Plan, WalletSelection
-from polyhouse.sync.store import RunState
 from polyhouse.sync.walk import Walk
 from polyhouse.sync.wallet_list import WalletList, check_wallet_file, in_groups, wallet_file_groups
 
 _GROUP = 200
 _PAGE_ROWS = 1_000
-_RENEWALS = 5
-"""Leases are renewed so often while they hold, so that a busy moment does not lose them."""
 _LOOK_SECONDS = 1.0
 
 
@@ -166,25 +163,6 @@ def _queued(ctx: RunContext) -> int:
     while ctx.state.promote_due(stale=False):
         pass
     return ctx.state.wallet_counts()["pending"]
-
-
-@asynccontextmanager
-async def leases_renewed(state: RunState) -> AsyncIterator[None]:
-    """Hold this process's claims and show that its run goes on, however long a single wallet takes."""
-
-    async def renew() -> None:
-        while True:
-            await asyncio.sleep(state.lease_seconds / _RENEWALS)
-            await asyncio.to_thread(state.renew_leases)
-
-    renewing = asyncio.create_task(renew(), name="leases")
-    try:
-        yield
-    finally:
-        renewing.cancel()
-        await asyncio.wait({renewing})
-    if not renewing.cancelled():
-        renewing.result()  # the state store is gone: say so
 
 
 async def _listed(ctx: RunContext, groups: Iterable[Sequence[bytes]], since: int | None) -> AsyncGenerator[bytes, None]:
