@@ -22,7 +22,7 @@ from polyhouse.warehouse import open_warehouse
 
 SOURCE = str(Path(polyhouse.__file__).parents[1])
 LEDGER = "data/v2/activity"
-LEASE_SECONDS = 5
+SHORT_LEASE_SECONDS = 5
 
 TABLES: Mapping[str, str] = {
     "observations_current": "* EXCEPT (run, version)",
@@ -73,6 +73,7 @@ class Machine:
     sim: SimServer
     warehouse: str = ""
     state: str = ""
+    lease_seconds: int = SHORT_LEASE_SECONDS
 
     def environment(self) -> dict[str, str]:
         return {
@@ -80,7 +81,7 @@ class Machine:
             "POLYHOUSE_GAMMA_URL": self.sim.gamma_url, "POLYHOUSE_CLOB_URL": self.sim.clob_url,
             "POLYHOUSE_DATA_URL": self.sim.data_url, "POLYHOUSE_RATE_SCALE": "1000",
             "POLYHOUSE_WAREHOUSE": self.warehouse, "POLYHOUSE_STATE": self.state,
-            "POLYHOUSE_LEASE_SECONDS": str(LEASE_SECONDS),
+            "POLYHOUSE_LEASE_SECONDS": str(self.lease_seconds),
         }  # fmt: skip
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
