@@ -42,7 +42,7 @@ FROM
 (
     SELECT
         *,
-        min(rank) OVER (PARTITION BY place) AS best_rank,
+        min(rank) OVER (PARTITION BY wallet, tx, place) AS best_rank,
         condition != '' AND NOT is_cash_row AND source != 'chain'
             AND max(source = 'chain' AND NOT is_cash_row) OVER (PARTITION BY wallet, tx, condition) AS is_overruled
     FROM (SELECT *, row_key, is_cash AS is_cash_row, slot AS place, claim AS rank FROM observations FINAL)
