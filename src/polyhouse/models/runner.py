@@ -103,6 +103,7 @@ class _Build:
         self.version = max(self.version, int(previous) + 1)
         self.as_of = 0
         self.params: dict[str, int] = {}
+        self._staged: set[str] = set()
 
     @property
     def full(self) -> bool:
@@ -121,6 +122,7 @@ class _Build:
         self._truncate("day_marks")
         self._score()
         measured_all = self._measure()
+        self._forget_staged()
         if self.full:
             self._publish()
         else:
@@ -225,23 +227,27 @@ class _Build:
         self._stage_rows(model, self._sql(model, condition, {}))
 
     def _stage_rows(self, table: str, sql: str) -> None:
+        self._staged.add(table)
         self.warehouse.command(f"DROP TABLE IF EXISTS {table}")
         self._command(f"CREATE TABLE {table} ENGINE = Memory AS {sql}")
 
+    def _forget_staged(self) -> None:
+        """Give the memory of everything that was staged back: processes that build live long."""
+        for table in sorted(self._staged):
+            self.warehouse.command(f"DROP TABLE IF EXISTS {table}")
+        self._staged.clear()
+        self._truncate("pair_states", "pair_sums")
+
     def _stage_pairs(self, condition: str, reads: dict[str, str]) -> None:
         """Fill ``pair_states`` and ``pair_sums`` with what the slice's ledger rows come to."""
-        command = self.warehouse.command
         for table, columns, kinds in (
             ("converted", "wallet, unit AS market", "kind = 'CONVERT'"),
             ("joined_wallets", "wallet", "kind IN ('CONVERT', 'MIGRATE')"),
         ):
-            command(f"DROP TABLE IF EXISTS {table}")
-            command(
-                f"CREATE TABLE {table} ENGINE = Memory AS SELECT DISTINCT {columns} FROM {reads['ledger']} FINAL"
-                f" WHERE {kinds} AND {condition}"
+            self._stage_rows(
+                table, f"SELECT DISTINCT {columns} FROM {reads['ledger']} FINAL WHERE {kinds} AND {condition}"
             )
-        command("TRUNCATE TABLE pair_states")
-        command("TRUNCATE TABLE pair_sums")
+        self._truncate("pair_states", "pair_sums")
         ledger = reads["ledger"]
         pairs = stage_pairs(self.warehouse, ledger, condition, [self.params[f"b_{name}"] for name in WINDOWS])
         store_days(self.warehouse, pairs, ledger, condition, reads["wallet_days"], self.as_of, self.version)
@@ -290,8 +296,6 @@ class _Build:
                 self._insert_rows(metric_tables.rows_sql(table), reads[table])
                 if not self.full:
                     self._bury_table(table, condition)
-        for relation in RELATIONS:
-            self.warehouse.command(f"DROP TABLE IF EXISTS {metric_tables.measured(relation)}")
         return everyone
 
     def _truncate(self, *tables: str) -> None:
