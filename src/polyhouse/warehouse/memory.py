@@ -25,7 +25,7 @@ _TRIM_BYTES = 128 * 1024
 _ARENAS = 2
 # Each kind of statement touches other pages of the library: 190 MB after a minute, where 100 are in use at a time.
 # Giving all back costs 5 ms, and as much again when they return.
-_library = LoadedLibrary("_chdb", seconds_between=2.0)
+_library = LoadedLibrary("_chdb", seconds_between=0.5)
 
 
 def import_engine(*, for_bulk: bool = False) -> Any:
