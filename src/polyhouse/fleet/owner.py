@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -49,6 +50,7 @@ from polyhouse.sources.http.lanes import RouteLanes
 
 GREETING_SECONDS = 5.0
 MAX_HANDS = 1_000
+_log = logging.getLogger("polyhouse.fleet.owner")
 _LOOK_SECONDS = 0.5
 
 
@@ -138,8 +140,11 @@ class Fleet:
             link = await self._greet(connection)
             if link is not None:
                 await self._attend(link)
-        except (EOFError, TimeoutError, ProtocolError):
-            pass  # whatever it was, it is gone now; what it had under way was asked for again
+        except EOFError:
+            _log.debug("A worker hung up; what it had under way is asked for again.")
+        except (TimeoutError, ProtocolError) as error:
+            # What it had under way is asked for again, but somebody should hear why a worker was sent away.
+            _log.warning("A connection to the fleet was ended: %s", str(error) or "it was silent for too long")
         finally:
             await connection.close()
 
