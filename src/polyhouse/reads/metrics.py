@@ -1,4 +1,7 @@
-"""All metrics of one wallet in one category and window: values, and why there is none where there is none."""
+"""Metrics of one wallet: values, and why there is none where there is none.
+
+``metrics`` explains all entries of one category and window; ``metric_rows`` holds every category and window, briefly.
+"""
 
 from __future__ import annotations
 
@@ -51,15 +54,15 @@ def metrics(warehouse: Warehouse, address: str, *, category: str = OVERALL, wind
     if category != OVERALL:
         table, condition = "wallet_metrics_by_category", " AND category = {category:String}"
         bound["category"] = category
-    stored = {name for (name,) in warehouse.query(_COLUMNS, {"t": table}).rows}
-    wanted = [name for name in (*_SAMPLES.values(), *(metric.name for metric in computed())) if name in stored]
+    wanted = _stored(warehouse)
+    stored = set(wanted)
     result = warehouse.query(
         f"SELECT {', '.join(['toUnixTimestamp(as_of) AS measured_at', *wanted])} FROM {table} FINAL"
-        f" WHERE wallet = toFixedString(unhex({{wallet:String}}), 20) AND window = {{window:String}}{condition}",
+        f" WHERE {_WALLET} AND window = {{window:String}}{condition}",
         bound,
     )
     row = dict(zip(result.columns, result.rows[0], strict=True)) if result.rows else {}
-    is_known = bool(row) or _was_built(warehouse, wallet)
+    is_known = bool(row) or was_built(warehouse, wallet)
     samples = {name: int(row.get(column, 0)) if is_known else None for name, column in _SAMPLES.items()}
     return {
         "wallet": format_address(wallet),
@@ -70,7 +73,49 @@ def metrics(warehouse: Warehouse, address: str, *, category: str = OVERALL, wind
     }
 
 
-_COLUMNS = "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {t:String}"
+def metric_rows(warehouse: Warehouse, wallet: bytes) -> list[dict[str, Any]]:
+    """All metrics of a wallet, one entry per category and window of which a build has rows; ``overall`` first.
+
+    ``values`` has every computed entry of the catalogue, None where there is no value; ``statuses`` says why for those
+    alone (``SMALL_SAMPLE``, ``UNDEFINED`` or ``NOT_COMPUTED``), so a name that is not in it is ``OK``. ``samples``:
+    rows per relation. What public data cannot give is not repeated here: ``metrics`` lists it.
+    """
+    wanted = ", ".join(["window", *_stored(warehouse)])
+    result = warehouse.query(
+        f"SELECT '{OVERALL}' AS category, {wanted} FROM wallet_metrics_complete FINAL WHERE {_WALLET} UNION ALL"
+        f" SELECT toString(category) AS category, {wanted} FROM wallet_metrics_by_category FINAL WHERE {_WALLET}",
+        {"wallet": wallet.hex()},
+    )
+    rows = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+    categories, windows = (OVERALL, *CATEGORIES), tuple(METRIC_WINDOWS)
+    rows.sort(key=lambda row: (categories.index(row["category"]), windows.index(row["window"])))
+    return [_brief(row) for row in rows]
+
+
+def _brief(row: Mapping[str, Any]) -> dict[str, Any]:
+    samples = {name: int(row.get(column, 0)) for name, column in _SAMPLES.items()}
+    known = [(metric, row.get(metric.name), metric.name in row) for metric in computed()]
+    return {
+        "category": row["category"],
+        "window": row["window"],
+        "samples": samples,
+        "values": {metric.name: _exact(value) for metric, value, _ in known},
+        "statuses": {
+            metric.name: _status(metric, None, samples[metric.relation] if is_stored else None)
+            for metric, value, is_stored in known
+            if value is None
+        },
+    }
+
+
+_WALLET = "wallet = toFixedString(unhex({wallet:String}), 20)"
+
+
+def _stored(warehouse: Warehouse) -> list[str]:
+    """The columns of the catalogue that the tables have: those of today's definitions appear with the next build."""
+    sql = "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'wallet_metrics_complete'"
+    stored = {name for (name,) in warehouse.query(sql).rows}
+    return [name for name in (*_SAMPLES.values(), *(metric.name for metric in computed())) if name in stored]
 
 
 def _check(what: str, value: str, known: tuple[str, ...]) -> None:
@@ -78,7 +123,8 @@ def _check(what: str, value: str, known: tuple[str, ...]) -> None:
         raise BadInputError(f"unknown {what} {value[:40]!r}", hint=f"one of: {' '.join(known)}")
 
 
-def _was_built(warehouse: Warehouse, wallet: bytes) -> bool:
+def was_built(warehouse: Warehouse, wallet: bytes) -> bool:
+    """Whether a build has seen the wallet."""
     sql = "SELECT count() FROM wallet_totals FINAL WHERE wallet = toFixedString(unhex({w:String}), 20)"
     return bool(warehouse.query(sql, {"w": wallet.hex()}).rows[0][0])
 
@@ -88,18 +134,20 @@ def _entry(
 ) -> dict[str, Any]:
     sample = samples.get(metric.relation) if metric.name in stored else None
     value = row.get(metric.name)
-    if metric.needs:
-        status = NEEDS_DATA
-    elif not metric.sql or sample is None:
-        status = NOT_COMPUTED
-    elif value is not None:
-        status = OK
-    else:
-        status = SMALL_SAMPLE if sample < metric.minimum_sample else UNDEFINED
     return {
-        "name": metric.name, "number": metric.number, "value": _exact(value), "status": status, "sample": sample,
-        "unit": metric.unit,
+        "name": metric.name, "number": metric.number, "value": _exact(value),
+        "status": _status(metric, value, sample), "sample": sample, "unit": metric.unit,
     }  # fmt: skip
+
+
+def _status(metric: Metric, value: Any, sample: int | None) -> str:
+    if metric.needs:
+        return NEEDS_DATA
+    if sample is None:
+        return NOT_COMPUTED
+    if value is not None:
+        return OK
+    return SMALL_SAMPLE if sample < metric.minimum_sample else UNDEFINED
 
 
 def _exact(value: Any) -> Decimal | str | None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from polyhouse.domain.ids import parse_address
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
 from polyhouse.reads import queue
+from polyhouse.reads.days import days
 from polyhouse.reads.leaderboard import LeaderboardQuery, leaderboard
 from polyhouse.reads.market import market
+from polyhouse.reads.metrics import metrics, was_built
 from polyhouse.reads.status import status
 from polyhouse.reads.table import sql
-from polyhouse.reads.wallet import wallet
+from polyhouse.reads.wallet import unknown_wallet, wallet
 
 if TYPE_CHECKING:
     from polyhouse.state import StateStore
@@ -24,7 +27,8 @@ def answer(name: str, arguments: Arguments, warehouse: Warehouse, state: StateSt
     """The document of one read command.
 
     Args:
-        name: ``leaderboard``, ``wallet``, ``market``, ``status`` or ``sql``.
+        name: ``leaderboard``, ``wallet``, ``wallet_metrics`` (all metrics of one category and window, with units,
+            samples and statuses), ``wallet_days`` (the daily series for charts), ``market``, ``status`` or ``sql``.
         arguments: its JSON-able arguments.
 
     Raises:
@@ -51,6 +55,25 @@ def _wallet(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) 
     return wallet(warehouse, address, sync=queue.sync_entry(state, address), **arguments)
 
 
+def _wallet_metrics(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
+    """``address``, ``category`` ("overall"), ``window`` ("lifetime"): the document of ``reads.metrics.metrics``."""
+    return metrics(warehouse, _known(arguments, warehouse, state), **arguments)
+
+
+def _wallet_days(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
+    """``address``, ``category`` ("overall"), ``window`` ("lifetime"): the document of ``reads.days.days``."""
+    return days(warehouse, _known(arguments, warehouse, state), **arguments)
+
+
+def _known(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> str:
+    """Take the address out of the arguments; that of a wallet nobody has heard of is refused, as in ``wallet``."""
+    address: str = arguments.pop("address", "")
+    wallet_id = parse_address(address)
+    if not was_built(warehouse, wallet_id) and queue.sync_entry(state, address) is None:
+        raise unknown_wallet(wallet_id)
+    return address
+
+
 def _market(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
     return market(warehouse, **arguments)
 
@@ -68,6 +91,8 @@ def _sql(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) ->
 _COMMANDS: dict[str, Callable[[dict[str, Any], Warehouse, StateStore], dict[str, Any]]] = {
     "leaderboard": _leaderboard,
     "wallet": _wallet,
+    "wallet_metrics": _wallet_metrics,
+    "wallet_days": _wallet_days,
     "market": _market,
     "status": _status,
     "sql": _sql,

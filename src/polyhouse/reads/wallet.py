@@ -10,6 +10,7 @@ from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
 from polyhouse.reads.builds import newest_build_time
 from polyhouse.reads.exact import moment, money
+from polyhouse.reads.metrics import metric_rows
 from polyhouse.reads.provenance import coverage_details
 from polyhouse.reads.scores import scores
 from polyhouse.reads.totals import OVERALL, SELECT_LIST, check_window, no_totals, totals_document
@@ -23,6 +24,12 @@ class UnknownWalletError(BadInputError):
     code = "UNKNOWN_WALLET"
 
 
+def unknown_wallet(wallet: bytes) -> UnknownWalletError:
+    """The error that says so, with the command that reads the wallet."""
+    address = format_address(wallet)
+    return UnknownWalletError(f"wallet {address} was never seen", hint=f"polyhouse sync wallets {address}")
+
+
 def wallet(
     warehouse: Warehouse, address: str, *, sync: Mapping[str, Any] | None, window: str = "lifetime"
 ) -> dict[str, Any]:
@@ -31,7 +38,7 @@ def wallet(
     Args:
         address: ``0x`` and 40 hex digits, any case.
         sync: the wallet's queue entry from the state store, None if it has none.
-        window: of ``totals`` and ``categories``; units and positions are as of now.
+        window: of ``totals`` and ``categories``; units and positions are as of now, ``metrics`` of all windows.
 
     Raises:
         BadInputError: a malformed address or unknown window.
@@ -48,9 +55,7 @@ def wallet(
     )
     positions = _positions(warehouse, bound)
     if not totals and not positions and sync is None:
-        raise UnknownWalletError(
-            f"wallet {format_address(wallet_id)} was never seen", hint=f"polyhouse sync wallets {address.lower()}"
-        )
+        raise unknown_wallet(wallet_id)
     coverage = _rows(
         warehouse, f"SELECT coverage, provisional FROM wallet_coverage FINAL WHERE wallet = {_WALLET}", bound
     )
@@ -68,6 +73,7 @@ def wallet(
         "units": _units(warehouse, bound),
         "positions": positions,
         "scores": scores(warehouse, wallet_id),
+        "metrics": metric_rows(warehouse, wallet_id),
         "sync": dict(sync) if sync is not None else _never_queued(),
     }
 
