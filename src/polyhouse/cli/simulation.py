@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from polyhouse.errors import UpstreamUnavailableError
 
 START_SECONDS = 120.0
+START_SECONDS_PER_WALLET = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def simulated_polymarket(seed: int, wallets: int, rate_scale: float) -> Iterator
     theirs.close()
     try:
         try:
-            if not ours.poll(START_SECONDS):
+            if not ours.poll(START_SECONDS + START_SECONDS_PER_WALLET * wallets):
                 raise UpstreamUnavailableError("the simulated Polymarket did not start in time")
             yield Upstreams(*ours.recv())
         except EOFError:
