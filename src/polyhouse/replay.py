@@ -21,7 +21,8 @@ from polyhouse.ledger.symbols import SymbolTable
 from polyhouse.ledger.vector_logs import VectorCase, parse_case
 from polyhouse.ledger.vector_view import fill_view, flag_view, volume_view, wallet_view
 from polyhouse.metrics.vectors import evaluate
-from polyhouse.models.runner import build, model_sql
+from polyhouse.models.build import model_sql
+from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
 
 _EPOCH = 1_500_000_000

@@ -9,9 +9,11 @@ from plain_days import plain_days
 from score_store import load, universe_tables
 
 from polyhouse.metrics.catalogue import computed
-from polyhouse.models import days, runner
+from polyhouse.models import build as build_module
+from polyhouse.models import days
 from polyhouse.models.checks import run_checks
 from polyhouse.models.runner import build
+from polyhouse.models.steps import prices_step
 from polyhouse.ports import Warehouse
 from polyhouse.sim.universe import Universe
 
@@ -55,8 +57,8 @@ def test_every_number_of_every_day_equals_the_truth(
     warehouse: Warehouse, universe: Universe, compiled_from: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(days, "COMPILED_FROM", compiled_from)
-    monkeypatch.setattr(runner, "SLICE_ROWS", 2_000)
-    monkeypatch.setattr(runner, "PRICE_SLICE_ROWS", 2_000)  # several cuts
+    monkeypatch.setattr(build_module, "SLICE_ROWS", 2_000)
+    monkeypatch.setattr(prices_step, "PRICE_SLICE_ROWS", 2_000)  # several cuts
     load(warehouse, universe_tables(universe))
     build(warehouse)
     got, want = stored(warehouse), plain_days(universe)

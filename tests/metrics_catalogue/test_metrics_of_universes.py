@@ -11,7 +11,8 @@ from score_store import columns, fill, load, market_tables, resolution, universe
 
 from polyhouse.errors import BadInputError
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, METRICS, computed
-from polyhouse.models import metric_tables, runner
+from polyhouse.models import build as build_module
+from polyhouse.models import metric_tables
 from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
 from polyhouse.reads.builds import newest_build_time
@@ -45,7 +46,7 @@ def of_bets(rows: dict[Key, dict[str, Any]]) -> dict[Key, dict[str, Any]]:
 def test_every_metric_equals_the_plain_calculation(
     warehouse: Warehouse, universe: Universe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "SLICE_ROWS", 2_000)  # several slices
+    monkeypatch.setattr(build_module, "SLICE_ROWS", 2_000)  # several slices
     load(warehouse, universe_tables(universe))
     build(warehouse)
     bets: Bets = bets_of_store(warehouse)

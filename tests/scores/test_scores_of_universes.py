@@ -10,8 +10,9 @@ from score_store import dump, load, stored, universe_tables
 
 from polyhouse.domain.ids import parse_address
 from polyhouse.metrics.scores import InsiderInputs, WhaleInputs, insider, whale
-from polyhouse.models import runner
+from polyhouse.models import build as build_module
 from polyhouse.models.runner import build
+from polyhouse.models.steps import prices_step
 from polyhouse.ports import Warehouse
 from polyhouse.reads.scores import whale_scores
 from polyhouse.sim.universe import Universe
@@ -32,8 +33,8 @@ ORDINARY = range(11, 19)
 def test_every_input_and_every_score_equals_the_slow_calculation(
     warehouse: Warehouse, universe: Universe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "PRICE_SLICE_ROWS", 2_000)  # several cuts
-    monkeypatch.setattr(runner, "SLICE_ROWS", 3_000)
+    monkeypatch.setattr(prices_step, "PRICE_SLICE_ROWS", 2_000)  # several cuts
+    monkeypatch.setattr(build_module, "SLICE_ROWS", 3_000)
     load(warehouse, universe_tables(universe))
     build(warehouse)
     got, want = stored(warehouse), plain_scores(universe)

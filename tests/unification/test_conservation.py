@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from unification_roads import Roads, as_columns, build_roads
 
+from polyhouse.models.build import model_sql
 from polyhouse.models.checks import run_checks
-from polyhouse.models.runner import build, model_sql
+from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
 from polyhouse.sim.truth import compute_truth
 from polyhouse.sim.universe import Universe

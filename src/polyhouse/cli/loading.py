@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from polyhouse.wiring import Stores
 
 if TYPE_CHECKING:
-    from polyhouse.models.runner import BuildReport
+    from polyhouse.models.build import BuildReport
     from polyhouse.sync.progress import Reporter
 
 MOST_TOUCHED = 100_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from polyhouse.models.runner import model_sql
+from polyhouse.models.build import model_sql
 from polyhouse.ports import Warehouse
 
 _EXAMPLES = 5

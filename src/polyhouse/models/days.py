@@ -9,7 +9,8 @@ import numpy as np
 
 from polyhouse.ledger.columns import EXTRA, ROW, Bytes, Ints
 from polyhouse.ledger.day_series import DAY_SECONDS, NO_MARK, SERIES, DaySeries, Histories, Marks, day_series
-from polyhouse.models.pairs import BULK, SlicePairs
+from polyhouse.models.build import BULK
+from polyhouse.models.pairs import SlicePairs
 from polyhouse.ports import Warehouse
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from polyhouse.ledger.activity import SUMS, activity
 from polyhouse.ledger.columns import Bytes, Ints, LedgerColumns, gather, in_chain_order
 from polyhouse.ledger.fold import Holding, Settlement, fold_pair
 from polyhouse.ledger.states import STATE, Folded, Steps, folded_from
+from polyhouse.models.build import BULK
 from polyhouse.models.joined import fold_joined_wallets
 from polyhouse.ports import Warehouse
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 COMPILED_FROM = 200_000
 """Rows of a slice from which on compiling pays."""
-
-BULK = "SETTINGS max_block_size = 65505, preferred_block_size_bytes = 4194304"
-"""Of statements that read a whole slice: the embedded engine's small blocks keep loaders small, but cost twice here."""
 
 _ROWS = "toUnixTimestamp(ts) AS at, block, tx_index, pos, toInt8(kind) AS number, ds, du, fee, amount"
 _EXTRA = "volume, kind IN ('BUY', 'SELL') AND label = '' AS is_fill"

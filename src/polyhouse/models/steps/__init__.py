@@ -1,0 +1,1 @@
+"""Steps of a build, one module each; ``models.runner`` orders them."""

@@ -1,0 +1,21 @@
+"""The metric tables: of the chosen wallets, or of all when the definitions changed since the last build."""
+
+from __future__ import annotations
+
+from polyhouse.metrics.catalogue import RELATIONS
+from polyhouse.models import metric_tables
+from polyhouse.models.build import Build
+
+
+def build_metrics(run: Build) -> bool:
+    """Write the metrics; return whether those of all wallets follow today's definitions now."""
+    everyone = run.full or not metric_tables.is_current(run.warehouse)
+    for wallets in run.slices(everyone=everyone):
+        for relation in RELATIONS:
+            run.stage(relation.name, wallets)
+            run.stage_rows(metric_tables.measured(relation), metric_tables.measured_sql(relation))
+            run.warehouse.command(f"DROP TABLE {relation.name}")
+        for table in metric_tables.METRIC_TABLES:
+            run.insert_rows(metric_tables.rows_sql(table), run.place_of(table))
+            run.bury(table, wallets)
+    return everyone

@@ -1,0 +1,39 @@
+"""Prices that builds need: ``day_marks``, and the cuts that bound how much price history is in memory at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from polyhouse.models.build import TOUCHED, Build
+
+PRICE_SLICE_ROWS = 2_000_000
+"""Observations per cut of the price history: it is cut by condition, and each cut reads all observations."""
+
+_TOUCHED_ROWS = f"FROM observations WHERE {TOUCHED}"
+_CONVERTED = f"SELECT condition {_TOUCHED_ROWS} AND kind = 'CONVERT'"
+# What splits and the like touched is known by its condition, what conversions touched by the market or one of its legs.
+_TOUCHED_CONDITIONS = (
+    f"SELECT condition FROM token_map FINAL WHERE token IN (SELECT token {_TOUCHED_ROWS})"
+    f" OR condition IN (SELECT condition {_TOUCHED_ROWS}) OR neg_risk_market != ''"
+    f" AND (neg_risk_market IN ({_CONVERTED})"
+    f" OR neg_risk_market IN (SELECT neg_risk_market FROM token_map FINAL WHERE condition IN ({_CONVERTED})))"
+)
+
+
+def stage_day_marks(run: Build) -> None:
+    """What the tokens of the chosen wallets were worth at the end of each day."""
+    run.truncate("day_marks")
+    for cut in price_cuts(run):
+        run.insert("day_marks", cut)
+
+
+def price_cuts(run: Build) -> Iterator[str]:
+    """Conditions on ``condition`` that cut the markets of the chosen wallets into parts of a bounded history."""
+    conditions, chosen = "1", "1"
+    if not run.full:
+        conditions = f"condition IN ({_TOUCHED_CONDITIONS})"
+        chosen = f"token IN (SELECT token FROM token_map FINAL WHERE {conditions})"
+    rows = run.warehouse.query(f"SELECT count() FROM observations WHERE {chosen}").rows[0][0]
+    count = int(rows) // PRICE_SLICE_ROWS + 1
+    for place in range(count):
+        yield f"{conditions} AND cityHash64(condition) % {count} = {place}"
