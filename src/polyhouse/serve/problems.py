@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from polyhouse.errors import AuthError, ConfigError, PolyhouseError, RetryableError
 from polyhouse.reads.exact import encode
@@ -40,9 +41,15 @@ def problem(request: Request, status: int, *, detail: str, code: str, hint: str 
 
 def request_id(request: Request) -> str:
     """The id of this request, made once."""
-    if not hasattr(request.state, "request_id"):
-        request.state.request_id = uuid.uuid4().hex
-    return str(request.state.request_id)
+    return request_id_of(request.scope)
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id of the request of an ASGI scope, made once."""
+    state = scope.setdefault("state", {})
+    if "request_id" not in state:
+        state["request_id"] = uuid.uuid4().hex
+    return str(state["request_id"])
 
 
 def status_of(error: PolyhouseError) -> int:

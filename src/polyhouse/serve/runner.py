@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from polyhouse.errors import ConfigError
+from polyhouse.serve.answers import Answers
+from polyhouse.serve.context import ServeContext
+from polyhouse.serve.gauges import RequestCounter
 from polyhouse.settings import Settings
 from polyhouse.wiring import Stores
 
@@ -43,12 +46,24 @@ def serve(settings: Settings, stores: Stores, *, host: str, port: int, ready: Ca
         url = _local_url(listener)
         stores.warehouse.set_server_url(url, str(token_file))
         try:
-            return asyncio.run(_run(stores, token, listener, lambda: ready(url)))
+            with _context(settings, stores, token) as context:
+                return asyncio.run(_run(context, listener, lambda: ready(url)))
         finally:
             stores.warehouse.set_server_url("")
 
 
-async def _run(stores: Stores, token: str, listener: socket.socket, ready: Callable[[], None]) -> int | None:
+@contextlib.contextmanager
+def _context(settings: Settings, stores: Stores, token: str) -> Iterator[ServeContext]:
+    """Everything the routers need, with connections of its own for reading."""
+    with stores.warehouse.reader() as warehouse:
+        answers = Answers(Stores(warehouse, stores.state))
+        try:
+            yield ServeContext(settings, stores, answers, RequestCounter(), token)
+        finally:
+            answers.close()
+
+
+async def _run(context: ServeContext, listener: socket.socket, ready: Callable[[], None]) -> int | None:
     import uvicorn
 
     from polyhouse.serve.app import create_app
@@ -60,7 +75,7 @@ async def _run(stores: Stores, token: str, listener: socket.socket, ready: Calla
             yield
 
     config = uvicorn.Config(
-        create_app(stores, token=token), log_level="warning", access_log=False, proxy_headers=False,
+        create_app(context), log_level="warning", access_log=False, proxy_headers=False,
         server_header=False, timeout_graceful_shutdown=5, lifespan="off",
     )  # fmt: skip
     server = Server(config)

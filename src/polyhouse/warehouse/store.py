@@ -190,6 +190,13 @@ class ClickHouseWarehouse:
             self._version = max(self._version + 1, time.time_ns() // 1000 + self._ahead)
             return self._version
 
+    def reader(self) -> ClickHouseWarehouse:
+        """The same store through connections of its own, so that readers never wait for those who write.
+
+        Close it before this one.
+        """
+        return ClickHouseWarehouse(Engine(self._engine.location), None)
+
     def set_server_url(self, url: str, token_file: str = "") -> None:
         """Tell other processes which HTTP API answers for this store (embedded stores only).
 

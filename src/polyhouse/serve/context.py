@@ -1,0 +1,29 @@
+"""What every router needs: the open stores, the cached reads, the counters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from polyhouse.serve.answers import Answers
+from polyhouse.serve.gauges import RequestCounter
+from polyhouse.settings import Settings
+from polyhouse.wiring import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class ServeContext:
+    """The inside of one server.
+
+    Attributes:
+        settings: resolved settings.
+        stores: open stores; the application never closes them.
+        answers: reads for routes and pages, computed in threads of their own and kept while they are true.
+        counter: requests so far.
+        token: key of the internal route.
+    """
+
+    settings: Settings
+    stores: Stores
+    answers: Answers
+    counter: RequestCounter
+    token: str
