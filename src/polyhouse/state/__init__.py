@@ -8,7 +8,9 @@ import socket
 from collections.abc import Callable
 from types import TracebackType
 
+from polyhouse.state.access import AccessStore, ApiKey, AuditEntry
 from polyhouse.state.checkpoints import CheckpointStore, QuarantinedRow
+from polyhouse.state.jobs import JobRecord, JobStore
 from polyhouse.state.lifecycle import database_clock, open_engine
 from polyhouse.state.outcomes import Synced, WalletOutcomes
 from polyhouse.state.patience import patient
@@ -16,11 +18,22 @@ from polyhouse.state.queue import LEASE_SECONDS
 from polyhouse.state.runs import RunRecord, RunStore
 from polyhouse.state.wallets import WalletRecord, WalletStore
 
-__all__ = ["LEASE_SECONDS", "QuarantinedRow", "RunRecord", "StateStore", "Synced", "WalletRecord", "open_state"]
+__all__ = [
+    "LEASE_SECONDS",
+    "ApiKey",
+    "AuditEntry",
+    "JobRecord",
+    "QuarantinedRow",
+    "RunRecord",
+    "StateStore",
+    "Synced",
+    "WalletRecord",
+    "open_state",
+]
 
 
 @patient
-class StateStore(CheckpointStore, WalletStore, WalletOutcomes, RunStore):
+class StateStore(CheckpointStore, WalletStore, WalletOutcomes, RunStore, JobStore, AccessStore):
     """``ports.State`` and more, on SQLite or PostgreSQL. Safe for use by several threads. Made by ``open_state``."""
 
     def __enter__(self) -> StateStore:

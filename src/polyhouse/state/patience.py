@@ -3,7 +3,8 @@
 Whole calls are made again, never statements, since a transaction that broke has to begin anew. Of a commit whose answer
 was lost nobody knows whether it happened, so a call may take effect twice: the position of a checkpoint, the state of a
 wallet and the value of a note are the same after the second time; what counts (pages of a checkpoint, attempts of a
-wallet) may count one too many. ``start_run`` is left out, since it would make two runs.
+wallet) may count one too many. ``start_run`` is left out, since it would make two runs, and ``create_key``, whose
+second attempt would find the name of the first one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from polyhouse.state.database import Database
 
 S = TypeVar("S", bound=Database)
 
-_NOT_REPEATED = frozenset({"close", "start_run"})
+_NOT_REPEATED = frozenset({"close", "create_key", "start_run"})
 _LONGEST_PAUSE_SECONDS = 2.0
 _calls = threading.local()
 

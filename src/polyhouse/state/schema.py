@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
-HEAD = "0002"
+HEAD = "0003"
 """Newest migration of this version (a test holds it equal to the migration folder)."""
 
 RUN_STATUSES = ("running", "ok", "partial", "failed", "interrupted")
@@ -111,3 +111,76 @@ notes = Table(
     Column("value", Text, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
 )
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("action", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+    Column("deaths", BigInteger, nullable=False),
+    Column("cancel_asked", BigInteger, nullable=False),
+    Column("progress", Text, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("error_code", Text, nullable=False),
+    Index("jobs_by_status", "status", "id"),
+    sqlite_autoincrement=True,
+)
+"""What was asked of a server: see ``state.jobs``. ``progress`` and ``result`` are JSON, empty = none yet."""
+
+job_requests = Table(
+    "job_requests",
+    metadata,
+    Column("key", LargeBinary(32), primary_key=True),
+    Column("fingerprint", LargeBinary(32), nullable=False),
+    Column("job", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+"""Idempotency keys (SHA-256 of client and key), what was asked with them (SHA-256), and the job that came of it."""
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("plan", Text, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("last_slot", BigInteger, nullable=False),
+    Column("last_job", BigInteger, nullable=False),
+)
+"""Per plan: the rule (crontab) that holds, the newest of its times that was seen to, the job that came of it."""
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("hint", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger, nullable=False),
+)
+"""Keys of the admin routes: SHA-256 of the secret (32 random bytes, so nothing slower is needed) and its first
+characters, by which people recognise it. A name is used once."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("request", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""What was done or tried through the admin routes: when, by which key, from where, what, to what, how it ended."""
