@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "replay": (_C + "replay", "replay", "Decoded logs from a file through the product's own rules."),
     "sql": (_C + "show", "sql", "Read-only SQL on the warehouse."),
     "serve": (_C + "serving", "serve", "HTTP API and a page with the leaderboard."),
+    "mcp": (_C + "assistant", "mcp", "Read-only tools for assistants, on stdin and stdout."),
     "init": (_C + "admin", "init", "Write a commented polyhouse.toml."),
     "config": (_C + "admin", "config", "Resolved settings with where each came from."),
     "migrate": (_C + "admin", "migrate", "Bring the schema up to date."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -40,7 +40,7 @@ def metric(run: Run, name: str | None, markdown: bool) -> None:
     found = find(name)
     if found is None:
         raise _unknown(name)
-    document = _document(found)
+    document = found.definition()
     if run.json:
         emit_json(document)
     else:
@@ -49,19 +49,10 @@ def metric(run: Run, name: str | None, markdown: bool) -> None:
 
 def _list(run: Run, metrics: tuple[Metric, ...]) -> None:
     if run.json:
-        emit_json({"metrics": [_document(one) for one in metrics]})
+        emit_json({"metrics": [one.definition() for one in metrics]})
         return
     columns = [Column("#", right=True), Column("name"), Column("state"), Column("meaning")]
     emit_table(run, columns, [[one.number, one.name, one.state, one.meaning] for one in metrics])
-
-
-def _document(one: Metric) -> dict[str, Any]:
-    return {
-        "name": one.name, "number": one.number, "state": one.state, "meaning": one.meaning, "formula": one.formula,
-        "unit": one.unit, "direction": one.direction, "relation": one.relation or None,
-        "minimum_sample": one.minimum_sample if one.sql else None, "undefined": one.undefined or None,
-        "source": one.source, "needs": one.needs or None, "sql": one.sql or None,
-    }  # fmt: skip
 
 
 def _unknown(name: str) -> Exception:

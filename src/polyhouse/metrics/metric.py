@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Unit = Literal["usd", "ratio", "percent", "count", "hours", "days", "per_week", "usd_per_day", "per_hour", "z", "text"]
 Direction = Literal["higher", "lower", "none"]
@@ -57,6 +57,15 @@ class Metric:
     def is_text(self) -> bool:
         """Whether the value is a word or a JSON text; all others are numbers."""
         return self.unit == "text"
+
+    def definition(self) -> dict[str, Any]:
+        """The entry as a document for people and programs; what does not apply is None."""
+        return {
+            "name": self.name, "number": self.number, "state": self.state, "meaning": self.meaning,
+            "formula": self.formula, "unit": self.unit, "direction": self.direction, "relation": self.relation or None,
+            "minimum_sample": self.minimum_sample if self.sql else None, "undefined": self.undefined or None,
+            "source": self.source, "needs": self.needs or None, "sql": self.sql or None,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
