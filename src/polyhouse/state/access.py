@@ -78,8 +78,8 @@ class AccessStore(Database):
             "expires_at": 0 if days is None else now + days * 86_400, "revoked_at": 0, "used_at": 0,
         }  # fmt: skip
         with self._writing() as connection:
-            statement = self._insert(api_keys).on_conflict_do_nothing(index_elements=[api_keys.c.name])
-            if not connection.execute(statement, [values]).rowcount:
+            statement = self._insert(api_keys).values(values).on_conflict_do_nothing(index_elements=[api_keys.c.name])
+            if connection.execute(statement.returning(api_keys.c.name)).first() is None:
                 raise BadInputError(f"there was a key {name!r} before", hint="choose another name")
         return secret
 
