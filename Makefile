@@ -5,7 +5,7 @@ STAMP := $(VENV)/.installed
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup postgres demo test lint check bench lock clean
+.PHONY: help setup postgres chromium demo test lint check bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -19,10 +19,13 @@ $(STAMP): requirements.lock pyproject.toml scripts/setup.sh
 postgres: ## PostgreSQL's server programs, which the tests start servers of their own from
 	@sh scripts/postgres.sh
 
+chromium: ## the browser in which the tests walk the dashboard
+	@sh scripts/chromium.sh
+
 demo: setup ## the main job on the simulated Polymarket, compared with its truth (SEED=2: another universe)
 	@$(BIN)/polyhouse demo --seed $(SEED)
 
-test: setup postgres lint ## lint, types and all tests
+test: setup postgres chromium lint ## lint, types and all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 
 lint: setup ## ruff, mypy --strict, import contracts

@@ -24,6 +24,7 @@ def create_app(context: ServeContext) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(FinishMiddleware, counter=context.counter)
-    for concern in (public, operations, internal, pages):
+    for concern in (public, operations, internal):
         app.include_router(concern.router(context))
+    pages.install(app, context)
     return app

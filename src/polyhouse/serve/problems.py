@@ -35,8 +35,17 @@ def problem(request: Request, status: int, *, detail: str, code: str, hint: str 
         "hint": hint or None,
         "request_id": request_id(request),
     }
+    page = getattr(request.app.state, "error_page", None)
+    if page is not None and wants_page(request):
+        found: Response = page(request, body)
+        return found
     headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {"Retry-After": "5"} if status == 503 else None
     return Response(encode(body), status, headers, media_type="application/problem+json")
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person asks with a browser: for a page, not for a document of the API."""
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(("/api/", "/internal/"))
 
 
 def request_id(request: Request) -> str:

@@ -1,24 +1,28 @@
-"""Pages for people. The router is included by ``serve.app``; pages read through ``context.answers``."""
+"""Pages for people. The routers are included by ``serve.app``; pages read through ``context.answers``."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from fastapi.responses import HTMLResponse, Response
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import Response
 
-from polyhouse.reads.leaderboard import LeaderboardQuery
-from polyhouse.reads.totals import OVERALL
 from polyhouse.serve.context import ServeContext
-from polyhouse.serve.page import leaderboard_page
+from polyhouse.serve.pages import leaderboard
+from polyhouse.serve.pages.site import Site
+from polyhouse.serve.responses import ExactJSONResponse
 
 
-def router(context: ServeContext) -> APIRouter:
-    """All pages; none of them is part of the OpenAPI document."""
+def install(app: FastAPI, context: ServeContext) -> None:
+    """Add all pages and the error page; none of them is part of the OpenAPI document."""
+    site = Site(context)
+    app.state.error_page = site.error
     routes = APIRouter(include_in_schema=False)
+    routes.include_router(site.assets.router())
+    for concern in (leaderboard,):
+        routes.include_router(concern.router(site))
 
-    @routes.get("/", response_class=HTMLResponse)
-    async def page(category: str = OVERALL, window: str = "lifetime", sort: str = "omega") -> Response:
-        query = LeaderboardQuery(category, window, sort)
-        found = await context.answers.get("leaderboard", query.arguments())
-        return HTMLResponse(leaderboard_page(dict(found.document)))
+    @routes.get("/live.json")
+    async def live() -> Response:
+        fresh = await site.freshness()
+        return ExactJSONResponse(fresh.document(), headers={"Cache-Control": "no-cache"})
 
-    return routes
+    app.include_router(routes)
