@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from polyhouse.cli.loading import rebuild_touched
 from polyhouse.settings import Settings
 from polyhouse.sync.progress import NullReporter
+from polyhouse.sync.touched import rebuild_touched
 from polyhouse.wiring import open_stores
 
 WALLET = bytes.fromhex("aa" * 20)
@@ -34,7 +34,7 @@ def fill(home):
             "cash": [4 * USD + 1, 3 * USD], "usdc_gross": [4 * USD + 1, 3 * USD], "outcome": [0, 0],
         }, run=1, token="o")  # fmt: skip
         stores.state.register_wallets([WALLET, bytes(19) + b"\1"], "trades")
-        rebuild_touched(stores, None, NullReporter())
+        rebuild_touched(stores.warehouse, stores.state, None, NullReporter())
 
 
 if __name__ == "__main__":

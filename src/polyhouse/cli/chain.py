@@ -119,9 +119,9 @@ def heal_chain(run: Run) -> None:
         PolyhouseError: the node or a store failed; ``check`` would only repeat what it said before.
     """
     from polyhouse.cli.jobs import run_in_stores
-    from polyhouse.cli.loading import rebuild_touched
     from polyhouse.cli.progress import reporter_for
     from polyhouse.sync.chain import ChainOptions
+    from polyhouse.sync.touched import rebuild_touched
     from polyhouse.wiring import open_stores
 
     settings = run.settings
@@ -136,7 +136,7 @@ def heal_chain(run: Run) -> None:
         report, _ = run_in_stores(settings, stores, reporter, job, concurrency=options.workers)
         if report.status not in {"ok", "partial"}:
             raise UpstreamUnavailableError("; ".join(report.errors[:3]) or f"healing was {report.status}")
-        rebuild_touched(stores, report.touched, reporter)
+        rebuild_touched(stores.warehouse, stores.state, report.touched, reporter)
     say(f"heal: {report.counts.get('pages', 0):,} ranges read")
 
 

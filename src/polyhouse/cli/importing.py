@@ -30,7 +30,7 @@ def import_files(run: Run, files: tuple[str, ...], file_format: str | None, no_m
     $POLYHOUSE_HOME/rejects.
     """
     from polyhouse.cli import import_files as importing
-    from polyhouse.cli import loading
+    from polyhouse.sync.touched import rebuild_touched
     from polyhouse.warehouse.memory import import_engine
     from polyhouse.wiring import open_stores
 
@@ -44,7 +44,7 @@ def import_files(run: Run, files: tuple[str, ...], file_format: str | None, no_m
         )
         if not no_metrics:
             touched = set[bytes]().union(*(report.wallets for report in reports))
-            loading.rebuild_touched(stores, touched, reporter)
+            rebuild_touched(stores.warehouse, stores.state, touched, reporter)
     rows = [{name: getattr(report, name) for name in _NAMES} for report in reports]
     if run.json:
         emit_json({"files": rows})

@@ -45,8 +45,8 @@ def run_job(
         hands: pages that each of them may have under way.
         next_commands: what to suggest after success.
     """
-    from polyhouse.cli.loading import rebuild_touched
     from polyhouse.reads.queue import remember_figures
+    from polyhouse.sync.touched import rebuild_touched
     from polyhouse.wiring import open_stores
 
     settings = run.settings
@@ -57,7 +57,7 @@ def run_job(
         )
         if report.plan is None and report.status in {"ok", "partial"}:
             if metrics:
-                rebuild_touched(stores, report.touched, reporter)
+                rebuild_touched(stores.warehouse, stores.state, report.touched, reporter)
             remember_figures(stores.warehouse, stores.state)
     print_report(run, name, report)
     if report.status == "interrupted":

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @click.option("--no-metrics", is_flag=True, help="Do not recompute the touched wallets.")
 def live(run: Run, minutes: float | None, no_metrics: bool) -> int:
     """Follow live trades until stopped: wallets that trade are read again at once, gaps are filled from REST."""
-    from polyhouse.cli.loading import rebuild_touched
     from polyhouse.settings import mask_url
+    from polyhouse.sync.touched import rebuild_touched
     from polyhouse.wiring import live_sync, open_stores
 
     reporter = reporter_for(run)
@@ -38,7 +38,7 @@ def live(run: Run, minutes: float | None, no_metrics: bool) -> int:
             async def read(selection: WalletSelection) -> RunReport:
                 report = await engine.sync_wallets(selection)
                 if not no_metrics and report.status in {"ok", "partial"}:
-                    await asyncio.to_thread(rebuild_touched, stores, report.touched, reporter)
+                    await asyncio.to_thread(rebuild_touched, stores.warehouse, stores.state, report.touched, reporter)
                 return report
 
             ended = asyncio.Event()
