@@ -22,6 +22,7 @@ from polyhouse.models.steps.prices_step import stage_day_marks
 from polyhouse.models.steps.scores_step import build_scores
 from polyhouse.models.steps.token_map_step import build_token_map
 from polyhouse.models.steps.touched_step import forget_touched, stage_touched
+from polyhouse.models.steps.trades_step import build_trades
 from polyhouse.ports import Warehouse
 
 
@@ -62,6 +63,7 @@ def _run_steps(run: Build) -> None:
         build_days(run, wallets, pairs)
     run.truncate("day_marks")
     build_scores(run)
+    build_trades(run)
     measured_all = build_metrics(run)
     run.forget_staged()
     _publish(run)

@@ -1,0 +1,129 @@
+"""``priced_trades``: trades with the prices around them, of the markets of one cut (docs/entries.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from polyhouse.ledger.columns import Ints
+from polyhouse.models.build import BULK, Build
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LAGS = {"30s": 30, "2m": 120, "5m": 300, "1h": 3_600, "6h": 21_600, "1d": 86_400}
+"""Later moments whose prices are noted, in seconds after the trade."""
+FRESH_SECONDS = 3_600
+"""A price before the trade counts for so long."""
+DAY_SECONDS = 86_400
+MICRO = 1_000_000
+
+_GIVEN = (
+    "wallet", "token", "at", "tx_key", "is_sale", "role", "category", "kind", "outcome", "fills", "shares", "cash",
+    "fee", "volume", "earliness_e6", "resolved_at", "payout_e6", "closes_at",
+)  # fmt: skip
+"""Columns that the model file gives as they are."""
+_KEY_BITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What markets traded at: ``keys`` (market << 32 | Unix seconds), ascending, and the price of the first outcome."""
+
+    keys: Ints
+    first_e6: Ints
+
+    def at(self, markets: Ints, moments: Ints) -> tuple[Ints, Ints]:
+        """The last price of the first outcome at or before each moment, and its age in seconds (−1 = there is none)."""
+        places = np.searchsorted(self.keys, (markets << _KEY_BITS) | np.maximum(moments, 0), side="right") - 1
+        if not len(self.keys):
+            return np.zeros_like(moments), np.full_like(moments, -1)
+        found = self.keys[np.maximum(places, 0)]
+        is_known = (places >= 0) & (found >> _KEY_BITS == markets) & (moments >= 0)
+        age = np.where(is_known, moments - (found & (2**_KEY_BITS - 1)), -1)
+        return self.first_e6[np.maximum(places, 0)], age
+
+
+def store_priced_trades(run: Build, wallets: str) -> None:
+    """Write the trades of some wallets in the markets of ``scored_tokens``, priced by ``fill_prices``.
+
+    Args:
+        run: the build; both tables are filled for one cut of the markets.
+        wallets: SQL condition on ``wallet``.
+    """
+    prices = _prices(run)
+    # A batch is at most 65,536 trades, in the order of (market, time): neighbours look at the same prices.
+    for batch in run.warehouse.query_columns(f"{run.sql('priced_trades', wallets)} {BULK}"):
+        if batch.num_rows:
+            run.warehouse.insert_arrow(run.place_of("priced_trades"), _priced(batch, prices, run))
+
+
+def _prices(run: Build) -> Prices:
+    keys, levels = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    sql = f"SELECT market, at, first_e6 FROM fill_prices ORDER BY market, at {BULK}"
+    for batch in run.warehouse.query_columns(sql):
+        keys.append((_ints(batch.column(0)) << _KEY_BITS) | _ints(batch.column(1)))
+        levels.append(_ints(batch.column(2)))
+    return Prices(np.concatenate(keys), np.concatenate(levels))
+
+
+def _priced(batch: pa.RecordBatch, prices: Prices, run: Build) -> pa.Table:
+    import pyarrow as pa
+
+    given = {name: batch.column(name) for name in _GIVEN}
+    count = batch.num_rows
+    around = prices_around(prices, {name: _ints(batch.column(name)) for name in _NUMBERS}, run.as_of)
+    found = {
+        name: pa.array(np.ascontiguousarray(values), mask=~is_known) for name, (values, is_known) in around.items()
+    }
+    return pa.table(
+        given
+        | found
+        | {
+            "version": pa.array(np.full(count, run.version, dtype=np.uint64)),
+            "is_deleted": pa.array(np.zeros(count, dtype=np.uint8)),
+        }
+    )
+
+
+_NUMBERS = ("market", "outcome", "at", "resolved_at", "payout_e6", "closes_at")
+
+
+def prices_around(prices: Prices, trades: dict[str, Ints], as_of: int) -> dict[str, tuple[Ints, Any]]:
+    """Column of ``priced_trades`` → (micro-USDC a share of the token, whether it is known), per trade.
+
+    Prices before a trade are those that stood before its second; only ``after_…`` and ``close_e6`` look ahead.
+
+    Args:
+        prices: of the markets.
+        trades: ``market``, ``outcome``, ``at``, ``resolved_at`` (0 = unresolved), ``payout_e6``, ``closes_at``
+            (0 = unknown).
+        as_of: nothing later is known.
+    """
+    at, market = trades["at"], trades["market"]
+
+    def price_at(moments: Ints, longest: int = 2**62) -> tuple[Ints, Any]:
+        first, age = prices.at(market, moments)
+        return np.where(trades["outcome"] == 0, first, MICRO - first), (age >= 0) & (age <= longest)
+
+    found = {
+        "before_e6": price_at(at - 1, FRESH_SECONDS - 1),
+        "day_before_e6": price_at(at - DAY_SECONDS),
+    }
+    for name, seconds in LAGS.items():
+        then = at + seconds
+        level, is_known = price_at(then)
+        is_settled = (trades["resolved_at"] > 0) & (trades["resolved_at"] <= then)
+        value = np.where(is_settled, trades["payout_e6"], level)
+        found[f"after_{name}_e6"] = value, is_settled | (is_known & (then <= as_of))
+    level, is_known = price_at(trades["closes_at"])
+    found["close_e6"] = level, is_known & (at < trades["closes_at"]) & (trades["closes_at"] <= as_of)
+    return found
+
+
+def _ints(column: Any) -> Ints:
+    """The numbers of a column as Int64; 0 where there is none."""
+    filled = column.fill_null(0) if column.null_count else column
+    return cast("Ints", filled.to_numpy(zero_copy_only=False).astype(np.int64))

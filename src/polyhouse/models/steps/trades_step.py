@@ -1,0 +1,20 @@
+"""``priced_trades``: trades of the chosen wallets against everybody's prices, some conditions at a time."""
+
+from __future__ import annotations
+
+from polyhouse.models.build import Build
+from polyhouse.models.priced_trades import store_priced_trades
+from polyhouse.models.steps.prices_step import price_cuts
+
+_STAGED = ("scored_tokens", "fill_prices")
+
+
+def build_trades(run: Build) -> None:
+    """Write the priced trades of the chosen wallets."""
+    for cut in price_cuts(run):
+        run.truncate(*_STAGED)
+        run.insert("scored_tokens", cut)
+        run.insert("fill_prices", "1")
+        store_priced_trades(run, run.chosen)
+    run.truncate(*_STAGED)
+    run.bury("priced_trades", run.chosen)

@@ -1,0 +1,69 @@
+-- Trades with the prices around them (models/priced_trades.py; docs/entries.md): rows of the metrics about prices.
+
+-- The role of a fill, where the source that speaks for its transaction knows it.
+ALTER TABLE ledger ADD COLUMN IF NOT EXISTS role Enum8('' = 0, 'TAKER' = 1, 'MAKER' = 2, 'DIRECT' = 3) DEFAULT '' AFTER label;
+
+-- One row per wallet, token and transaction. Left out: transactions in which the wallet both buys and sells the token.
+-- Prices are those of the token in micro-USDC a share; null = unknown.
+CREATE TABLE IF NOT EXISTS priced_trades
+(
+    wallet        FixedString(20),
+    token         FixedString(32) CODEC(ZSTD(1)),
+    at            DateTime('UTC') CODEC(Delta, ZSTD(1)),
+    tx_key        UInt64,                     -- sipHash64 of the transaction
+    is_sale       Bool,
+    role          Enum8('' = 0, 'TAKER' = 1, 'MAKER' = 2, 'DIRECT' = 3), -- '' = unknown, or not the same for all its fills
+    category      LowCardinality(String),
+    kind          LowCardinality(String),     -- of market: single | one_of_many | recurring, and _short | _long
+    outcome       UInt8,
+    fills         UInt32,
+    shares        Int64,                      -- received or given, fees deducted
+    cash          Int64,                      -- paid or received, fees included
+    fee           Int64,                      -- … of which fees
+    volume        Int64,
+    earliness_e6  Nullable(Int64),            -- share of the market's life that was left; null = the life is unknown
+    resolved_at   UInt32,                     -- of the market, 0 = unresolved
+    payout_e6     Nullable(Int64),            -- what a share paid
+    closes_at     UInt32,                     -- end of the market's trading for the closing price, 0 = unknown
+    before_e6     Nullable(Int64),            -- last price of the hour before the trade's second
+    day_before_e6 Nullable(Int64),            -- price 24 hours earlier
+    -- what nobody could know at the trade: later prices, after the resolution the payout
+    after_30s_e6  Nullable(Int64),
+    after_2m_e6   Nullable(Int64),
+    after_5m_e6   Nullable(Int64),
+    after_1h_e6   Nullable(Int64),
+    after_6h_e6   Nullable(Int64),
+    after_1d_e6   Nullable(Int64),
+    close_e6      Nullable(Int64),            -- closing price, of trades before it
+    version       UInt64 CODEC(Delta, ZSTD(1)),
+    is_deleted    UInt8 DEFAULT 0 CODEC(ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(version, is_deleted)
+ORDER BY (wallet, token, at, tx_key);
+
+CREATE OR REPLACE VIEW vw_priced_trades AS
+SELECT
+    lower(concat('0x', hex(wallet))) AS wallet,
+    toString(reinterpretAsUInt256(reverse(token))) AS token_id,
+    at,
+    if(is_sale, 'SELL', 'BUY') AS side,
+    if(role = '', NULL, toString(role)) AS role,
+    category, kind, outcome AS outcome_index, fills,
+    toDecimal128(shares, 6) / 1000000 AS shares,
+    toDecimal128(cash, 6) / 1000000 AS cash,
+    toDecimal128(fee, 6) / 1000000 AS fee,
+    toDecimal128(volume, 6) / 1000000 AS volume,
+    toDecimal128(earliness_e6, 6) / 1000000 AS earliness,
+    if(resolved_at = 0, NULL, toDateTime(resolved_at, 'UTC')) AS resolved_at,
+    toDecimal128(payout_e6, 6) / 1000000 AS payout,
+    if(closes_at = 0, NULL, toDateTime(closes_at, 'UTC')) AS closes_at,
+    toDecimal128(before_e6, 6) / 1000000 AS price_before,
+    toDecimal128(day_before_e6, 6) / 1000000 AS price_day_before,
+    toDecimal128(after_30s_e6, 6) / 1000000 AS price_after_30s,
+    toDecimal128(after_2m_e6, 6) / 1000000 AS price_after_2m,
+    toDecimal128(after_5m_e6, 6) / 1000000 AS price_after_5m,
+    toDecimal128(after_1h_e6, 6) / 1000000 AS price_after_1h,
+    toDecimal128(after_6h_e6, 6) / 1000000 AS price_after_6h,
+    toDecimal128(after_1d_e6, 6) / 1000000 AS price_after_1d,
+    toDecimal128(close_e6, 6) / 1000000 AS closing_price
+FROM priced_trades FINAL;
