@@ -10,6 +10,7 @@ from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
 from polyhouse.reads import queue
 from polyhouse.reads.days import days
+from polyhouse.reads.explain import explain
 from polyhouse.reads.leaderboard import LeaderboardQuery, leaderboard
 from polyhouse.reads.market import market
 from polyhouse.reads.metrics import metrics, was_built
@@ -74,6 +75,10 @@ def _known(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -
     return address
 
 
+def _explain(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    return explain(warehouse, arguments.pop("address", ""), arguments.pop("name", ""), **arguments)
+
+
 def _market(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
     return market(warehouse, **arguments)
 
@@ -93,6 +98,7 @@ _COMMANDS: dict[str, Callable[[dict[str, Any], Warehouse, StateStore], dict[str,
     "wallet": _wallet,
     "wallet_metrics": _wallet_metrics,
     "wallet_days": _wallet_days,
+    "explain": _explain,
     "market": _market,
     "status": _status,
     "sql": _sql,
