@@ -12,10 +12,11 @@ from random import Random
 from typing import Any
 
 from polyhouse.domain.contracts import CLOB_V2_CUTOVER_TS
-from polyhouse.sim import moves, plants
+from polyhouse.sim import actors, moves, plants
 from polyhouse.sim.amm import PoolLife, Step
 from polyhouse.sim.board import BIG_SHARES, MIN_SHARES, Board, Draft
 from polyhouse.sim.catalogue import DAY, HOUR, Catalogue
+from polyhouse.sim.fair import FairBoard
 from polyhouse.sim.income import IncomeDesk
 from polyhouse.sim.match_logs import needs_transfers, write_match
 from polyhouse.sim.matches import Match, Matcher
@@ -24,7 +25,7 @@ from polyhouse.sim.people import Behaviour, People
 
 FIRST_BLOCK = 78_500_000
 BLOCK_SECONDS = 2
-_TRADE, _RESOLVE, _REDEEM, _MIDNIGHT, _AFTER, _POOL, _PLANTED = range(7)
+_TRADE, _RESOLVE, _REDEEM, _MIDNIGHT, _AFTER, _POOL, _PLANTED, _ACT = range(8)
 _FILLS_PER_TRADE = 3
 _MAX_SHARES = 60_000_000_000
 
@@ -38,6 +39,7 @@ class Chain:
             understood without them: plain transfers, and whatever touches an adapter. A transaction carries either
             all of its transfers or none.
         pools: markets of the AMM era; they draw from generators of their own, so that the others do not change.
+        fair_until: prices are fair, and planted wallets act on what is over at that moment; None = as usual.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Chain:
         *,
         with_transfers: bool,
         pools: Iterable[PoolLife] = (),
+        fair_until: int | None = None,
     ) -> None:
         self._rng = Random(seed)
         self._people = people
@@ -67,7 +70,7 @@ class Chain:
         bips = {event.event_id: event.neg_risk_fee_bips for event in catalogue.events}
         self._bips: dict[str, int] = {}
         for listing in catalogue.listings:
-            board = Board(listing)
+            board = Board(listing) if fair_until is None else FairBoard(listing)
             boards.append(board)
             market = listing.market
             if market.neg_risk:
@@ -81,12 +84,19 @@ class Chain:
         for life in pools:
             for ts, step in life.agenda:
                 self._push(ts, _POOL, (life, step))
-        for planted in plants.agenda(people, boards):
-            self._push(planted.ts, _PLANTED, planted)
+        if fair_until is None:
+            for planted in plants.agenda(people, boards):
+                self._push(planted.ts, _PLANTED, planted)
+        else:
+            fair = [board for board in boards if isinstance(board, FairBoard)]
+            for act in actors.agenda(people, fair, fair_until):
+                self._push(act.ts, _ACT, act)
 
     def walk(self) -> Iterator[Transaction]:
         """All transactions until the end of the span, in block order."""
-        handlers = (self._trade, self._resolve, self._redeem, self._midnight, self._after, self._pool, self._planted)
+        handlers = (
+            self._trade, self._resolve, self._redeem, self._midnight, self._after, self._pool, self._planted, self._act,
+        )  # fmt: skip
         queue, done = self._queue, self._done
         while queue:
             ts, _, kind, what = heapq.heappop(queue)
@@ -324,7 +334,21 @@ class Chain:
             return
         step.set_price()
         taker = step.wallet if step.wallet >= 0 else self._taker(board, ts)[0]
-        match = self._matcher.plan_buy(board, taker, step.outcome, step.shares, ts)
+        self._settle(ts, board, self._matcher.plan_buy(board, taker, step.outcome, step.shares, ts))
+
+    def _act(self, ts: int, act: actors.Act) -> None:
+        board = act.board
+        if board.resolved:
+            return
+        board.step(self._rng, ts)
+        taker = act.taker if act.taker >= 0 else self._taker(board, ts)[0]
+        if act.maker >= 0:
+            match = self._matcher.plan_between(board, taker, act.maker, act.outcome, act.shares, ts)
+        else:
+            match = self._matcher.plan_buy(board, taker, act.outcome, act.shares, ts)
+        self._settle(ts, board, match)
+
+    def _settle(self, ts: int, board: Board, match: Match) -> None:
         draft = self._draft(ts, complete=needs_transfers([match], ts))
         write_match(draft, board, match, self._people.addresses, ts)
         self._commit(ts, draft)

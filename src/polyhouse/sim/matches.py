@@ -100,14 +100,34 @@ class Matcher:
                 need += leg.cash
             total += leg.shares
             legs.append(leg)
-        match = Match(taker, outcome, order_hash(rng), legs, need, total, buy=True)
+        match = self._bought(board, taker, outcome, legs, need, total, ts)
         v1 = ts < CLOB_V2_CUTOVER_TS
-        if board.rate:
-            match.fee = _v1_share_fee(board.rate, need, total) if v1 else _cash_fee(board.rate, need, total)
         if not (v1 and board.rate) and not (not v1 and match.plain) and rng.getrandbits(3) == 0:
             # The taker's limit was higher than what it had to pay: the surplus comes back (accounting §1.9).
             match.gave = max(need, -(-total * min(999, ask + (2 + rng.getrandbits(2)) * board.listing.tick) // 1_000))
         board.credit(taker, outcome, total - (match.fee if v1 else 0))
+        return match
+
+    def plan_between(self, board: Board, taker: int, maker: int, outcome: int, shares: int, ts: int) -> Match:
+        """A taker buys from one maker alone: what that one holds, else one half of a pair that is minted."""
+        price = min(board.ask(outcome) + board.listing.tick, 998)
+        if board.held(maker, outcome) >= shares:
+            leg = Leg(COMPLEMENTARY, maker, shares, -(-shares * price // 1_000), order_hash(self._rng))
+            board.debit(maker, outcome, shares)
+            need = leg.cash
+        else:
+            leg = Leg(MINT, maker, shares, shares * (1_000 - price) // 1_000, order_hash(self._rng))
+            board.credit(maker, 1 - outcome, shares)
+            need = shares - leg.cash
+        match = self._bought(board, taker, outcome, [leg], need, shares, ts)
+        board.credit(taker, outcome, shares - (match.fee if ts < CLOB_V2_CUTOVER_TS else 0))
+        return match
+
+    def _bought(self, board: Board, taker: int, outcome: int, legs: list[Leg], need: int, total: int, ts: int) -> Match:
+        match = Match(taker, outcome, order_hash(self._rng), legs, need, total, buy=True)
+        if board.rate:
+            v1 = ts < CLOB_V2_CUTOVER_TS
+            match.fee = _v1_share_fee(board.rate, need, total) if v1 else _cash_fee(board.rate, need, total)
         return match
 
     def plan_sell(self, board: Board, taker: int, outcome: int, size: int, ts: int) -> Match | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
@@ -99,10 +100,14 @@ class People:
     movers: tuple[int, ...]
 
 
-def build_people(rng: Random, count: int, *, insiders: int = 0, whales: int = 0) -> People:
+def build_people(
+    rng: Random, count: int, *, planted: Sequence[Behaviour] = (), crowd: Sequence[Behaviour] = BEHAVIOURS
+) -> People:
     """Create ``count`` wallets; wallet k is about count/(k+1) times as active as the last one.
 
-    The last ``insiders + whales`` of them are planted: they only do what ``polyhouse.sim.plants`` has them do.
+    Args:
+        planted: kinds of the last wallets: they only do what ``polyhouse.sim.plants`` or ``actors`` has them do.
+        crowd: kinds of the others.
     """
     addresses: list[str] = []
     known = set(contracts.INFRA)
@@ -111,11 +116,11 @@ def build_people(rng: Random, count: int, *, insiders: int = 0, whales: int = 0)
         if raw not in known:
             known.add(raw)
             addresses.append(ids.format_address(raw))
-    kinds = _kinds(rng, count)
+    kinds = _kinds(rng, count, crowd)
     topics = [topic.name for topic in TOPICS for _ in range(topic.weight)]
     homes = [topics[rng.randrange(len(topics))] if kind.loyal else "" for kind in kinds]
     weights = [1 + 10_000_000 // (10 + rank) for rank in range(count)]
-    for place, kind in enumerate([INSIDER] * insiders + [RICH] * whales, count - insiders - whales):
+    for place, kind in enumerate(planted, count - len(planted)):
         kinds[place], homes[place], weights[place] = kind, "", 0
     everyone = range(count)
     takers: dict[str, Pool] = {}
@@ -131,9 +136,9 @@ def build_people(rng: Random, count: int, *, insiders: int = 0, whales: int = 0)
     )
 
 
-def _kinds(rng: Random, count: int) -> list[Behaviour]:
+def _kinds(rng: Random, count: int, crowd: Sequence[Behaviour]) -> list[Behaviour]:
     """Every kind is among the most active wallets; the rest follow the shares."""
-    deck = [kind for kind in BEHAVIOURS for _ in range(kind.share)]
-    first = list(BEHAVIOURS)
+    deck = [kind for kind in crowd for _ in range(kind.share)]
+    first = list(crowd)
     rng.shuffle(first)
     return (first + [deck[rng.randrange(len(deck))] for _ in range(count)])[:count]

@@ -7,16 +7,18 @@ derived from them (``polyhouse.sim.views``, ``polyhouse.sim.truth``).
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from random import Random
 
 from polyhouse.errors import BadInputError
+from polyhouse.sim import actors
 from polyhouse.sim.amm import AmmCatalogue
 from polyhouse.sim.catalogue import DAY, Catalogue, build_catalogue
 from polyhouse.sim.chain import Chain
+from polyhouse.sim.fair import fair_catalogue
 from polyhouse.sim.model import SimEvent, Transaction
-from polyhouse.sim.people import build_people
+from polyhouse.sim.people import BEHAVIOURS, INSIDER, RICH, build_people
 
 START = 1_761_955_200
 """2025-11-01 00:00 UTC."""
@@ -44,6 +46,8 @@ class Universe:
             (``polyhouse.sim.plants``).
         amm_markets: so many early markets more, which were traded through AMM pools, and a few orders that were filled
             directly, always with their transfers; everything else stays as it is.
+        cast: a universe of another sort, whose prices are fair (``polyhouse.sim.fair``), with so many planted wallets
+            of each kind (``polyhouse.sim.actors``); an empty one has the fair prices alone.
 
     Attributes:
         events: all events with their markets, the future ones included (see ``created_ts``).
@@ -68,9 +72,11 @@ class Universe:
         amm_markets: int = 0,
         insiders: int = 0,
         whales: int = 0,
+        cast: Mapping[str, int] | None = None,
     ) -> None:
         fills = wallets * _FILLS_PER_WALLET if fills is None else fills
-        crowd = wallets - insiders - whales
+        planted = [INSIDER] * insiders + [RICH] * whales if cast is None else actors.planted(cast)
+        crowd = wallets - len(planted)
         least = min(amm_markets, insiders, whales)
         if crowd < 4 or fills < 1 or span_days < 2 or least < 0 or not 0 < now_fraction <= 1:
             raise BadInputError(
@@ -84,10 +90,16 @@ class Universe:
         self.end = self.start + span_days * DAY
         self.now = self.start + span_days * DAY * round(now_fraction * 10_000) // 10_000
         self._with_transfers = with_transfers
-        self._people = build_people(Random(f"people {seed}"), wallets, insiders=insiders, whales=whales)
+        self._is_fair = cast is not None
+        self._people = build_people(
+            Random(f"people {seed}"), wallets, planted=planted, crowd=actors.CROWD if self._is_fair else BEHAVIOURS
+        )
         self._catalogue: Catalogue = build_catalogue(
             Random(f"catalogue {seed}"), fills=fills, start=self.start, end=self.end
         )
+        if self._is_fair:
+            self._catalogue = fair_catalogue(Random(f"results {seed}"), self._catalogue)
+        self._first_now = self.now
         self.wallets: list[str] = self._people.addresses
         self._amm = AmmCatalogue(f"amm {seed}", amm_markets, self._people, self._catalogue, self.start, self.end)
         self.events: list[SimEvent] = [*self._catalogue.events, *self._amm.events]
@@ -147,6 +159,7 @@ class Universe:
             self.end,
             with_transfers=self._with_transfers,
             pools=self._amm.lives(),
+            fair_until=self._first_now if self._is_fair else None,
         )
 
 
