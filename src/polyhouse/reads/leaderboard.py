@@ -2,111 +2,157 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from bisect import bisect_left
+from decimal import Decimal
 from typing import Any
 
-from polyhouse.domain.amounts import micros
-from polyhouse.errors import BadInputError
+import numpy as np
+
+from polyhouse.domain.ids import format_address
+from polyhouse.metrics.catalogue import BY_NAME, METRIC_WINDOWS
+from polyhouse.metrics.exact import nine
+from polyhouse.metrics.ratios import RANK_MIN_TURNOVER, RANK_MIN_UNITS
 from polyhouse.ports import Warehouse
-from polyhouse.reads.builds import newest_build_time
+from polyhouse.reads.board_cursor import Cursor, decode_cursor, digest, encode_cursor
+from polyhouse.reads.board_filters import FILTERS
+from polyhouse.reads.board_query import MAX_LIMIT, PRESETS, Checked, LeaderboardQuery, check
+from polyhouse.reads.board_sorts import SORTS, Sort
+from polyhouse.reads.boards import Array, Board, Slice, boards_of
 from polyhouse.reads.exact import moment, money
-from polyhouse.reads.ratios import SHRINKAGE, grade_of
-from polyhouse.reads.totals import OVERALL, SELECT_LIST, check_category, check_window, totals_document
+from polyhouse.reads.ratios import grade_of
+from polyhouse.reads.totals import totals_document
 
-MAX_LIMIT = 100_000
+__all__ = ["MAX_LIMIT", "PRESETS", "SORTS", "LeaderboardQuery", "leaderboard"]
 
-# 10^38 tells any two different fractions of 63-bit integers apart, so the order is that of the exact ratios.
-_E38 = "toInt256('100000000000000000000000000000000000000')"
-_PNL = "(toInt256(realized) + unrealized)"
-SORTS: dict[str, str] = {
-    "omega": f"intDiv((toInt256(gains) + {SHRINKAGE}) * {_E38}, toInt256(losses_abs) + {SHRINKAGE})",
-    "pnl": _PNL,
-    "win_rate": f"intDivOrZero(toInt256(wins) * {_E38}, toInt256(wins) + losses)",
-    "roi": f"intDivOrZero({_PNL} * {_E38}, toInt256(bought_cost))",
-    "volume": "volume",
-    "trades": "trades",
-    "markets": "markets",
-    "realized": "realized",
-    "unrealized": "unrealized",
-    "gains": "gains",
-    "losses": "losses_abs",
-    "wins": "wins",
-    "fees": "fees",
-    "income": "income",
-}
-"""Sort word → integer expression, largest first. ``omega`` is the shrunk one; undefined values come last."""
-
-_UNDEFINED = {"win_rate": "wins + losses = 0", "roi": "unrealized IS NULL OR bought_cost = 0"}
-
-
-@dataclass(frozen=True, slots=True)
-class LeaderboardQuery:
-    """What to rank. ``min_trades`` counts fills, ``min_units`` closed units; ``min_gains_losses`` is in USDC."""
-
-    category: str = OVERALL
-    window: str = "lifetime"
-    sort: str = "omega"
-    min_trades: int = 0
-    min_units: int = 20
-    min_gains_losses: str = "100"
-    limit: int = 100
-
-    def arguments(self) -> dict[str, Any]:
-        """The fields as JSON-able arguments."""
-        return asdict(self)
+SHOWN = tuple(
+    name
+    for name in (
+        "sharpe", "sortino", "tail_ratio", "return_per_dollar_hour", "track_record_days", "bets_per_week",
+        "active_days", "hours_held_median", "stake_median", "max_drawdown", "max_drawdown_percent", "one_hit_share",
+        "roi_without_best_3", "omega_low", "roi_low", "win_rate_low", "avg_win", "avg_loss",
+    )
+    if name in BY_NAME
+)  # fmt: skip
+"""Metrics in every row of a board whose window has metrics."""
 
 
 def leaderboard(warehouse: Warehouse, query: LeaderboardQuery) -> dict[str, Any]:
     """The leaderboard document of the contract.
 
+    ``total`` is how many wallets pass the filters, ``filters`` those that are on, ``next_cursor`` the word for the next
+    page (None on the last one). Each row has the totals, ``value`` (what it is ranked by), ``grade``, ``specialist``,
+    the share of the category in the wallet's volume, and ``metrics`` (None in windows below 30 days).
+    ``changed_since_first_page`` says that a build came between: the next page goes on behind the same value.
+
     Raises:
-        BadInputError: an unknown category, window or sort word, or a number out of range.
+        BadInputError: an unknown category, window or sort word, a number out of range, a cursor of another question.
     """
-    _check(query)
-    key = SORTS[query.sort]
-    undefined = _UNDEFINED.get(query.sort, f"({key}) IS NULL")
-    result = warehouse.query(
-        f"SELECT {SELECT_LIST} FROM wallet_totals FINAL"
-        " WHERE category = {category:String} AND `window` = {window:String} AND trades >= {min_trades:UInt64}"
-        " AND toUInt64(wins) + losses + flats >= {min_units:UInt64}"
-        " AND toInt128(gains) + losses_abs >= {min_sum:Int64}"
-        f" ORDER BY ({undefined}) ASC, if({undefined}, NULL, {key}) DESC, wallet ASC LIMIT {{limit:UInt32}}",
-        {
-            "category": query.category, "window": query.window, "min_trades": query.min_trades,
-            "min_units": query.min_units, "min_sum": micros(query.min_gains_losses), "limit": query.limit,
-        },
-    )  # fmt: skip
-    rows = [dict(zip(result.columns, row, strict=True)) for row in result.rows]
+    asked = check(query)
+    question = digest(asked.query.arguments())
+    after = None if query.cursor is None else decode_cursor(query.cursor, question)
+    board = _board(warehouse, asked)
+    places = _ranked(board, asked)
+    first = 0 if after is None else _place_after(board, asked.sort, places, after, reverse=query.reverse)
+    page = places[first : first + query.limit].tolist()
+    build = board.build if after is None else after.build
+    more = first + len(page) < len(places)
     return {
         "window": query.window,
         "category": query.category,
-        "sort": query.sort,
-        "min_trades": query.min_trades,
-        "min_units": query.min_units,
-        "min_gains_losses": money(micros(query.min_gains_losses)),
-        "as_of": moment(newest_build_time(warehouse)),
-        "count": len(rows),
-        "rows": [_ranked(rank, row) for rank, row in enumerate(rows, start=1)],
+        "sort": asked.query.sort,
+        "reverse": query.reverse,
+        "min_trades": asked.query.min_trades,
+        "min_units": asked.query.min_units,
+        "min_gains_losses": money(int(asked.values["min_gains_losses"])),
+        "filters": asked.filters(),
+        "as_of": moment(board.as_of),
+        "changed_since_first_page": build != board.build,
+        "total": len(places),
+        "count": len(page),
+        "next_cursor": encode_cursor(_cursor(board, asked.sort, page[-1], build), question) if more else None,
+        "rows": [_row(board, asked, place, rank) for rank, place in enumerate(page, start=first + 1)],
     }
 
 
-def _ranked(rank: int, row: dict[str, Any]) -> dict[str, Any]:
+def _board(warehouse: Warehouse, asked: Checked) -> Board:
+    query = asked.query
+    enough = query.min_units >= RANK_MIN_UNITS and asked.values["min_gains_losses"] >= RANK_MIN_TURNOVER
+    metrics = (*SHOWN, *asked.metrics) if query.window in METRIC_WINDOWS else ()
+    boards = boards_of(warehouse)
+    board = boards.get(warehouse, Slice(query.category, query.window, enough), metrics, scores=True)
+    boards.add_whole(warehouse, board)
+    return board
+
+
+def _ranked(board: Board, asked: Checked) -> Array:
+    """Places of the rows that pass all filters, in order."""
+    passes = np.ones(len(board), bool)
+    for name, value in asked.values.items():
+        passes &= FILTERS[name].passes(board, value)
+    order = asked.sort.order(board, reverse=asked.query.reverse)
+    ranked: Array = order[passes[order]]
+    return ranked
+
+
+def _place_after(board: Board, sort: Sort, places: Array, after: Cursor, *, reverse: bool) -> int:
+    """Where the page behind a row begins, whether that row is still there or not."""
+    upward = sort.lower_first != reverse
+
+    def standing(place: int) -> tuple[bool, Any, bytes]:
+        return _standing(sort.key(board, place), board.wallet(place), upward=upward)
+
+    limit = _standing(after.key, after.wallet, upward=upward)
+    first = bisect_left(places, limit, key=standing)
+    return first + (first < len(places) and standing(int(places[first])) == limit)
+
+
+def _standing(key: Any, wallet: bytes, *, upward: bool) -> tuple[bool, Any, bytes]:
+    return key is None, 0 if key is None else key if upward else -key, wallet
+
+
+def _cursor(board: Board, sort: Sort, place: int, build: int) -> Cursor:
+    return Cursor(build, sort.key(board, place), board.wallet(place))
+
+
+_COLUMNS = (
+    "realized", "unrealized_marked", "unmarked", "fees", "income", "untracked_cash", "redeemed_cash", "volume",
+    "trades", "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs", "bought_cost", "first_trade",
+    "last_trade",
+)  # fmt: skip
+
+
+def _row(board: Board, asked: Checked, place: int, rank: int) -> dict[str, Any]:
+    row: dict[str, Any] = {name: int(board[name][place]) for name in _COLUMNS}
+    row["unrealized"] = None if board["unknown"][place] else int(board["unrealized"][place])
     totals = totals_document(row)
-    return {
+    units = row["wins"] + row["losses"] + row["flats"]
+    with_metrics = asked.query.window in METRIC_WINDOWS
+    document = {
         "rank": rank,
-        "wallet": f"0x{row['wallet_hex']}",
+        "wallet": format_address(board.wallet(place)),
         **totals,
-        "grade": grade_of(int(row["gains"]), int(row["losses_abs"])),
+        "units": units,
+        "grade": grade_of(row["gains"], row["losses_abs"]),
         "specialist": None,
+        "whale_score": _tenths(board["whale_tenths"][place]),
+        "insider_score": _tenths(board["insider_tenths"][place]),
+        "category_share": _share(row["volume"], int(board["whole_volume"][place])),
+        "metrics": {name: _number(board[name][place]) for name in SHOWN} if with_metrics else None,
     }
+    sort = asked.sort
+    value = _number(board[sort.name][place]) if sort.kind == "metric" else document[sort.field]
+    return {"rank": rank, "wallet": document["wallet"], "value": value} | document
 
 
-def _check(query: LeaderboardQuery) -> None:
-    check_category(query.category)
-    check_window(query.window)
-    if query.sort not in SORTS:
-        raise BadInputError(f"unknown sort {query.sort[:40]!r}", hint=f"one of: {' '.join(SORTS)}")
-    for name, most in (("min_trades", 2**63), ("min_units", 2**63), ("limit", MAX_LIMIT)):
-        value = getattr(query, name)
-        if type(value) is not int or not (1 if name == "limit" else 0) <= value <= most:
-            raise BadInputError(f"{name} {value!r} is out of range", hint=f"a whole number up to {most}")
+def _tenths(value: float) -> Decimal | None:
+    return None if math.isnan(value) else Decimal(int(value)).scaleb(-1)
+
+
+def _number(value: float) -> Decimal | None:
+    """A metric by its shortest digits."""
+    return None if math.isnan(value) else Decimal(repr(float(value)))
+
+
+def _share(part: int, whole: int) -> Decimal | None:
+    return nine(part, whole) if whole > 0 else None

@@ -1,0 +1,211 @@
+"""Boards in memory: every wallet of one category and window as columns, kept until the next build.
+
+A leaderboard is one question out of very many: any of a hundred orders, any mixture of filters, any page. On columns in
+memory each of them takes about a millisecond, whatever the sort; reading a board from the warehouse takes some dozens.
+The least used boards are forgotten first (``MOST_BYTES``).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from polyhouse.metrics.ratios import RANK_MIN_TURNOVER, RANK_MIN_UNITS
+from polyhouse.ports import Warehouse
+from polyhouse.reads.totals import OVERALL
+
+MOST_BYTES = 256 << 20
+"""Of the columns of all boards of one store."""
+
+Array = npt.NDArray[Any]
+_TOTALS = (
+    "realized", "unrealized_marked", "unmarked", "fees", "income", "untracked_cash", "redeemed_cash", "volume",
+    "trades", "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs", "bought_cost",
+)  # fmt: skip
+_DERIVED = {
+    "first_trade": "toUnixTimestamp(first_trade_ts)",
+    "last_trade": "toUnixTimestamp(last_trade_ts)",
+    "unrealized": "ifNull(t.unrealized, 0)",
+    "unknown": "toUInt8(t.unrealized IS NULL)",
+}
+"""Columns with their SQL; ``unknown`` = an open position has no mark."""
+SCORES = ("whale_tenths", "insider_tenths")
+_ENOUGH = f"toUInt64(wins) + losses + flats >= {RANK_MIN_UNITS} AND toInt128(gains) + losses_abs >= {RANK_MIN_TURNOVER}"
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Which wallets: one category, one window, and of those all, or the ones with enough closed bets to be ranked."""
+
+    category: str
+    window: str
+    enough: bool
+
+
+@dataclass(eq=False, slots=True)
+class Board:
+    """The rows of one slice as of one build, sorted by address.
+
+    Attributes:
+        build: number of the build, as_of: end of its windows (Unix seconds).
+        wallets: addresses of 20 bytes (dtype S20: compare and search, but take bytes with ``wallet``).
+        orders: kept orders by (sort, reverse): places of all rows, best first.
+    """
+
+    part: Slice
+    build: int
+    as_of: int
+    wallets: Array
+    columns: dict[str, Array]
+    orders: dict[tuple[str, bool], Array] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.wallets)
+
+    def wallet(self, place: int) -> bytes:
+        """The address of a row."""
+        return bytes(self.wallets[place].ljust(20, b"\0"))
+
+    def __getitem__(self, name: str) -> Array:
+        return self.columns[name]
+
+    def size(self) -> int:
+        """Bytes of all columns."""
+        return self.wallets.nbytes + sum(
+            one.nbytes for one in (*list(self.columns.values()), *list(self.orders.values()))
+        )
+
+
+class Boards:
+    """The boards of one store. Holds no reference to it: the store is given with every call."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Slice, Board] = OrderedDict()
+        self._lock = threading.Lock()
+        self._loading: dict[Slice, threading.Lock] = {}
+
+    def get(self, warehouse: Warehouse, part: Slice, metrics: Sequence[str] = (), *, scores: bool = False) -> Board:
+        """The board of a slice as of the newest build, with these metrics (and the scores) among its columns."""
+        build, as_of = newest_build(warehouse)
+        with self._lock:
+            turn = self._loading.setdefault(part, threading.Lock())
+        with turn:
+            board = self._kept.get(part)
+            if board is None or board.build != build:
+                board = _load(warehouse, part, build, as_of)
+            missing = [name for name in metrics if name not in board.columns]
+            board.columns |= _metrics(warehouse, board, missing)
+            if scores and SCORES[0] not in board.columns:
+                board.columns |= _aligned(warehouse, board, "wallet_scores_v1", SCORES, "1", {})
+        with self._lock:
+            self._keep(part, board)
+        return board
+
+    def add_whole(self, warehouse: Warehouse, board: Board) -> None:
+        """Give a board the column ``whole_volume``: the volume of each wallet in all categories of the window."""
+        if "whole_volume" in board.columns:
+            return
+        column = board["volume"]
+        if board.part.category != OVERALL:
+            whole = self.get(warehouse, Slice(OVERALL, board.part.window, enough=False))
+            places = np.searchsorted(whole.wallets, board.wallets)
+            column = whole["volume"][np.minimum(places, max(len(whole) - 1, 0))] if len(whole) else column
+        board.columns["whole_volume"] = column
+
+    def _keep(self, part: Slice, board: Board) -> None:
+        self._kept[part] = board
+        self._kept.move_to_end(part)
+        while len(self._kept) > 1 and sum(one.size() for one in self._kept.values()) > MOST_BYTES:
+            self._kept.popitem(last=False)
+
+
+def newest_build(warehouse: Warehouse) -> tuple[int, int]:
+    """Number and ``as_of`` (Unix seconds) of the newest build; zeros before the first."""
+    rows = warehouse.query("SELECT build, toUnixTimestamp(as_of) FROM builds ORDER BY build DESC LIMIT 1").rows
+    return (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
+
+
+def _load(warehouse: Warehouse, part: Slice, build: int, as_of: int) -> Board:
+    chosen = {name: f"t.{name}" for name in _TOTALS} | _DERIVED
+    enough = f" AND {_ENOUGH}" if part.enough else ""
+    found = _read(
+        warehouse, chosen,
+        f"FROM wallet_totals AS t FINAL WHERE category = {{category:String}} AND window = {{window:String}}{enough}"
+        " ORDER BY wallet",
+        {"category": part.category, "window": part.window},
+    )  # fmt: skip
+    wallets = found.pop("wallet")
+    return Board(part, build, as_of, wallets, {name: column.astype(np.int64) for name, column in found.items()})
+
+
+def _metrics(warehouse: Warehouse, board: Board, names: Sequence[str]) -> dict[str, Array]:
+    table, condition = "wallet_metrics_complete", "window = {window:String}"
+    bound = {"window": board.part.window}
+    if board.part.category != OVERALL:
+        table, condition = "wallet_metrics_by_category", f"{condition} AND category = {{category:String}}"
+        bound["category"] = board.part.category
+    return _aligned(warehouse, board, table, names, condition, bound)
+
+
+def _aligned(
+    warehouse: Warehouse, board: Board, table: str, names: Sequence[str], condition: str, bound: Mapping[str, Any]
+) -> dict[str, Array]:
+    """Columns of another table in the order of the board's wallets; NaN where there is no row or no value."""
+    if not names:
+        return {}
+    stored = stored_columns(warehouse, table)
+    chosen = {name: f"toFloat64(ifNull({name}, nan))" for name in names if name in stored}
+    rows = _read(warehouse, chosen, f"FROM {table} FINAL WHERE {condition}", bound)
+    wallets = rows.pop("wallet")
+    places = np.minimum(np.searchsorted(board.wallets, wallets), max(len(board) - 1, 0))
+    known = board.wallets[places] == wallets if len(board) else np.zeros(len(wallets), bool)
+    aligned = {name: np.full(len(board), np.nan) for name in names}
+    for name, column in rows.items():
+        aligned[name][places[known]] = column[known]
+    return aligned
+
+
+def stored_columns(warehouse: Warehouse, table: str) -> set[str]:
+    """The columns a table has: those of metrics follow the catalogue from the first build on."""
+    sql = "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {t:String}"
+    return {name for (name,) in warehouse.query(sql, {"t": table}).rows}
+
+
+def _read(warehouse: Warehouse, chosen: Mapping[str, str], rest: str, bound: Mapping[str, Any]) -> dict[str, Array]:
+    """``wallet`` and the chosen columns (name → SQL) as arrays."""
+    import pyarrow as pa
+
+    selected = ", ".join(["wallet", *(f"{sql} AS {name}" for name, sql in chosen.items())])
+    batches = list(warehouse.query_columns(f"SELECT {selected} {rest}", dict(bound)))
+    if not batches:
+        return {"wallet": np.zeros(0, "S20")} | {name: np.zeros(0) for name in chosen}
+    table = pa.Table.from_batches(batches)
+    return {name: _numpy(table.column(name)) for name in table.column_names}
+
+
+def _numpy(column: Any) -> Array:
+    joined = column.combine_chunks()
+    if str(joined.type).startswith("fixed_size_binary"):
+        width = joined.type.byte_width
+        return np.frombuffer(joined.buffers()[1], f"S{width}", count=len(joined), offset=joined.offset * width)
+    return np.asarray(joined.to_numpy(zero_copy_only=False))
+
+
+_boards: WeakKeyDictionary[Warehouse, Boards] = WeakKeyDictionary()
+_creating = threading.Lock()
+
+
+def boards_of(warehouse: Warehouse) -> Boards:
+    """The boards of a store; one set per open store, forgotten with it."""
+    with _creating:
+        found = _boards.get(warehouse)
+        if found is None:
+            found = _boards[warehouse] = Boards()
+        return found
