@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,8 +29,6 @@ BY_WALLET = (
 
 TOUCHED = "wallet IN (SELECT wallet FROM touched_wallets)"
 """Condition on ``wallet``: the wallets of a partial build."""
-
-_PRICES_OF = re.compile(r"/\*trade_prices: (.*?)\*/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +119,17 @@ class Build:
 
     def insert_rows(self, sql: str, target: str) -> None:
         """Write the rows of a SELECT, which names every column but ``version``."""
-        columns = self._columns(target)
-        chosen = ", ".join(columns)
-        values = ", ".join(f"{self.version} AS version" if c == "version" else c for c in columns)
-        self._run(f"INSERT INTO {target} ({chosen}) SELECT {values} FROM ({sql})")
+        names = self._columns(target)
+        values = [f"{self.version} AS version" if name == "version" else name for name in names]
+        self._insert(target, names, values, sql)
+
+    def copy_rows(self, sql: str, target: str) -> None:
+        """Write the rows of a SELECT with the versions that it gives them."""
+        names = self._columns(target)
+        self._insert(target, names, names, sql)
+
+    def _insert(self, target: str, names: Sequence[str], values: Sequence[str], sql: str) -> None:
+        self._run(f"INSERT INTO {target} ({', '.join(names)}) SELECT {', '.join(values)} FROM ({sql})")
 
     def stage(self, model: str, condition: str) -> None:
         """Keep what a model file selects in memory, for the statements that follow."""
@@ -175,13 +179,8 @@ class Build:
 
 
 def model_sql(model: str, condition: str) -> str:
-    """The SELECT of one model file for the wallets that ``condition`` (SQL on ``wallet``) chooses.
-
-    A file that names ``trade_prices`` gets that rule for the tokens it asks for.
-    """
-    prices = _model_text("trade_prices")
-    text = _PRICES_OF.sub(lambda named: prices.replace("/*tokens*/", named[1]), _model_text(model))
-    return text.replace("/*wallets*/", condition)
+    """The SELECT of one model file for the wallets that ``condition`` (SQL on ``wallet``) chooses."""
+    return _model_text(model).replace("/*wallets*/", condition)
 
 
 def _model_text(model: str) -> str:

@@ -8,11 +8,13 @@ WITH
     ),
     closes AS
     (
-        SELECT token, intDiv(toUInt32(bitShiftRight(place, 80)), 86400) AS day, max((place, level)) AS last
-        FROM (/*trade_prices: token IN (SELECT token FROM chosen)*/)
+        SELECT token, toUInt16(toDate(ts)) AS day, max((ts, block, tx_index, pos, price_e6)) AS last
+        FROM token_prices FINAL
+        WHERE source = 'fill' AND token IN (SELECT token FROM chosen)
         GROUP BY token, day
+        SETTINGS optimize_aggregation_in_order = 1
     )
-SELECT told.1 AS token, c.day AS day, max((c.last.1, told.2, told.3)).3 AS price_e6
+SELECT told.1 AS token, c.day AS day, max(((c.last.1, c.last.2, c.last.3, c.last.4), told.2, told.3)).3 AS price_e6
 FROM closes AS c
 LEFT JOIN -- shares of a pool have no complement
 (
@@ -22,5 +24,5 @@ LEFT JOIN -- shares of a pool have no complement
     WHERE o.outcome = 1 - t.outcome
     GROUP BY token
 ) AS p ON p.token = c.token
-ARRAY JOIN arrayPushFront(arrayMap(other -> (other, false, 1000000 - c.last.2), p.others), (c.token, true, c.last.2)) AS told
+ARRAY JOIN arrayPushFront(arrayMap(other -> (other, false, 1000000 - c.last.5), p.others), (c.token, true, c.last.5)) AS told
 GROUP BY token, day

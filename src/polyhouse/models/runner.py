@@ -18,6 +18,7 @@ from polyhouse.models.steps.days_step import build_days
 from polyhouse.models.steps.ledger_step import build_ledger
 from polyhouse.models.steps.metrics_step import build_metrics
 from polyhouse.models.steps.positions_step import build_positions, fold_pairs
+from polyhouse.models.steps.price_history_step import keep_prices
 from polyhouse.models.steps.prices_step import stage_day_marks
 from polyhouse.models.steps.scores_step import build_scores
 from polyhouse.models.steps.token_map_step import build_token_map
@@ -52,6 +53,7 @@ def build(warehouse: Warehouse, wallets: Sequence[bytes] | None = None) -> Build
 
 
 def _run_steps(run: Build) -> None:
+    keep_prices(run)
     build_token_map(run)
     stage_touched(run)
     _prepare_targets(run)

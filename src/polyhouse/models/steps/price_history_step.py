@@ -1,0 +1,112 @@
+"""``token_prices``: the price history of every token, kept from build to build (docs/prices.md).
+
+A build reads what arrived since the one before: the engine numbers inserts. So it does not matter who is built, in
+which order rows arrived, or what version they carry. When the rules change, everything is read again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from polyhouse.models.build import Build, model_sql
+
+FILLS, POINTS = "observations", "price_points"
+_RULES = ("priced_fills", "token_prices", "point_prices")
+_CHANGED = "(token, tx_key) IN (SELECT token, tx_key FROM changed_prices)"
+_POINTED = "token IN (SELECT token FROM pointed_tokens)"
+_ANEW = 4
+"""Above one row in so many that arrived, everything is read again: cheaper than looking up what each one changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """Up to which insert the history follows its sources, and by which rules."""
+
+    rules: str
+    fills: int
+    points: int
+
+    def is_continued_by(self, newer: _Reach) -> bool:
+        return self.rules == newer.rules and self.fills <= newer.fills and self.points <= newer.points
+
+
+def keep_prices(run: Build) -> None:
+    """Bring the price history to the rows that are stored now."""
+    known, now = _known(run), _reach(run)
+    if known is None or not known.is_continued_by(now) or _arrived(run, known, now) * _ANEW > _stored(run):
+        _make_anew(run, now)
+    else:
+        _catch_up(run, known, now)
+    run.truncate("price_changes")
+    run.warehouse.command(
+        "INSERT INTO price_builds VALUES ({version:UInt64}, {rules:String}, {fills:UInt64}, {points:UInt64})",
+        {"version": run.version, "rules": now.rules, "fills": now.fills, "points": now.points},
+    )
+
+
+def _known(run: Build) -> _Reach | None:
+    rows = run.warehouse.query("SELECT rules, fills_to, points_to FROM price_builds ORDER BY version DESC LIMIT 1").rows
+    return _Reach(*rows[0]) if rows else None
+
+
+def _reach(run: Build) -> _Reach:
+    digest = hashlib.sha256("".join(model_sql(model, "") for model in _RULES).encode()).hexdigest()[:16]
+    newest = [run.warehouse.query(f"SELECT max(_block_number) FROM {table}").rows[0][0] for table in (FILLS, POINTS)]
+    return _Reach(digest, *map(int, newest))
+
+
+def _since(low: int, high: int) -> str:
+    """Condition on rows of a source: inserted after one and up to another insert."""
+    return f"_block_number > {low} AND _block_number <= {high}"
+
+
+def _arrived(run: Build, known: _Reach, now: _Reach) -> int:
+    where = _since(known.fills, now.fills)
+    return int(run.warehouse.query(f"SELECT count() FROM {FILLS} WHERE {where}").rows[0][0])
+
+
+def _stored(run: Build) -> int:
+    return int(run.warehouse.query("SELECT count() FROM priced_fills").rows[0][0])
+
+
+def _make_anew(run: Build, now: _Reach) -> None:
+    """Readers see the old history until the new one is complete; after a kill it is made anew again."""
+    run.truncate("price_builds", "priced_fills")
+    run.warehouse.command("DROP TABLE IF EXISTS token_prices__next")
+    run.warehouse.command("CREATE TABLE token_prices__next AS token_prices")
+    run.copy_rows(run.sql("priced_fills", _since(0, now.fills)), "priced_fills")
+    run.insert("token_prices", "1", target="token_prices__next")
+    run.insert_rows(_points_sql(run, "1", "token_prices__next"), "token_prices__next")
+    run.warehouse.command("EXCHANGE TABLES token_prices AND token_prices__next")
+    run.warehouse.command("DROP TABLE token_prices__next")
+
+
+def _catch_up(run: Build, known: _Reach, now: _Reach) -> None:
+    arrived = run.sql("priced_fills", _since(known.fills, now.fills))
+    run.copy_rows(arrived, "priced_fills")
+    run.stage_rows(
+        "changed_prices",
+        f"SELECT DISTINCT token, tx_key FROM ({arrived}) UNION DISTINCT SELECT token, tx_key FROM price_changes",
+    )
+    run.stage_rows(
+        "pointed_tokens",
+        f"SELECT DISTINCT token FROM {POINTS} WHERE {_since(known.points, now.points)}"
+        f" OR token IN (SELECT token FROM changed_prices)",
+    )
+    run.insert("token_prices", _CHANGED)
+    _bury(run, f"source = 'fill' AND token IN (SELECT token FROM changed_prices) AND {_CHANGED}")
+    run.insert_rows(_points_sql(run, _POINTED, "token_prices"), "token_prices")
+    _bury(run, f"source = 'point' AND {_POINTED}")
+
+
+def _points_sql(run: Build, tokens: str, history: str) -> str:
+    return run.sql("point_prices", tokens).replace("/*history*/", history)
+
+
+def _bury(run: Build, where: str) -> None:
+    """Tombstones for prices that were not found again."""
+    run.warehouse.command(
+        f"INSERT INTO token_prices SELECT p.* REPLACE ({run.version} AS version, 1 AS is_deleted)"
+        f" FROM token_prices AS p FINAL WHERE p.version < {run.version} AND {where}"
+    )
