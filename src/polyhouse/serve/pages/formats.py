@@ -5,6 +5,7 @@ A missing number is a dash that says why, never a zero.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -27,6 +28,10 @@ _REASONS: Mapping[str, str] = {
     "NEVER": "it has not happened yet",
     "UNKNOWN": "no source has told it",
 }
+_SPELLED: Mapping[str, str] = {
+    "pnl": "PnL", "roi": "ROI", "clv": "CLV", "ev": "EV", "hhi": "concentration", "var": "VaR", "cvar": "CVaR",
+    "cagr": "CAGR", "avg": "average", "sd": "deviation", "abs": "in total", "30d": "30 d", "60d": "60 d", "90d": "90 d",
+}  # fmt: skip
 _STEPS = ((Decimal(10**9), "B"), (Decimal(10**6), "M"))
 _AGES = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
@@ -153,20 +158,52 @@ def title_words(text: Any) -> str:
     return plain[:1].upper() + plain[1:]
 
 
-def metric_value(entry: Mapping[str, Any]) -> Markup:
-    """The value of a metric (``value``, ``unit``, ``status``) in its unit."""
+def metric_value(entry: Mapping[str, Any], direction: str = "none") -> Markup:
+    """The value of a metric (``value``, ``unit``, ``status``) in its unit; coloured only where higher is better."""
     value, unit, status = entry["value"], entry["unit"], entry["status"]
     if value is None:
         return nothing(status)
+    is_gain = direction == "higher"
     if unit in ("usd", "usd_per_day"):
-        return usd(value, signed=True)
+        return usd(value, signed=is_gain)
     if unit == "percent":
         return percent(Decimal(value) / 100)
     if unit == "count":
         return ratio(value, places=0)
     if unit == "text":
-        return Markup("{}").format(str(value))
+        return _text_value(str(value))
     return ratio(value, places=2 if abs(Decimal(value)) >= 1 else 3)
+
+
+def measured(value: Any, measure: str) -> Markup:
+    """A number of an explanation in its measure: ``usd``, ``count``, ``ratio``, ``shares``, ``time``."""
+    if isinstance(value, Mapping):
+        return ratio(value["value"], value["status"])
+    if measure == "usd":
+        return pnl(value)
+    if measure == "count":
+        return count(value)
+    if measure == "time":
+        return moment(value)
+    if measure == "shares":
+        return shares(value)
+    return ratio(value, places=3)
+
+
+def _text_value(text: str) -> Markup:
+    """A word as it is; a JSON text of shares or figures by name with the largest first."""
+    if not text.startswith("{"):
+        return Markup("{}").format(text)
+    figures = sorted(json.loads(text, parse_float=Decimal).items(), key=lambda item: -abs(Decimal(item[1] or 0)))
+    shown = ", ".join(f"{words(name)} {_rounded(Decimal(figure), 2)}" for name, figure in figures if figure is not None)
+    return Markup('<span class="many">{}</span>').format(shown)
+
+
+def metric_title(name: str) -> str:
+    """The name of a metric for people: ``avg_win`` → ``Average win``, ``pnl_slope`` → ``PnL slope``."""
+    spelled = [_SPELLED.get(word, word) for word in name.split("_")]
+    text = " ".join(spelled)
+    return text if text[:1].isupper() else text[:1].upper() + text[1:]
 
 
 def _tone(value: Decimal) -> str:

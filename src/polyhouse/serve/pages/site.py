@@ -176,7 +176,7 @@ def _environment(assets: Assets) -> Environment:
     environment.policies["json.dumps_function"] = lambda value, **_: encode(value).decode()
     for name in (
         "usd", "pnl", "count", "shares", "ratio", "percent", "cents", "moment", "day", "ago", "lasting", "short_id",
-        "words", "title_words", "metric_value",
+        "words", "title_words", "metric_value", "metric_title", "measured",
     ):  # fmt: skip
         environment.filters[name] = getattr(formats, name)
     environment.globals.update(

@@ -70,13 +70,22 @@ def in_order(rows: Iterable[Any], by: Callable[[Any], Any], direction: str) -> l
     return sorted(known, key=by, reverse=direction == "descending") + missing
 
 
+def number_of(request: Request, name: str, default: int) -> int:
+    """A whole number of the query.
+
+    Raises:
+        BadInputError: it is none.
+    """
+    text = request.query_params.get(name) or str(default)
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise BadInputError(f"{name} {text[:40]!r} is not a number")
+    return int(text)
+
+
 def page_of(request: Request, rows: Sequence[Any], what: str, size: int = ROWS) -> Paged:
     """The page that ``page`` of the request names, counted from 1; beyond the end it is the last one."""
-    text = request.query_params.get("page", "1")
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise BadInputError(f"page {text[:40]!r} is not a number")
     most = max(1, -(-len(rows) // size))
-    number = min(max(1, int(text)), most)
+    number = min(max(1, number_of(request, "page", 1)), most)
     start = (number - 1) * size
     shown = rows[start : start + size]
     says = f"{start + 1:,}–{start + len(shown):,} of {len(rows):,} {what}" if shown else f"no {what}"

@@ -37,7 +37,7 @@ function faded(css, share) {
 
 function seriesOf(one) {
   const stroke = resolved(tokens[one.color - 1]);
-  const paths = one.style === "bars" ? uPlot.paths.bars({ size: [0.7, 24] })
+  const paths = one.style === "bars" ? uPlot.paths.bars({ size: [0.7, 24, 3] })
     : one.style === "step" ? uPlot.paths.stepped({ align: 1 }) : undefined;
   return {
     label: one.label, stroke, width: one.style === "bars" ? 0 : 1.75, paths, spanGaps: true, points: { show: false },

@@ -1,0 +1,118 @@
+"""The pages of one wallet: overview, positions, bets, metrics, and where a number comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from polyhouse.domain.ids import parse_address
+from polyhouse.reads.names import market_names
+from polyhouse.reads.quality import reconciled
+from polyhouse.serve.answers import Answer
+from polyhouse.serve.pages import wallet_view
+from polyhouse.serve.pages.site import Page, Site
+from polyhouse.serve.pages.tables import csv_answer, in_order, page_of, sorted_by
+
+TABS = (("", "Overview"), ("positions", "Positions"), ("bets", "Bets"), ("trades", "Trades"), ("metrics", "Metrics"))
+
+
+def router(site: Site) -> APIRouter:
+    """All pages below ``/wallets/{address}``."""
+    routes = APIRouter()
+    _add_overview(routes, site)
+    _add_lists(routes, site)
+    _add_metrics(routes, site)
+    return routes
+
+
+def frame(address: str, tab: str, found: Answer) -> dict[str, Any]:
+    """What all pages of a wallet show: its name, its badges, the ways to the other pages."""
+    wallet = found.document["wallet"]
+    return {
+        "wallet": found.document,
+        "tabs": [(name, f"/wallets/{wallet}" + (f"/{path}" if path else ""), path == tab) for path, name in TABS],
+        "badges": wallet_view.badges(found.document),
+        "address": address.lower(),
+    }
+
+
+def _add_overview(routes: APIRouter, site: Site) -> None:
+    warehouse = site.context.answers.stores.warehouse
+
+    @routes.get("/wallets/{address}")
+    async def overview(request: Request, address: str, window: str = "lifetime") -> Response:
+        found = await site.ask("wallet", address=address, window=window)
+        days = await site.ask("wallet_days", address=address, window=wallet_view.chart_window(window))
+        beside = await site.context.answers.run(lambda: _beside(found.document))
+        page = Page(
+            "wallet.html", f"Wallet {address[:10]}…",
+            lambda: {
+                **frame(address, "", found), **wallet_view.overview(request, found.document, days.document), **beside,
+            },
+        )  # fmt: skip
+        return await site.show(request, page)
+
+    def _beside(document: Mapping[str, Any]) -> dict[str, Any]:
+        best, worst = wallet_view.extremes(document["units"])
+        shown = {unit["condition_ids"][0] for unit in [*best, *worst] if unit["condition_ids"]}
+        return {
+            "best": best,
+            "worst": worst,
+            "names": market_names(warehouse, shown),
+            "reconciled": reconciled(warehouse, parse_address(document["wallet"])),
+        }
+
+
+def _add_lists(routes: APIRouter, site: Site) -> None:
+    warehouse = site.context.answers.stores.warehouse
+
+    async def listed(
+        request: Request, address: str, tab: str, rows_of: Any, keys: Mapping[str, Any], default: str
+    ) -> Response:
+        found = await site.ask("wallet", address=address)
+        order = sorted_by(request, keys, default)
+        shown = page_of(request, in_order(rows_of(found.document), keys[order.key], order.direction), tab)
+        ids = {condition for row in shown.rows for condition in wallet_view.conditions_of(row)}
+        names = await site.context.answers.run(lambda: market_names(warehouse, ids))
+        page = Page(
+            f"wallet_{tab}.html", f"{tab.capitalize()} of {address[:10]}…",
+            lambda: {**frame(address, tab, found), "page": shown, "order": order, "names": names},
+        )  # fmt: skip
+        return await site.show(request, page)
+
+    @routes.get("/wallets/{address}/positions")
+    async def positions(request: Request, address: str) -> Response:
+        return await listed(
+            request, address, "positions", lambda document: document["positions"], wallet_view.POSITION_KEYS, "shares"
+        )
+
+    @routes.get("/wallets/{address}/bets")
+    async def bets(request: Request, address: str) -> Response:
+        return await listed(
+            request, address, "bets", lambda document: document["units"], wallet_view.UNIT_KEYS, "closed"
+        )
+
+    @routes.get("/wallets/{address}/positions.csv")
+    async def positions_file(address: str) -> Response:
+        found = await site.ask("wallet", address=address)
+        return csv_answer(f"{address.lower()}-positions", found.document["positions"])
+
+    @routes.get("/wallets/{address}/bets.csv")
+    async def bets_file(address: str) -> Response:
+        found = await site.ask("wallet", address=address)
+        return csv_answer(f"{address.lower()}-bets", found.document["units"])
+
+
+def _add_metrics(routes: APIRouter, site: Site) -> None:
+    @routes.get("/wallets/{address}/metrics")
+    async def metrics(request: Request, address: str, category: str = "overall", window: str = "lifetime") -> Response:
+        found = await site.ask("wallet", address=address)
+        values = await site.ask("wallet_metrics", address=address, category=category, window=window)
+        page = Page(
+            "wallet_metrics.html", f"Metrics of {address[:10]}…",
+            lambda: {**frame(address, "metrics", found), **wallet_view.metrics(request, values.document)},
+        )  # fmt: skip
+        return await site.show(request, page)
