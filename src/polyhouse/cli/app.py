@@ -24,7 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "metrics": (_C + "build", "metrics", "Recompute positions, units and totals."),
     "leaderboard": (_C + "show", "leaderboard", "Ranked wallets."),
     "metric": (_C + "metric", "metric", "The definition of a metric, or the list of all."),
-    "wallet": (_C + "show", "wallet", "Everything known about one wallet."),
+    "wallet": (_C + "wallet", "wallet", "Everything known about one wallet."),
     "status": (_C + "show", "status", "Progress, queue, failures, last run."),
     "reconcile": (_C + "reconcile", "reconcile", "Our numbers against Polymarket's published ones."),
     "check": (_C + "build", "check", "Data-quality invariants."),

@@ -1,4 +1,4 @@
-"""Commands that read: leaderboard, wallet, status, sql."""
+"""Commands that read: leaderboard, status, sql."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import click
 from polyhouse.cli.base import Run, command, next_steps, say
 from polyhouse.cli.output import Column, emit_facts, emit_json, emit_table
 from polyhouse.cli.reading import ask
-from polyhouse.cli.scores import score_facts
 from polyhouse.reads.display import describe_slice, dollars, percent, short
 from polyhouse.reads.token_map import in_words
 
@@ -79,54 +78,6 @@ def _cell(row: dict[str, Any], name: str) -> Any:
     if name == "omega_status":
         return row["omega"]["status"]
     return row["omega"]["value"] if name == "omega" else row[name]
-
-
-@command(
-    "wallet",
-    examples=(
-        "polyhouse wallet 0x6af75d4e4aaf700450efbac3708cce1665810ff1",
-        "polyhouse wallet 0x6af75d4e4aaf700450efbac3708cce1665810ff1 --window 30d",
-        "polyhouse wallet 0x6af75d4e4aaf700450efbac3708cce1665810ff1 --json | jq .totals",
-    ),
-)
-@click.argument("address")
-@click.option("--window", default="lifetime", show_default=True, help="Of the totals: 1d 7d 30d 90d 180d lifetime")
-def wallet(run: Run, address: str, window: str) -> None:
-    """Everything known about one wallet."""
-    document = ask(run, "wallet", {"address": address, "window": window})
-    if run.json:
-        emit_json(document)
-        return
-    totals = document["totals"]
-    emit_facts(run, [
-        ("wallet", document["wallet"]), ("as_of", document["as_of"]), ("coverage", document["coverage"]),
-        ("provisional", " ".join(document["provisional"])), *_provenance(document["coverage_details"]),
-        ("sync", document["sync"]["status"]),
-        *((name, value) for name, value in totals.items() if name != "omega"),
-        ("omega", totals["omega"]["value"]), ("omega_status", totals["omega"]["status"]),
-        ("units", len(document["units"])), ("positions", len(document["positions"])),
-        *score_facts(document["scores"]),
-    ])  # fmt: skip
-    if document["categories"]:
-        click.echo()
-        names = ("category", "position_pnl", "volume", "trades", "wins", "losses", "win_rate", "roi")
-        rows = [[row[name] for name in names] for row in document["categories"]]
-        emit_table(run, [Column(name, right=name != "category") for name in names], rows)
-    if document["provisional"]:
-        say(f"provisional ({', '.join(document['provisional'])}): these numbers may still move")
-
-
-def _provenance(details: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Who said what, and from when to when nothing is missing."""
-    sources = ", ".join(
-        f"{row['source']} {row['rows']:,} rows {row['from']} – {row['to']} ({row['used']:,} used)"
-        for row in details["sources"]
-    )
-    gaps = ", ".join(f"{gap['from']} – {gap['to']} {gap['reason']}" for gap in details["gaps"])
-    return [
-        ("sources", sources), ("complete_from", details["complete_from"]), ("complete_to", details["complete_to"]),
-        ("gaps", gaps),
-    ]  # fmt: skip
 
 
 @command(

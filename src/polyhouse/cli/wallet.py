@@ -1,0 +1,84 @@
+"""``polyhouse wallet``: everything known about one wallet, and where each number comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from polyhouse.cli.base import Run, command, next_steps, say
+from polyhouse.cli.explain import print_explanation
+from polyhouse.cli.output import Column, emit_facts, emit_json, emit_table
+from polyhouse.cli.reading import ask
+from polyhouse.cli.scores import score_facts
+
+_ADDRESS = "0x6af75d4e4aaf700450efbac3708cce1665810ff1"
+
+
+@command(
+    "wallet",
+    examples=(
+        f"polyhouse wallet {_ADDRESS}",
+        f"polyhouse wallet {_ADDRESS} --window 30d",
+        f"polyhouse wallet {_ADDRESS} --explain realized --category sports",
+        f"polyhouse wallet {_ADDRESS} --json | jq .totals",
+    ),
+)
+@click.argument("address")
+@click.option("--window", default="lifetime", show_default=True, help="Of the totals: 1d 7d 30d 90d 180d lifetime")
+@click.option("--explain", "name", metavar="NAME", help="Follow this number down: units, positions, ledger rows.")
+@click.option("--category", metavar="NAME", help="With --explain: the number of this category.")
+@click.option("--unit", metavar="ID", help="With --explain: the number of this condition or neg-risk market.")
+@click.option("--token", metavar="ID", help="With --explain: the number of this position.")
+@click.option("--limit", type=int, metavar="N", help="With --explain: rows of a page.  [default: 100]")
+@click.option("--offset", type=int, metavar="N", help="With --explain: rows to pass over.")
+def wallet(run: Run, address: str, window: str, name: str | None, **rest: Any) -> None:
+    """Everything known about one wallet."""
+    chosen = {key: value for key, value in rest.items() if value is not None}
+    if name is not None:
+        arguments = {"address": address, "name": name, "window": window, **chosen}
+        print_explanation(run, ask(run, "explain", arguments))
+        return
+    if chosen:
+        raise click.UsageError(f"--{next(iter(chosen))} belongs to --explain NAME")
+    document = ask(run, "wallet", {"address": address, "window": window})
+    if run.json:
+        emit_json(document)
+        return
+    print_wallet(run, document)
+    if document["units"]:
+        next_steps(run, f"polyhouse wallet {document['wallet']} --explain realized")
+
+
+def print_wallet(run: Run, document: dict[str, Any]) -> None:
+    """Print the wallet document: its totals, scores and categories."""
+    totals = document["totals"]
+    emit_facts(run, [
+        ("wallet", document["wallet"]), ("as_of", document["as_of"]), ("coverage", document["coverage"]),
+        ("provisional", " ".join(document["provisional"])), *_provenance(document["coverage_details"]),
+        ("sync", document["sync"]["status"]),
+        *((name, value) for name, value in totals.items() if name != "omega"),
+        ("omega", totals["omega"]["value"]), ("omega_status", totals["omega"]["status"]),
+        ("units", len(document["units"])), ("positions", len(document["positions"])),
+        *score_facts(document["scores"]),
+    ])  # fmt: skip
+    if document["categories"]:
+        click.echo()
+        names = ("category", "position_pnl", "volume", "trades", "wins", "losses", "win_rate", "roi")
+        rows = [[row[name] for name in names] for row in document["categories"]]
+        emit_table(run, [Column(name, right=name != "category") for name in names], rows)
+    if document["provisional"]:
+        say(f"provisional ({', '.join(document['provisional'])}): these numbers may still move")
+
+
+def _provenance(details: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Who said what, and from when to when nothing is missing."""
+    sources = ", ".join(
+        f"{row['source']} {row['rows']:,} rows {row['from']} – {row['to']} ({row['used']:,} used)"
+        for row in details["sources"]
+    )
+    gaps = ", ".join(f"{gap['from']} – {gap['to']} {gap['reason']}" for gap in details["gaps"])
+    return [
+        ("sources", sources), ("complete_from", details["complete_from"]), ("complete_to", details["complete_to"]),
+        ("gaps", gaps),
+    ]  # fmt: skip
