@@ -35,7 +35,7 @@ class Cursor:
 def digest(arguments: Mapping[str, Any]) -> str:
     """Names a question without its page: a cursor of another question is refused."""
     asked = {name: value for name, value in arguments.items() if name not in _NOT_PART}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 def encode_cursor(cursor: Cursor, question: str) -> str:

@@ -45,7 +45,8 @@ def _pnl(board: Board) -> Array:
 
 
 def _is_marked(board: Board) -> Array:
-    return board["unknown"] == 0
+    marked: Array = board["unknown"] == 0
+    return marked
 
 
 def _decided(board: Board) -> Array:
@@ -56,7 +57,7 @@ def _decided(board: Board) -> Array:
 def compare_ratio(above: Array, below: Array, value: int) -> Array:
     """Sign of above / below − value · 10⁻⁹ per row, exact; ``below`` is positive where the answer is used."""
     left, right = above.astype(np.longdouble) * _E9, below.astype(np.longdouble) * value
-    signs = np.sign(left - right).astype(np.int8)
+    signs: Array = np.sign(left - right).astype(np.int8)
     for place in np.flatnonzero(np.abs(left - right) <= _CLOSE * np.abs(left)):
         exact = int(above[place]) * _E9 - int(below[place]) * value
         signs[place] = (exact > 0) - (exact < 0)

@@ -9,11 +9,13 @@ from polyhouse.domain.ids import parse_address
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
 from polyhouse.reads import queue
+from polyhouse.reads.categories import categories
 from polyhouse.reads.days import days
 from polyhouse.reads.explain import explain
 from polyhouse.reads.leaderboard import LeaderboardQuery, leaderboard
 from polyhouse.reads.market import market
 from polyhouse.reads.metrics import metrics, was_built
+from polyhouse.reads.specialists import specialists
 from polyhouse.reads.status import status
 from polyhouse.reads.table import sql
 from polyhouse.reads.wallet import unknown_wallet, wallet
@@ -29,7 +31,8 @@ def answer(name: str, arguments: Arguments, warehouse: Warehouse, state: StateSt
 
     Args:
         name: ``leaderboard``, ``wallet``, ``wallet_metrics`` (all metrics of one category and window, with units,
-            samples and statuses), ``wallet_days`` (the daily series for charts), ``market``, ``status`` or ``sql``.
+            samples and statuses), ``wallet_days`` (the daily series for charts), ``market``,
+            ``specialists``, ``categories``, ``status`` or ``sql``.
         arguments: its JSON-able arguments.
 
     Raises:
@@ -79,6 +82,14 @@ def _explain(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore
     return explain(warehouse, arguments.pop("address", ""), arguments.pop("name", ""), **arguments)
 
 
+def _specialists(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    return specialists(warehouse, **arguments)
+
+
+def _categories(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    return categories(warehouse, **arguments)
+
+
 def _market(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
     return market(warehouse, **arguments)
 
@@ -100,6 +111,8 @@ _COMMANDS: dict[str, Callable[[dict[str, Any], Warehouse, StateStore], dict[str,
     "wallet_days": _wallet_days,
     "explain": _explain,
     "market": _market,
+    "specialists": _specialists,
+    "categories": _categories,
     "status": _status,
     "sql": _sql,
 }
