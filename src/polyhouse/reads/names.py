@@ -23,7 +23,7 @@ _RANKED = "*, (length(outcomes) > 0, source = 'gamma', source) AS rank"
 
 
 def market_names(warehouse: Warehouse, conditions: Collection[str]) -> Mapping[str, dict[str, Any]]:
-    """Condition id (``0x…``) → its question, slug, outcomes, end, and whether it is closed; unknown ones are missing."""
+    """Condition id (``0x…``) → its question, slug, outcomes, end, whether it is closed; unknown ones are missing."""
     if not conditions:
         return {}
     result = warehouse.query(

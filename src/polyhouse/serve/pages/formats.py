@@ -199,6 +199,11 @@ def _text_value(text: str) -> Markup:
     return Markup('<span class="many">{}</span>').format(shown)
 
 
+def lower_first(text: str) -> str:
+    """The text within a sentence: names that begin with two capitals stay as they are."""
+    return text if text[1:2].isupper() or text[1:3] == "nL" else text[:1].lower() + text[1:]
+
+
 def metric_title(name: str) -> str:
     """The name of a metric for people: ``avg_win`` → ``Average win``, ``pnl_slope`` → ``PnL slope``."""
     spelled = [_SPELLED.get(word, word) for word in name.split("_")]

@@ -2,66 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from polyhouse.domain.categories import CATEGORIES
+from polyhouse.metrics.catalogue import BY_NAME, METRIC_WINDOWS
+from polyhouse.reads.leaderboard import PRESETS, SORTS, LeaderboardQuery, leaderboard
 from polyhouse.reads.sparks import sparks
 from polyhouse.reads.totals import OVERALL, WINDOWS
-from polyhouse.serve.pages.site import Page, Site
-from polyhouse.serve.pages.tables import csv_answer, with_query
+from polyhouse.serve.pages.filters import GROUPS, Choice, active_filters
+from polyhouse.serve.pages.formats import metric_title
+from polyhouse.serve.pages.site import Page, Site, link
+from polyhouse.serve.pages.tables import Sorted, csv_stream, number_of, with_query
+
+ROWS = 50
+_FILE_ROWS = 5_000
+_SWITCHES = frozenset({"reverse", "exclude_bots", "exclude_market_makers", "specialists_only"})
+_WHOLE = frozenset({"limit", *(field.name for field in fields(LeaderboardQuery) if "int" in str(field.type))})
+_KNOWN = frozenset(field.name for field in fields(LeaderboardQuery))
+_COLUMNS = frozenset({"omega", "pnl", "win_rate", "roi", "units", "volume", "trades", "one_hit_share"})
+"""Orders whose value has a column of its own already."""
 
 
 def router(site: Site) -> APIRouter:
     """The page and its table as a file."""
     routes = APIRouter()
+    warehouse = site.context.answers.stores.warehouse
 
     @routes.get("/")
     async def page(request: Request) -> Response:
-        found = await site.ask("leaderboard", **_arguments(request))
-        document = found.document
+        asked = {"limit": ROWS, **arguments(request)}
+        found = await site.ask("leaderboard", **asked)
+        board = found.document
+        wallets = [row["wallet"] for row in board["rows"]]
         lines = await site.context.answers.run(
-            lambda: sparks(
-                site.context.answers.stores.warehouse, [row["wallet"] for row in document["rows"]],
-                category=document["category"], window=document["window"],
-            )
-        )  # fmt: skip
-        view = Page("leaderboard.html", "Leaderboard", lambda: _view(request, document, lines), found.version)
-        return await site.show(request, view)
+            lambda: sparks(warehouse, wallets, category=board["category"], window=board["window"])
+        )
+        return await site.show(
+            request, Page("leaderboard.html", "Leaderboard", lambda: _view(request, board, lines, asked), found.version)
+        )
 
     @routes.get("/leaderboard.csv")
     async def download(request: Request) -> Response:
-        found = await site.ask("leaderboard", **_arguments(request))
-        name = f"polyhouse-{found.document['category']}-{found.document['window']}"
-        return csv_answer(name, found.document["rows"])
+        asked = arguments(request) | {"limit": _FILE_ROWS, "cursor": None}
+
+        def pages() -> Iterator[list[dict[str, Any]]]:
+            cursor: str | None = None
+            while True:
+                board = leaderboard(warehouse, LeaderboardQuery(**{**asked, "cursor": cursor}))
+                yield board["rows"]
+                cursor = board["next_cursor"]
+                if cursor is None:
+                    return
+
+        words = [str(asked.get("category", OVERALL)), str(asked.get("window", "lifetime"))]
+        return await site.context.answers.run(lambda: csv_stream(f"polyhouse-{'-'.join(words)}", pages()))
 
     return routes
 
 
-def _arguments(request: Request) -> dict[str, Any]:
-    given = {name: value for name, value in request.query_params.items() if value.strip()}
-    words: dict[str, Any] = {
-        name: given[name] for name in ("category", "window", "sort", "min_gains_losses") if name in given
-    }
-    numbers: dict[str, Any] = {name: int(given[name]) for name in ("min_trades", "min_units") if name in given}
-    return {**words, **numbers}
+def arguments(request: Request) -> dict[str, Any]:
+    """What the query asks of a leaderboard; fields that were left empty ask nothing.
+
+    Raises:
+        BadInputError: a number that is none.
+    """
+    found: dict[str, Any] = {}
+    for name, text in request.query_params.items():
+        if name not in _KNOWN or not text.strip():
+            continue
+        if name in _SWITCHES:
+            found[name] = text == "true"
+        else:
+            found[name] = number_of(request, name, 0) if name in _WHOLE else text.strip()
+    return found
 
 
-def _view(request: Request, document: Mapping[str, Any], lines: Mapping[str, Any]) -> dict[str, Any]:
+def _view(
+    request: Request, board: Mapping[str, Any], lines: Mapping[str, Any], asked: Mapping[str, Any]
+) -> dict[str, Any]:
+    sort = SORTS[board["sort"]]
+    metric = BY_NAME.get(sort.name) if sort.kind == "metric" else None
     return {
-        "board": document,
+        "board": board,
         "sparks": lines,
-        "categories": [
-            (name, with_query(request, category=None if name == OVERALL else name), name == document["category"])
-            for name in (OVERALL, *CATEGORIES)
-        ],
-        "windows": [
-            (name, with_query(request, window=None if name == "lifetime" else name), name == document["window"])
-            for name in WINDOWS
-        ],
-        "download": with_query(request).replace("/", "/leaderboard.csv", 1),
-        "json": with_query(request).replace("/", "/api/leaderboard", 1),
+        "order": _order(request, board),
+        "extra": None if sort.name in _COLUMNS else {"name": sort.name, "meaning": sort.meaning, "metric": metric},
+        "categories": choices(request, "category", (OVERALL, *CATEGORIES), OVERALL, board["category"]),
+        "windows": choices(request, "window", WINDOWS, "lifetime", board["window"]),
+        "sorts": _sorts(board),
+        "groups": GROUPS,
+        "given": request.query_params,
+        "active": active_filters(request, board["filters"], _defaults()),
+        "has_metrics": board["window"] in METRIC_WINDOWS,
+        "copy_trading": with_query(request, preset=None if asked.get("preset") else "copy_trading", cursor=None),
+        "is_copy_trading": asked.get("preset") in PRESETS,
+        "next": with_query(request, cursor=board["next_cursor"]) if board["next_cursor"] else None,
+        "first": with_query(request, cursor=None) if asked.get("cursor") else None,
+        "download": link("/leaderboard.csv", **_carried(request)),
+        "json": link("/api/leaderboard", **_carried(request)),
+        "shown_window": board["window"] if board["window"] in METRIC_WINDOWS else "30d",
     }
+
+
+def choices(request: Request, name: str, words: tuple[str, ...], default: str, now: str) -> list[Choice]:
+    """Links that choose one of a few words for a parameter."""
+    return [
+        (
+            metric_title(word),
+            with_query(request, **{name: None if word == default else word, "cursor": None}),
+            word == now,
+        )
+        for word in words
+    ]
+
+
+def _order(request: Request, board: Mapping[str, Any]) -> Sorted:
+    is_best_first = not board["reverse"]
+    lower_first = SORTS[board["sort"]].lower_first
+
+    def href(key: str) -> str:
+        turned = "true" if key == board["sort"] and is_best_first else None
+        return with_query(request, sort=None if key == "omega" else key, reverse=turned, cursor=None)
+
+    return Sorted(board["sort"], "descending" if is_best_first != lower_first else "ascending", href)
+
+
+def _sorts(board: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str, bool]]]]:
+    groups: dict[str, list[tuple[str, str, bool]]] = {"Totals": [], "Scores": [], "Metrics": []}
+    names = {"total": "Totals", "score": "Scores", "metric": "Metrics"}
+    for sort in SORTS.values():
+        if sort.kind != "metric" or board["window"] in METRIC_WINDOWS:
+            groups[names[sort.kind]].append((sort.name, metric_title(sort.name), sort.name == board["sort"]))
+    return [(name, found) for name, found in groups.items() if found]
+
+
+def _carried(request: Request) -> dict[str, str]:
+    """The question of the page, for other forms of the same table."""
+    return {name: text for name, text in request.query_params.items() if name in _KNOWN - {"cursor"} and text.strip()}
+
+
+def _defaults() -> dict[str, Any]:
+    return {field.name: field.default for field in fields(LeaderboardQuery)}

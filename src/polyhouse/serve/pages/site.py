@@ -97,9 +97,9 @@ class Site:
         self._environment = _environment(self.assets)
         self._fresh = Fresh(lambda: context.answers.run(self._read_freshness))
 
-    async def ask(self, name: str, **arguments: Any) -> Answer:
+    async def ask(self, command: str, /, **arguments: Any) -> Answer:
         """The document of a read command and its version, as the API answers it."""
-        return await self.context.answers.get(name, arguments)
+        return await self.context.answers.get(command, arguments)
 
     async def freshness(self) -> Freshness:
         """How new the numbers are; asked once for all who ask at the same time."""
@@ -176,7 +176,7 @@ def _environment(assets: Assets) -> Environment:
     environment.policies["json.dumps_function"] = lambda value, **_: encode(value).decode()
     for name in (
         "usd", "pnl", "count", "shares", "ratio", "percent", "cents", "moment", "day", "ago", "lasting", "short_id",
-        "words", "title_words", "metric_value", "metric_title", "measured",
+        "words", "title_words", "metric_value", "metric_title", "measured", "lower_first",
     ):  # fmt: skip
         environment.filters[name] = getattr(formats, name)
     environment.globals.update(

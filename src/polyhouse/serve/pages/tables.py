@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from fastapi import Request
-from fastapi.responses import Response
+from fastapi.responses import Response, StreamingResponse
 
 from polyhouse.errors import BadInputError
 from polyhouse.serve.pages.site import link
@@ -98,14 +98,31 @@ def page_of(request: Request, rows: Sequence[Any], what: str, size: int = ROWS) 
 
 def csv_answer(name: str, rows: Sequence[Mapping[str, Any]]) -> Response:
     """A table as a CSV file: nested values get names with a dot, numbers all their digits."""
-    flat = [_flat(row) for row in rows]
-    columns = list(dict.fromkeys(column for row in flat for column in row))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([[_cell(row.get(column)) for column in columns] for row in flat])
+    return csv_stream(name, iter([rows]))
+
+
+def csv_stream(name: str, pages: Iterator[Sequence[Mapping[str, Any]]]) -> Response:
+    """A table that comes page by page, as one CSV file. The first page is read at once, so that its errors are answers;
+    its rows give the columns.
+    """
+    first = [_flat(row) for row in next(pages, ())]
+    columns = list(dict.fromkeys(column for row in first for column in row))
+
+    def lines() -> Iterator[str]:
+        yield _csv([columns])
+        yield _csv([_cell(row.get(column)) for column in columns] for row in first)
+        for page in pages:
+            flat = [_flat(row) for row in page]
+            yield _csv([_cell(row.get(column)) for column in columns] for row in flat)
+
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": "no-cache"}
-    return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _csv(rows: Iterable[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
