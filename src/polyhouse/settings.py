@@ -7,6 +7,7 @@ Precedence: flag > environment > ``polyhouse.toml`` in the working directory > `
 from __future__ import annotations
 
 import difflib
+import json
 import logging
 import math
 import os
@@ -21,6 +22,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 from pydantic_settings import SettingsConfigDict as _ConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 from polyhouse.errors import ConfigError
 
@@ -68,6 +70,22 @@ class Settings(BaseSettings):
         default=None, description="a Postgres/Supabase database whose user tables are a wallet source"
     )
     admin_api_key: SecretStr | None = Field(default=None, description="key of the admin routes; unset: they are off")
+    api_rate_per_minute: int = Field(
+        default=1_200, ge=0, description="requests per minute of one client of the HTTP API; 0 = no limit"
+    )
+    api_cors_origins: str = Field(
+        default="", description="origins whose pages may read the API, separated by commas; * = any"
+    )
+    api_trusted_proxies: str = Field(
+        default="", description="addresses of proxies whose X-Forwarded-For is believed, separated by commas"
+    )
+    schedule: dict[str, str] = Field(
+        default_factory=dict,
+        description='the server\'s plans over the defaults: {"top": "0 * * * *", "full": "off"}; a [schedule] table',
+    )
+    schedule_jitter_seconds: int = Field(
+        default=20, ge=0, le=3_600, description="each planned job is queued up to so many seconds late"
+    )
     lease_seconds: int = Field(
         default=300, ge=5, le=86_400, description="a dead worker's wallets come back to the others after this time"
     )
@@ -200,7 +218,11 @@ def _environment() -> dict[str, Any]:
             known = [PREFIX + field.upper() for field in Settings.model_fields]
             if variable not in _KNOWN_VARIABLES:
                 _log.warning("%s is not a setting and is ignored.%s", variable, suggestion(variable, known))
-    return {name: value for name, value in EnvSettingsSource(Settings)().items() if name in Settings.model_fields}
+    try:
+        values = EnvSettingsSource(Settings)()
+    except SettingsError as error:
+        raise ConfigError(f"{PREFIX}SCHEDULE: {error}", hint='{"top": "0 * * * *", "full": "off"}') from None
+    return {name: value for name, value in values.items() if name in Settings.model_fields}
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -250,6 +272,8 @@ def _shown(settings: Settings, name: str) -> str:
         if name == "rpc_url":
             return ",".join(map(_masked_secret, settings.rpc_urls()))
         return _masked_secret(value.get_secret_value())
+    if isinstance(value, dict):
+        return json.dumps(value) if value else ""
     if isinstance(value, float) and math.isfinite(value):
         return f"{value:g}"
     return mask_url(value) if name.endswith("_url") else str(value)

@@ -21,10 +21,19 @@ _TEMPLATE = """\
 # rate_scale = 0.8                           # factor on each published rate limit
 # log_format = "json"                        # "console" or "json"
 
+# The HTTP API of `polyhouse serve`:
+# api_rate_per_minute = 1200                 # of one client; 0 = no limit
+# api_cors_origins = "https://example.org"   # pages of these origins may read it; "*" = any
+
 # Upstreams, for mirrors and simulators:
 # gamma_url = "https://gamma-api.polymarket.com"
 # clob_url = "https://clob.polymarket.com"
 # data_url = "https://data-api.polymarket.com"
+
+# What `polyhouse serve` runs by itself (crontab lines in UTC, or "off"; `polyhouse schedule show`):
+# [schedule]
+# top = "0 * * * *"
+# everything = "off"
 """
 
 

@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "sql": (_C + "show", "sql", "Read-only SQL on the warehouse."),
     "serve": (_C + "serving", "serve", "HTTP API and a page with the leaderboard."),
     "mcp": (_C + "assistant", "mcp", "Read-only tools for assistants, on stdin and stdout."),
+    "schedule": (_C + "schedule", "schedule", "What runs when; the same for cron, systemd, Kubernetes, Cloud Run."),
+    "keys": (_C + "keys", "keys", "Keys of the admin routes."),
     "init": (_C + "admin", "init", "Write a commented polyhouse.toml."),
     "config": (_C + "admin", "config", "Resolved settings with where each came from."),
     "migrate": (_C + "admin", "migrate", "Bring the schema up to date."),

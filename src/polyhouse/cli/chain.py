@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import click
@@ -13,8 +12,6 @@ from polyhouse.errors import ConfigError, UpstreamUnavailableError
 
 if TYPE_CHECKING:
     from polyhouse.settings import Settings
-    from polyhouse.sync.chain import ChainOptions
-    from polyhouse.sync.context import RunContext
     from polyhouse.sync.engine import SyncEngine
     from polyhouse.sync.report import RunReport
 
@@ -86,6 +83,7 @@ def run_chain(
     need_node(settings)
 
     async def job(engine: SyncEngine) -> RunReport:
+        from polyhouse.jobs.chain import chain_work
         from polyhouse.sync.chain import ChainOptions
 
         if markets:
@@ -99,19 +97,6 @@ def run_chain(
     return run_job(run, name, job, metrics=metrics)
 
 
-def chain_work(settings: Settings, options: ChainOptions) -> Callable[[RunContext], Awaitable[None]]:
-    """The work of a chain run, for ``SyncEngine.perform``."""
-
-    async def work(ctx: RunContext) -> None:
-        from polyhouse.sync.chain import ChainRun
-        from polyhouse.wiring import chain_reader
-
-        async with chain_reader(settings, ctx.state) as reader:
-            await ChainRun(ctx, reader, options).execute()
-
-    return work
-
-
 def heal_chain(run: Run) -> None:
     """Read again what the coverage ledger lacks or counts wrongly, and rebuild who it concerns.
 
@@ -120,6 +105,7 @@ def heal_chain(run: Run) -> None:
     """
     from polyhouse.cli.jobs import run_in_stores
     from polyhouse.cli.progress import reporter_for
+    from polyhouse.jobs.chain import chain_work
     from polyhouse.sync.chain import ChainOptions
     from polyhouse.sync.touched import rebuild_touched
     from polyhouse.wiring import open_stores
@@ -153,11 +139,11 @@ def uses_chain(settings: Settings, source: str) -> bool:
     """Whether ``run`` reads the chain: told to, or by itself once a back-fill has come to the end of the chain."""
     if source != "auto" or not settings.rpc_urls():
         return source == "chain"
+    from polyhouse.jobs.chain import follows_chain
     from polyhouse.wiring import open_stores
 
     with open_stores(settings) as stores:
-        found = stores.warehouse.query("SELECT count() FROM coverage WHERE finality = 'soft'").rows
-    return bool(found[0][0])
+        return follows_chain(settings, stores.warehouse)
 
 
-__all__ = ["chain", "chain_work", "heal_chain", "need_node", "run_chain", "uses_chain"]
+__all__ = ["chain", "heal_chain", "need_node", "run_chain", "uses_chain"]

@@ -142,6 +142,7 @@ def _serve(settings: Settings, stores: Stores, port: int) -> int:
     from polyhouse.serve.runner import serve
 
     number = serve(
-        settings, stores, host="127.0.0.1", port=port, ready=lambda url: say(f"serving {url} (Ctrl-C stops)")
-    )
+        settings, stores, host="127.0.0.1", port=port, scheduled=False,
+        ready=lambda url: say(f"serving {url} (Ctrl-C stops)"),
+    )  # fmt: skip
     return 128 + number if number else 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from polyhouse.cli.base import Run, command, next_steps, say
-from polyhouse.cli.jobs import print_report, report_document, run_in_stores
+from polyhouse.cli.jobs import print_report, run_in_stores
 from polyhouse.cli.output import Column, emit_json, emit_table
 from polyhouse.cli.progress import reporter_for
 from polyhouse.errors import ConfigError
@@ -81,6 +81,8 @@ def discover(run: Run, sources: tuple[str, ...], file: Path | None, concurrency:
 
 def _print(run: Run, report: RunReport, found: DiscoverReport) -> None:
     if run.json:
+        from polyhouse.jobs.report import report_document
+
         emit_json(report_document("discover", report) | found.document())
     elif found.sources:
         columns = [Column("source"), *(Column(name, right=True) for name in _COLUMNS)]

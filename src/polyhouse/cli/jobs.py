@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from polyhouse.cli.base import Run, next_steps, say
 from polyhouse.cli.output import emit_json
@@ -95,39 +94,11 @@ def run_in_stores(
         reporter.finish()
 
 
-def report_document(name: str, report: RunReport) -> dict[str, Any]:
-    """A run report as a JSON document."""
-    document: dict[str, Any] = {
-        "command": name,
-        "run_id": report.run_id,
-        "status": report.status,
-        "seconds": Decimal(f"{report.seconds:.3f}"),
-        "counts": dict(report.counts),
-        "errors": list(report.errors),
-    }
-    if report.plan is not None:
-        document["plan"] = {
-            "partitions": report.plan.partitions,
-            "requests": report.plan.requests,
-            "seconds": round(report.plan.seconds),
-            "roads": [
-                {
-                    "road": road.road,
-                    "requests": road.requests,
-                    "seconds": round(road.seconds),
-                    "complete": road.complete,
-                    "why": road.why,
-                }
-                for road in report.plan.roads
-            ],
-            "chosen": report.plan.chosen,
-        }
-    return document
-
-
 def print_report(run: Run, name: str, report: RunReport) -> None:
     """The summary: on stdout as JSON if asked for, else as talk on stderr."""
     if run.json:
+        from polyhouse.jobs.report import report_document
+
         emit_json(report_document(name, report))
     if report.plan is not None:
         plan = report.plan

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from polyhouse.cli.base import Run, command, next_steps, say
-from polyhouse.cli.jobs import print_report, report_document, run_in_stores
+from polyhouse.cli.jobs import print_report, run_in_stores
 from polyhouse.cli.output import emit_json
 from polyhouse.cli.progress import reporter_for
 
@@ -86,6 +86,8 @@ def process(run: Run, continuous: bool, concurrency: int, **chosen: Any) -> int:
 
 def _finish(run: Run, report: RunReport, queue: QueueState, signal_number: int | None) -> int:
     if run.json:
+        from polyhouse.jobs.report import report_document
+
         emit_json(report_document("process", report) | {"queue": queue.document()})
     print_report(Run(flags=run.flags), "process", report)
     if report.status == "interrupted":

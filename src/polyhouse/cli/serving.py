@@ -13,18 +13,24 @@ from polyhouse.cli.base import Run, command, say
         "polyhouse serve",
         "polyhouse serve --port 0",
         "polyhouse --home /data/polyhouse serve --port 9000",
+        "polyhouse serve --no-schedule",
     ),
     json=False,
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Interface; others than loopback need a key.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 = any free one.")
-def serve(run: Run, host: str, port: int) -> int:
-    """HTTP API and a page with the leaderboard. Owns the store; read commands ask it by themselves."""
+@click.option("--no-schedule", is_flag=True, help="Queue no jobs by itself: only what the admin routes ask for.")
+def serve(run: Run, host: str, port: int, no_schedule: bool) -> int:
+    """HTTP API, pages, and the jobs of `polyhouse schedule show`. Owns the store; read commands ask it by themselves.
+
+    A signal stops it at the next page boundary; a job that was under way goes on when it is started again.
+    """
     from polyhouse.serve.runner import serve as serve_stores
     from polyhouse.wiring import open_stores
 
     with open_stores(run.settings) as stores:
         number = serve_stores(
-            run.settings, stores, host=host, port=port, ready=lambda url: say(f"serving {url} (Ctrl-C stops)")
-        )
+            run.settings, stores, host=host, port=port, scheduled=not no_schedule,
+            ready=lambda url: say(f"serving {url} (Ctrl-C stops)"),
+        )  # fmt: skip
     return 128 + number if number else 0

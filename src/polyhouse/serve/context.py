@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from polyhouse.jobs.runner import JobRunner
 from polyhouse.serve.answers import Answers
 from polyhouse.serve.gauges import RequestCounter
 from polyhouse.settings import Settings
@@ -17,6 +18,7 @@ class ServeContext:
     Attributes:
         settings: resolved settings.
         stores: open stores; the application never closes them.
+        jobs: the thread that works on jobs.
         answers: reads for routes and pages, computed in threads of their own and kept while they are true.
         counter: requests so far.
         token: key of the internal route.
@@ -24,6 +26,7 @@ class ServeContext:
 
     settings: Settings
     stores: Stores
+    jobs: JobRunner
     answers: Answers
     counter: RequestCounter
     token: str

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from polyhouse.errors import ConfigError
+from polyhouse.jobs.runner import JobRunner
+from polyhouse.jobs.schedule import Schedule
 from polyhouse.serve.answers import Answers
 from polyhouse.serve.context import ServeContext
 from polyhouse.serve.gauges import RequestCounter
@@ -23,30 +25,39 @@ from polyhouse.wiring import Stores
 _TOKEN_BYTES = 32
 
 
-def serve(settings: Settings, stores: Stores, *, host: str, port: int, ready: Callable[[str], None]) -> int | None:
+def serve(
+    settings: Settings,
+    stores: Stores,
+    *,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    scheduled: bool = True,
+) -> int | None:
     """Answer requests until a signal comes; returns its number.
 
     Args:
         settings: for the token file's folder and the key that allows other interfaces than loopback.
         stores: open stores.
-        host: interface; anything but loopback needs ``POLYHOUSE_ADMIN_API_KEY``.
+        host: interface; anything but loopback needs a key of the admin routes.
         port: 0 = any free one.
         ready: called with the URL when the port is open.
+        scheduled: queue the jobs of the plans; without it only what the admin routes ask for is done.
 
     Raises:
-        ConfigError: the address cannot be used, or is not loopback and no key is set.
+        ConfigError: the address cannot be used, or is not loopback and no key is set; the schedule cannot be.
     """
-    if not _is_loopback(host) and settings.admin_api_key is None:
+    if not _is_loopback(host) and settings.admin_api_key is None and not stores.state.has_keys():
         raise ConfigError(
             f"serving on {host} lets other machines in",
-            hint="set POLYHOUSE_ADMIN_API_KEY first, or use --host 127.0.0.1",
+            hint="set POLYHOUSE_ADMIN_API_KEY or `polyhouse keys create` first, or use --host 127.0.0.1",
         )
     token = secrets.token_hex(_TOKEN_BYTES)
     with _listen(host, port) as listener, _token_file(settings, token) as token_file:
         url = _local_url(listener)
         stores.warehouse.set_server_url(url, str(token_file))
         try:
-            with _context(settings, stores, token) as context:
+            with _context(settings, stores, token) as context, _working(context, scheduled=scheduled):
                 return asyncio.run(_run(context, listener, lambda: ready(url)))
         finally:
             stores.warehouse.set_server_url("")
@@ -58,9 +69,24 @@ def _context(settings: Settings, stores: Stores, token: str) -> Iterator[ServeCo
     with stores.warehouse.reader() as warehouse:
         answers = Answers(Stores(warehouse, stores.state))
         try:
-            yield ServeContext(settings, stores, answers, RequestCounter(), token)
+            yield ServeContext(settings, stores, JobRunner(settings, stores), answers, RequestCounter(), token)
         finally:
             answers.close()
+
+
+@contextlib.contextmanager
+def _working(context: ServeContext, *, scheduled: bool) -> Iterator[None]:
+    """Meanwhile work on jobs, and queue those whose time has come."""
+    settings = context.settings
+    schedule = Schedule(settings.schedule, settings.schedule_jitter_seconds, context.stores.state, context.jobs.wake)
+    context.jobs.start()
+    if scheduled:
+        schedule.start()
+    try:
+        yield
+    finally:
+        schedule.stop()
+        context.jobs.stop()
 
 
 async def _run(context: ServeContext, listener: socket.socket, ready: Callable[[], None]) -> int | None:
@@ -84,6 +110,7 @@ async def _run(context: ServeContext, listener: socket.socket, ready: Callable[[
     def stop(number: int) -> None:
         server.force_exit = bool(received)
         server.should_exit = True
+        context.jobs.ask_to_stop()
         received.append(number)
 
     loop = asyncio.get_running_loop()

@@ -1,0 +1,158 @@
+"""The schedule as files for other schedulers: cron, systemd, Kubernetes, Cloud Run.
+
+They call the commands of the plans. An embedded store takes one process at a time, so cron and systemd let a command
+wait for the one before it; containers need both stores on servers.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+
+from polyhouse.jobs.plans import Plan
+
+_LINE = "\n"
+_WAIT_SECONDS = 6 * 3_600
+_ENVIRONMENT = "polyhouse"
+_HEAD = "# Polyhouse: the plans of `polyhouse schedule show`. Times are UTC.\n"
+_SERVERS = (
+    f"# Both stores must be servers: the secret `{_ENVIRONMENT}` gives POLYHOUSE_WAREHOUSE and POLYHOUSE_STATE.\n"
+)
+_CLOUD_SECONDS, _CLOUD_TRIES = 86_400, 2
+
+
+def cron(plans: Sequence[Plan]) -> dict[str, str]:
+    """Lines for ``crontab``."""
+    lines = [_HEAD + "CRON_TZ=UTC"]
+    for plan in plans:
+        if plan.rule is not None:
+            lines += [f"# {plan.name}: {plan.action.summary}", f"{plan.rule.text} {_locked(plan, '$HOME')}"]
+    return {"crontab": "\n".join(lines) + "\n"}
+
+
+def systemd(plans: Sequence[Plan]) -> dict[str, str]:
+    """A service and a timer per plan, for ``~/.config/systemd/user`` or ``/etc/systemd/system``."""
+    files = {}
+    for plan in plans:
+        if plan.rule is None:
+            continue
+        script = _locked(plan, "%t").replace("$", "$$")
+        about = f"Polyhouse {plan.name}: {plan.action.summary}"
+        files[f"polyhouse-{plan.name}.service"] = (
+            f"{_HEAD}[Unit]\nDescription={about}\nWants=network-online.target\nAfter=network-online.target\n\n"
+            f"[Service]\nType=oneshot\nExecStart=/usr/bin/env {script}\nTimeoutStartSec=infinity\n"
+        )
+        files[f"polyhouse-{plan.name}.timer"] = (
+            f"{_HEAD}[Unit]\nDescription={about}\n\n[Timer]\nOnCalendar={plan.rule.calendar()}\n"
+            "RandomizedDelaySec=20\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
+        )
+    return files
+
+
+def kubernetes(plans: Sequence[Plan], image: str) -> dict[str, str]:
+    """A CronJob per plan."""
+    documents = [
+        f"""\
+# {plan.action.summary}
+apiVersion: batch/v1
+kind: CronJob
+metadata:
+  name: polyhouse-{plan.name}
+spec:
+  schedule: {json.dumps(plan.rule.text)}
+  timeZone: Etc/UTC
+  concurrencyPolicy: Forbid
+  startingDeadlineSeconds: 3600
+  jobTemplate:
+    spec:
+      backoffLimit: 2
+      template:
+        spec:
+          restartPolicy: Never
+          containers:
+            - name: polyhouse
+              image: {json.dumps(image)}
+              command: ["sh", "-ec"]
+              args: [{json.dumps(_script(plan, _LINE))}]
+              envFrom:
+                - secretRef:
+                    name: {_ENVIRONMENT}
+              resources:
+                requests: {{cpu: "1", memory: 2Gi}}
+                limits: {{memory: 4Gi}}
+"""
+        for plan in plans
+        if plan.rule is not None
+    ]
+    return {"polyhouse-cronjobs.yaml": _HEAD + _SERVERS + "---\n".join(documents)}
+
+
+def cloud_run(plans: Sequence[Plan], image: str) -> dict[str, str]:
+    """A Cloud Run job per plan, and the commands that make them and their Cloud Scheduler entries."""
+    files = {}
+    lines = [
+        "#!/bin/sh",
+        _HEAD + _SERVERS + "# PROJECT, REGION and SERVICE_ACCOUNT say where and as whom.",
+        "set -eu",
+        'base="https://run.googleapis.com/v2/projects/$PROJECT/locations/$REGION/jobs"',
+    ]
+    for plan in plans:
+        if plan.rule is None:
+            continue
+        name = f"polyhouse-{plan.name}"
+        files[f"{name}.yaml"] = _cloud_run_job(plan, name, image)
+        where = '--project "$PROJECT"'
+        lines.append(f'gcloud run jobs replace {name}.yaml {where} --region "$REGION"')
+        lines.append(
+            f"gcloud scheduler jobs create http {name} --schedule {shlex.quote(plan.rule.text)} --time-zone Etc/UTC"
+            f' --uri "$base/{name}:run" --http-method POST --oauth-service-account-email "$SERVICE_ACCOUNT"'
+            f' {where} --location "$REGION"'
+        )
+    files["deploy.sh"] = "\n".join(lines) + "\n"
+    return files
+
+
+def _cloud_run_job(plan: Plan, name: str, image: str) -> str:
+    return f"""\
+{_HEAD}# {plan.action.summary}
+apiVersion: run.googleapis.com/v1
+kind: Job
+metadata:
+  name: {name}
+spec:
+  template:
+    spec:
+      taskCount: 1
+      template:
+        spec:
+          maxRetries: {_CLOUD_TRIES}
+          timeoutSeconds: {_CLOUD_SECONDS}
+          containers:
+            - image: {json.dumps(image)}
+              command: ["sh", "-ec"]
+              args: [{json.dumps(_script(plan, _LINE))}]
+              resources:
+                limits:
+                  cpu: "2"
+                  memory: 4Gi
+              env:
+                - name: POLYHOUSE_WAREHOUSE
+                  valueFrom:
+                    secretKeyRef: {{name: {_ENVIRONMENT}-warehouse, key: latest}}
+                - name: POLYHOUSE_STATE
+                  valueFrom:
+                    secretKeyRef: {{name: {_ENVIRONMENT}-state, key: latest}}
+"""
+
+
+def _locked(plan: Plan, folder: str) -> str:
+    """The plan's commands behind a lock that the other plans take too."""
+    return f"flock -w {_WAIT_SECONDS} {folder}/polyhouse-schedule.lock sh -ec {shlex.quote(_script(plan, '; '))}"
+
+
+def _script(plan: Plan, between: str) -> str:
+    """The commands in order. Exit 1 says that something is named and queued for another try: no reason to end."""
+    return between.join(
+        f"{command} || {{ code=$?; test $code = 1 || exit $code; }}" for command in plan.action.commands
+    )
