@@ -126,6 +126,18 @@ class Warehouse(Protocol):
         """Insert a pyarrow Table into a model table (all columns given)."""
         ...
 
+    def in_database(self, name: str) -> Warehouse:
+        """The same store with another of its databases as the current one."""
+        ...
+
+    def create_database(self, name: str) -> Warehouse:
+        """Make an empty database beside this one, with the schema of today."""
+        ...
+
+    def drop_database(self, name: str) -> None:
+        """Forget a database that ``create_database`` made."""
+        ...
+
     def close(self) -> None:
         """Release the store."""
         ...

@@ -68,13 +68,15 @@ class Engine:
 
     Args:
         location: where the store is.
+        database: the current database of its connections; '' = the store's own.
 
     Raises:
         StoreInUseError: this process has another embedded store open; the engine allows one.
     """
 
-    def __init__(self, location: Embedded | Server) -> None:
+    def __init__(self, location: Embedded | Server, database: str = "") -> None:
         self.location = location
+        self.database = database
         self._idle: queue.LifoQueue[Client] = queue.LifoQueue()
         self._slots = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._closed = False
@@ -102,6 +104,7 @@ class Engine:
                 return clickhouse_connect.get_client(
                     interface="chdb",
                     path=str(target.path),
+                    database=self.database or None,
                     chdb_options=dict(EMBEDDED_OPTIONS),
                     settings=chosen,
                     tz_mode="aware",
@@ -111,7 +114,7 @@ class Engine:
                 port=target.port,
                 username=target.username,
                 password=target.password,
-                database=target.database,
+                database=self.database or target.database,
                 secure=target.secure,
                 settings=chosen,
                 tz_mode="aware",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MAX_BLOCK_ROWS = 1_000_000
 """Rows of one insert. Above 1,048,449 the engine would cut the insert into blocks that can be half written."""
 
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DATABASE_ENGINES = ("Atomic", "Replicated", "Shared")
 _PLACED = 1 << 52
 """Added to the version of observations that know their place; above the microseconds of any year before 2112."""
@@ -46,6 +48,7 @@ class ClickHouseWarehouse:
         self._version = 0
         self._ahead = 0
         self._version_lock = threading.Lock()
+        self._others: dict[str, ClickHouseWarehouse] = {}
 
     @property
     def is_embedded(self) -> bool:
@@ -210,8 +213,41 @@ class ClickHouseWarehouse:
         if self._lock is not None:
             self._lock.set_server_url(url, token_file)
 
+    def in_database(self, name: str) -> ClickHouseWarehouse:
+        """The same store with another of its databases as the current one. It is closed with this one.
+
+        Args:
+            name: a database that ``create_database`` made.
+        """
+        with self._version_lock:
+            if name not in self._others:
+                self._others[name] = ClickHouseWarehouse(Engine(self._engine.location, name), None)
+            return self._others[name]
+
+    def create_database(self, name: str) -> ClickHouseWarehouse:
+        """Make an empty database beside this one, with the schema of today.
+
+        Raises:
+            WarehouseUnavailableError: the engine does not answer.
+            PolyhouseError: it exists already, or the user may not make databases.
+        """
+        self.command(f"CREATE DATABASE {_word(name)} ENGINE = Atomic")
+        other = self.in_database(name)
+        other.migrate()
+        return other
+
+    def drop_database(self, name: str) -> None:
+        """Forget a database that ``create_database`` made, and close what is open in it."""
+        with self._version_lock:
+            other = self._others.pop(name, None)
+        if other is not None:
+            other.close()
+        self.command(f"DROP DATABASE IF EXISTS {_word(name)} SYNC")
+
     def close(self) -> None:
         """Release the store: connections first, then the lock."""
+        for other in self._others.values():
+            other.close()
         self._engine.close()
         if self._lock is not None:
             self._lock.release()
@@ -255,3 +291,9 @@ class ClickHouseWarehouse:
         with self._engine.borrow() as client:
             client.insert_arrow(table, block.combine_chunks(), settings=settings)
         give_back()
+
+
+def _word(name: str) -> str:
+    """``name`` if it can stand in a statement as it is."""
+    assert _WORD.fullmatch(name), name
+    return name

@@ -40,6 +40,8 @@ def _embedded(
             handle.query(
                 "SET " + ", ".join(f"{name} = '{value}'" for name, value in session_settings(location).items())
             )
+            if engine.database:
+                handle.query(f"USE {engine.database}")
             result = handle.send_query(text, "Arrow", params=values)
             try:
                 yield from _bounded(result.record_batch(_BATCH_ROWS))
