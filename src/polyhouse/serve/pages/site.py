@@ -105,6 +105,11 @@ class Site:
         """How new the numbers are; asked once for all who ask at the same time."""
         return await self._fresh()
 
+    def runs_mark(self) -> str:
+        """Changes with every run that begins or ends."""
+        last = self.context.answers.stores.state.last_run()
+        return "" if last is None else f"{last.id} {last.status} {last.finished_at}"
+
     async def show(self, request: Request, page: Page) -> Response:
         """The page; 304 if the browser has it already."""
         fresh = await self.freshness()

@@ -1,0 +1,111 @@
+"""Pages for those who run it: sync health, data quality, jobs, and the glossary of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from polyhouse.metrics.catalogue import METRICS, RELATIONS
+from polyhouse.models.checks import run_checks
+from polyhouse.reads.builds import read_marks
+from polyhouse.reads.health import health
+from polyhouse.reads.quality import quality
+from polyhouse.serve.pages.charts import Chart, Series
+from polyhouse.serve.pages.formats import seconds_of
+from polyhouse.serve.pages.site import Page, Site
+
+_WHOLE = "gross_of_fees"
+
+
+def router(site: Site) -> APIRouter:
+    """The pages."""
+    routes = APIRouter()
+    _add_health(routes, site)
+    _add_quality(routes, site)
+
+    @routes.get("/jobs")
+    async def jobs(request: Request) -> Response:
+        is_on = site.context.settings.admin_api_key is not None
+        return await site.show(request, Page("jobs.html", "Jobs and schedule", lambda: {"is_on": is_on}))
+
+    @routes.get("/glossary")
+    async def glossary(request: Request) -> Response:
+        page = Page("glossary.html", "Glossary", lambda: {"groups": _definitions(), "relations": RELATIONS}, "glossary")
+        return await site.show(request, page)
+
+    return routes
+
+
+def _add_health(routes: APIRouter, site: Site) -> None:
+    stores = site.context.answers.stores
+
+    @routes.get("/sync")
+    async def sync(request: Request) -> Response:
+        status = (await site.ask("status")).document
+        # Its queries read whole columns, and pages that are open ask every few seconds.
+        kept = await _kept(site, "sync health", lambda: health(stores.warehouse, stores.state))
+        view = {"status": status, "health": kept, "rows": _written(kept)}
+        return await site.show(request, Page("sync.html", "Sync health", lambda: view))
+
+
+def _add_quality(routes: APIRouter, site: Site) -> None:
+    warehouse = site.context.answers.stores.warehouse
+
+    @routes.get("/quality")
+    async def page(request: Request) -> Response:
+        document = await _kept(site, "quality", lambda: quality(warehouse))
+        view = {"quality": document, "history": _history(document)}
+        return await site.show(request, Page("quality.html", "Data quality", lambda: view))
+
+    @routes.get("/quality/checks")
+    async def checks(request: Request) -> Response:
+        found = await _kept(site, "checks", lambda: {"checks": run_checks(warehouse)})
+        return await site.show(request, Page("checks.html", "Invariants", lambda: found))
+
+
+async def _kept(site: Site, name: str, read: Any) -> Any:
+    """A document that follows from what is stored: read once per build and batch of pages."""
+    answers = site.context.answers
+
+    def version() -> str:
+        marks = read_marks(answers.stores.warehouse)
+        pages = answers.stores.warehouse.query("SELECT count() FROM sync_pages").rows[0][0]
+        return f"{marks.build} {marks.catalogue} {pages} {site.runs_mark()}"
+
+    async def make() -> tuple[Any, int]:
+        document = await answers.run(read)
+        return document, len(str(document))
+
+    return await answers.kept(f"page data {name}", await answers.run(version), make)
+
+
+def _written(document: Mapping[str, Any]) -> Chart:
+    hours = document["hours"]
+    total = sum(hour["rows"] for hour in hours)
+    summary = (
+        f"{total:,} rows in {len(hours)} hours in which something was written." if hours else "Nothing was written yet."
+    )
+    series = (Series("Rows", [hour["rows"] for hour in hours], 1, "bars"),)
+    return Chart("Rows written per hour", [hour["at"] for hour in hours], series, "count", summary)
+
+
+def _history(document: Mapping[str, Any]) -> Chart:
+    """How many of the compared wallets were within a dollar of the published figure, run after run."""
+    runs = [row for row in reversed(document["reconciliation"]) if row["kind"] == _WHOLE and row["as_of"]]
+    newest = {int(seconds_of(row["as_of"])): row for row in runs}
+    times = sorted(newest)
+    series = (
+        Series("within a cent", [newest[time]["within_cent"] for time in times], 1, "line"),
+        Series("within a dollar", [newest[time]["within_dollar"] for time in times], 3, "line"),
+    )
+    return Chart("Wallets that agree with the published figure", times, series, "percent", f"{len(times)} comparisons.")
+
+
+def _definitions() -> dict[str, list[Any]]:
+    groups: dict[str, list[Any]] = {relation.name: [] for relation in RELATIONS}
+    for metric in METRICS:
+        groups.setdefault(metric.relation if metric.state == "computed" else metric.state, []).append(metric)
+    return {name: found for name, found in groups.items() if found}
