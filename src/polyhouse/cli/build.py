@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
+from polyhouse.cli import moments
 from polyhouse.cli.base import Run, command, next_steps, say
+from polyhouse.cli.moments import as_of_option
 from polyhouse.cli.output import Column, emit_json, emit_table
 from polyhouse.cli.progress import duration
 
@@ -17,22 +19,36 @@ from polyhouse.cli.progress import duration
         "polyhouse metrics",
         "polyhouse metrics 0x6af75d4e4aaf700450efbac3708cce1665810ff1",
         "polyhouse metrics --full --json",
+        "polyhouse metrics --as-of 2026-01-31T00:00:00Z",
+        "polyhouse metrics --list",
     ),
 )
 @click.argument("addresses", nargs=-1)
 @click.option("--full", is_flag=True, help="Rebuild all wallets (also the default without addresses).")
-def metrics(run: Run, addresses: tuple[str, ...], full: bool) -> None:
-    """Recompute positions, units and totals from the stored observations; no network."""
+@as_of_option
+@click.option("--list", "list_moments", is_flag=True, help="Moments of the past that are kept.")
+@click.option("--forget", is_flag=True, help="With --as-of: drop what is kept of that moment.")
+def metrics(
+    run: Run, addresses: tuple[str, ...], full: bool, as_of: str | None, list_moments: bool, forget: bool
+) -> None:
+    """Recompute positions, units and totals from the stored observations; no network.
+
+    With --as-of they are built as they were known then, beside the present ones, for reads with the same --as-of.
+    """
+    if list_moments or forget or as_of is not None:
+        if addresses or full or (list_moments and (forget or as_of is not None)) or (forget and as_of is None):
+            raise click.UsageError("give --as-of TIME, --as-of TIME --forget, or --list, and nothing else")
+        _moments(run, as_of, forget=forget)
+        return
     from polyhouse.domain.ids import parse_address
-    from polyhouse.models.runner import build
-    from polyhouse.sync.turns import building
+    from polyhouse.sync.touched import rebuild
     from polyhouse.wiring import open_stores
 
     if addresses and full:
         raise click.UsageError("give either addresses or --full")
     wallets = [parse_address(address) for address in addresses]
-    with open_stores(run.settings) as stores, building(stores.state):
-        report = build(stores.warehouse, wallets or None)
+    with open_stores(run.settings) as stores:
+        report, _ = rebuild(stores.warehouse, stores.state, wallets or None)
     if run.json:
         from polyhouse.reads.exact import moment
 
@@ -42,6 +58,15 @@ def metrics(run: Run, addresses: tuple[str, ...], full: bool) -> None:
     rows = ", ".join(f"{count:,} {table}" for table, count in report.rows.items())
     say(f"metrics: rebuilt in {duration(report.seconds)} ({rows})")
     next_steps(run, "polyhouse leaderboard", "polyhouse check")
+
+
+def _moments(run: Run, as_of: str | None, *, forget: bool) -> None:
+    if as_of is None:
+        moments.list_kept(run)
+    elif forget:
+        moments.forget(run, as_of)
+    else:
+        moments.keep_and_tell(run, as_of)
 
 
 @command("check", examples=("polyhouse check", "polyhouse check --json", "polyhouse check --heal"))

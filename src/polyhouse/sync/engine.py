@@ -31,12 +31,10 @@ from polyhouse.sync.positions import all_wallets, walk_positions
 from polyhouse.sync.progress import NullObserver, NullReporter, Reporter, RunObserver
 from polyhouse.sync.recovery import recover
 from polyhouse.sync.registry_mirror import RegistryMirror
-from polyhouse.sync.reorg import rebuilt
 from polyhouse.sync.report import Plan, RunReport, Tally, WalletSelection
 from polyhouse.sync.sources import Sources
 from polyhouse.sync.store import RunState
 from polyhouse.sync.trades import walk_trades
-from polyhouse.sync.turns import building
 from polyhouse.sync.unbuilt import remember_unbuilt, wallets_of_run
 from polyhouse.sync.wallets import choose_wallets, plan_wallets, walk_wallets
 from polyhouse.sync.writer import BatchWriter
@@ -288,11 +286,9 @@ class SyncEngine:
             self._reporter.finish()
 
     def _build_all(self) -> None:
-        from polyhouse.models.runner import build
+        from polyhouse.sync.touched import rebuild
 
-        with building(self._state):
-            build(self._warehouse, None)
-            rebuilt(self._state, None)
+        rebuild(self._warehouse, self._state, None)
 
     async def _verify(self, tally: Tally) -> None:
         """Once per process, before the first run."""

@@ -5,19 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
-from polyhouse.models.runner import build
 from polyhouse.ports import Stream, Warehouse
 from polyhouse.reads.scores import whale_scores
 from polyhouse.sync import catalog
 from polyhouse.sync.context import RunContext
 from polyhouse.sync.markets import lookup_key
 from polyhouse.sync.pool import WalkJob, run_jobs
-from polyhouse.sync.reorg import rebuilt, wallets_to_rebuild
 from polyhouse.sync.store import RunState
-from polyhouse.sync.turns import building
-
-MOST_NAMED = 100_000
-"""Above so many wallets a full build is cheaper than naming them."""
+from polyhouse.sync.touched import rebuild
 
 _PAGE = 5_000
 _TOKENS_BATCH = 50
@@ -29,14 +24,8 @@ async def build_models(ctx: RunContext, wallets: Sequence[bytes] | None) -> int:
     """Rebuild the models of these wallets (None = all) and tell the queue their whale scores; returns how many."""
 
     def work() -> int:
-        with building(ctx.state):
-            noted = wallets_to_rebuild(ctx.state)
-            chosen = None if wallets is None or noted is None else sorted({*wallets, *noted})
-            if chosen is not None and len(chosen) > MOST_NAMED:
-                chosen = None
-            report = build(ctx.warehouse, chosen)
-            rebuilt(ctx.state, noted)
-        return rank_by_score(ctx.warehouse, ctx.state, chosen if report.wallets is not None else None)
+        _, named = rebuild(ctx.warehouse, ctx.state, wallets)
+        return rank_by_score(ctx.warehouse, ctx.state, named)
 
     return await asyncio.to_thread(work)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 
+from polyhouse.feed import publish
 from polyhouse.models.build import BuildReport
 from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
@@ -19,16 +21,32 @@ MOST_TOUCHED = 100_000
 def rebuild_touched(
     warehouse: Warehouse, state: RunState, wallets: Collection[bytes] | None, reporter: Reporter
 ) -> BuildReport:
-    """Recompute these wallets, those that a re-organisation took rows from, and the holders of tokens whose resolution
-    changed; None = everything.
-    """
-    with building(state):
-        noted = wallets_to_rebuild(state)
-        wallets = None if wallets is None or noted is None else {*wallets, *noted}
-        total = None if wallets is None or len(wallets) > MOST_TOUCHED else len(wallets)
-        reporter.phase("metrics", total, "wallets")
-        report = build(warehouse, None if total is None else sorted(wallets or ()))
-        rebuilt(state, noted)
+    """``rebuild``, with its progress shown."""
+    total = None if wallets is None or len(wallets) > MOST_TOUCHED else len(wallets)
+    reporter.phase("metrics", total, "wallets")
+    report, _ = rebuild(warehouse, state, wallets)
     reporter.advance(total or 0)
     reporter.finish()
     return report
+
+
+def rebuild(
+    warehouse: Warehouse, state: RunState, wallets: Collection[bytes] | None
+) -> tuple[BuildReport, list[bytes] | None]:
+    """Recompute these wallets, those that a re-organisation took rows from, and the holders of tokens whose resolution
+    changed; None = everything. What is new by it goes into the feed.
+
+    Returns:
+        The report, and the wallets that were named; None if all were built.
+    """
+    with building(state):
+        noted = wallets_to_rebuild(state)
+        named = None if wallets is None or noted is None else sorted({*wallets, *noted})
+        if named is not None and len(named) > MOST_TOUCHED:
+            named = None
+        report = build(warehouse, named)
+        if report.wallets is None:
+            named = None
+        rebuilt(state, noted)
+        publish(warehouse, state, named, now=int(time.time()))
+    return report, named
