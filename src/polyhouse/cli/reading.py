@@ -20,10 +20,14 @@ INTERNAL_ROUTE = "/internal/query"
 def ask(run: Run, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """The document of a read command.
 
+    Arguments that are None are left out. ``as_of`` is built first if it is not kept; a server that owns the store
+    answers only what is kept.
+
     Raises:
         StoreInUseError: another process owns the store and serves no reads.
         PolyhouseError: whatever the read itself raises, wherever it ran.
     """
+    arguments = {key: value for key, value in arguments.items() if value is not None}
     server = _server(run)
     if server is not None:
         return ask_server(server, name, arguments)
@@ -32,6 +36,10 @@ def ask(run: Run, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
     try:
         with open_stores(run.settings) as stores:
+            if "as_of" in arguments:
+                from polyhouse.cli.moments import keep
+
+                keep(stores, arguments["as_of"])
             return answer(name, arguments, stores.warehouse, stores.state)
     except StoreInUseError:
         server = _server(run)  # one may have started between the look and the attempt

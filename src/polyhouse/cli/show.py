@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from polyhouse.cli.base import Run, command, next_steps, say
+from polyhouse.cli.moments import as_of_option
 from polyhouse.cli.output import Column, emit_facts, emit_json, emit_table
 from polyhouse.cli.reading import ask
 from polyhouse.reads.display import describe_slice, dollars, percent, short
@@ -27,6 +28,7 @@ _BOARD = (
         "polyhouse leaderboard",
         "polyhouse leaderboard --category sports --window 30d --sort pnl --limit 20",
         "polyhouse leaderboard --min-units 5 --json | jq '.rows[0]'",
+        "polyhouse leaderboard --as-of 2026-01-31T00:00:00Z",
     ),
 )
 @click.option("--category", default="overall", show_default=True, metavar="NAME", help="overall, politics, sports, …")
@@ -36,6 +38,7 @@ _BOARD = (
 @click.option("--min-units", default=20, show_default=True, metavar="N", help="Closed units at least.")
 @click.option("--min-gains-losses", default="100", show_default=True, metavar="USD", help="Gains plus losses at least.")
 @click.option("--limit", default=100, show_default=True, metavar="N", help="Rows at most.")
+@as_of_option
 def leaderboard(run: Run, **arguments: Any) -> None:
     """Ranked wallets of a category and window, ties broken by address."""
     document = ask(run, "leaderboard", arguments)

@@ -8,6 +8,7 @@ import click
 
 from polyhouse.cli.base import Run, command, next_steps, say
 from polyhouse.cli.explain import print_explanation
+from polyhouse.cli.moments import as_of_option
 from polyhouse.cli.output import Column, emit_facts, emit_json, emit_table
 from polyhouse.cli.reading import ask
 from polyhouse.cli.scores import score_facts
@@ -21,6 +22,7 @@ _ADDRESS = "0x6af75d4e4aaf700450efbac3708cce1665810ff1"
         f"polyhouse wallet {_ADDRESS}",
         f"polyhouse wallet {_ADDRESS} --window 30d",
         f"polyhouse wallet {_ADDRESS} --explain realized --category sports",
+        f"polyhouse wallet {_ADDRESS} --as-of 2026-01-31T00:00:00Z",
         f"polyhouse wallet {_ADDRESS} --json | jq .totals",
     ),
 )
@@ -32,16 +34,17 @@ _ADDRESS = "0x6af75d4e4aaf700450efbac3708cce1665810ff1"
 @click.option("--token", metavar="ID", help="With --explain: the number of this position.")
 @click.option("--limit", type=int, metavar="N", help="With --explain: rows of a page.  [default: 100]")
 @click.option("--offset", type=int, metavar="N", help="With --explain: rows to pass over.")
-def wallet(run: Run, address: str, window: str, name: str | None, **rest: Any) -> None:
+@as_of_option
+def wallet(run: Run, address: str, window: str, name: str | None, as_of: str | None, **rest: Any) -> None:
     """Everything known about one wallet."""
     chosen = {key: value for key, value in rest.items() if value is not None}
     if name is not None:
-        arguments = {"address": address, "name": name, "window": window, **chosen}
+        arguments = {"address": address, "name": name, "window": window, "as_of": as_of, **chosen}
         print_explanation(run, ask(run, "explain", arguments))
         return
     if chosen:
         raise click.UsageError(f"--{next(iter(chosen))} belongs to --explain NAME")
-    document = ask(run, "wallet", {"address": address, "window": window})
+    document = ask(run, "wallet", {"address": address, "window": window, "as_of": as_of})
     if run.json:
         emit_json(document)
         return
@@ -56,7 +59,7 @@ def print_wallet(run: Run, document: dict[str, Any]) -> None:
     emit_facts(run, [
         ("wallet", document["wallet"]), ("as_of", document["as_of"]), ("coverage", document["coverage"]),
         ("provisional", " ".join(document["provisional"])), *_provenance(document["coverage_details"]),
-        ("sync", document["sync"]["status"]),
+        ("sync", (document["sync"] or {}).get("status")),
         *((name, value) for name, value in totals.items() if name != "omega"),
         ("omega", totals["omega"]["value"]), ("omega_status", totals["omega"]["status"]),
         ("units", len(document["units"])), ("positions", len(document["positions"])),
@@ -71,8 +74,10 @@ def print_wallet(run: Run, document: dict[str, Any]) -> None:
         say(f"provisional ({', '.join(document['provisional'])}): these numbers may still move")
 
 
-def _provenance(details: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Who said what, and from when to when nothing is missing."""
+def _provenance(details: dict[str, Any] | None) -> list[tuple[str, Any]]:
+    """Who said what, and from when to when nothing is missing; nothing for a moment of the past."""
+    if details is None:
+        return []
     sources = ", ".join(
         f"{row['source']} {row['rows']:,} rows {row['from']} – {row['to']} ({row['used']:,} used)"
         for row in details["sources"]

@@ -7,12 +7,15 @@ says what of it is taken as it is today.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib import resources
 
 from polyhouse.domain.times import format_time
 from polyhouse.errors import BadInputError
+from polyhouse.metrics.catalogue import digest
 from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
 
@@ -156,8 +159,16 @@ def _check(warehouse: Warehouse, moment: int) -> int:
 
 
 def _fingerprint(warehouse: Warehouse, bound: Mapping[str, object]) -> str:
-    """Changes when a source has other rows up to the moment: how many, and the newest of their versions."""
-    parts = []
+    """Changes when a source has other rows up to the moment (how many, newest version), and with schema and models."""
+    ((schema,),) = warehouse.query("SELECT max(number) FROM schema_migrations").rows
+    rules = "".join(
+        entry.read_text("utf-8")
+        for package in ("polyhouse.models", "polyhouse.models.steps", "polyhouse.ledger")
+        for entry in sorted(resources.files(package).iterdir(), key=lambda entry: entry.name)
+        if entry.name.endswith((".sql", ".py"))
+    )
+    # The schema comes first: readers ask for it (``reads.as_of``).
+    parts = [str(schema), hashlib.sha256((rules + digest()).encode()).hexdigest()[:16]]
     for table, condition in _CUTS.items():
         used = {name: value for name, value in bound.items() if f"{{{name}:" in condition}
         ((count, version),) = warehouse.query(

@@ -9,6 +9,7 @@ from polyhouse.domain.ids import parse_address
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
 from polyhouse.reads import queue
+from polyhouse.reads.as_of import at_moment, without_present
 from polyhouse.reads.categories import categories
 from polyhouse.reads.days import days
 from polyhouse.reads.explain import explain
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from polyhouse.state import StateStore
 
 Arguments = Mapping[str, Any]
+_ONLY_NOW = {"status"}
 
 
 def answer(name: str, arguments: Arguments, warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
@@ -33,7 +35,8 @@ def answer(name: str, arguments: Arguments, warehouse: Warehouse, state: StateSt
         name: ``leaderboard``, ``wallet``, ``wallet_metrics`` (all metrics of one category and window, with units,
             samples and statuses), ``wallet_days`` (the daily series for charts), ``market``,
             ``specialists``, ``categories``, ``status`` or ``sql``.
-        arguments: its JSON-able arguments.
+        arguments: its JSON-able arguments. With ``as_of`` (ISO 8601 or Unix seconds) the answer is that of a kept
+            moment of the past (``reads.as_of``); ``as_of_moment`` of the document names it.
 
     Raises:
         BadInputError: an unknown command or argument, or an argument that cannot be.
@@ -41,8 +44,14 @@ def answer(name: str, arguments: Arguments, warehouse: Warehouse, state: StateSt
     function = _COMMANDS.get(name)
     if function is None:
         raise BadInputError(f"unknown read command {name[:40]!r}", hint=f"one of: {' '.join(_COMMANDS)}")
+    given = dict(arguments)
+    as_of = given.pop("as_of", None)
     try:
-        return function(dict(arguments), warehouse, state)
+        if as_of is None:
+            return function(given, warehouse, state)
+        if name in _ONLY_NOW:
+            raise BadInputError(f"{name} has no past", hint="leave as_of out")
+        return without_present(function(given, at_moment(warehouse, as_of), state), as_of)
     except TypeError as error:
         # Only a wrong argument name or a missing one reaches a signature; anything else is a defect and stays one.
         if "argument" not in str(error):
