@@ -21,7 +21,7 @@ _FLOATS = (
     "stake_share", "bet_share", "edge", "edge_shrunk", "rest_shrunk", "category_edge", "p_category", "p_rest",
     "p_value", "q_value",
 )  # fmt: skip
-_COUNTS = ("closed", "events", "rest_bets")
+_COUNTS = ("closed", "events", "rest_events")
 
 
 def specialists(

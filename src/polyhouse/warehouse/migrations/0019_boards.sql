@@ -1,25 +1,17 @@
 -- Specialists, category analytics and the history of leaderboards (docs/specialists.md, docs/leaderboards.md).
 
--- What the closed bets of a wallet in a category come to, for the test of specialists (models/edges.py). Ratios are kept as
--- whole numbers, so that sums depend on no order: prices in thousandths (rounded up), outcomes and edges in 10^-9.
+-- How the first bets of a wallet on each event of a category went (models/event_bets.sql), as sums for the test of specialists.
+-- Whole numbers, so that sums depend on no order: prices and payouts of a share in 10^-9.
 CREATE TABLE IF NOT EXISTS category_edges
 (
     wallet      FixedString(20),
     category    LowCardinality(String),
-    closed      UInt32,                       -- closed bets (docs/metrics.md)
-    staked      Int64,
-    net         Int64,                        -- their result
-    gains       Int64,
-    losses_abs  Int64,
-    priced      UInt32,                       -- of them on a single outcome, bought before it resolved at a price below 1
-    edge_e9     Int64,                        -- sum over these of payout of a share - price
-    variance_e6 UInt64,                       -- sum of p(1-p)
-    events      UInt32,                       -- events they were on; 0 = too few priced bets to be tested
-    outcome_e9  Int64,                        -- sum over events of the mean payout of a share
-    price_e3    UInt64,                       -- sum over events of the mean price
-    spread_e6   UInt64,                       -- sum over events of p(1-p) at the mean price
-    bound_e9    Array(Int64),                 -- sum over events of log(1 + p(e^t - 1)), one for each t of models/edges.py
-    slope_e9    Array(Int64),                 -- its derivative by p
+    events      UInt32,
+    payout_e9   Int64,                        -- sum over events of what a share paid
+    price_e9    Int64,                        -- sum of what it had cost
+    spread_e9   Int64,                        -- sum of p(1-p)
+    bound_e9    Array(Int64),                 -- sum of log(1 + p(e^t - 1)), one for each t of metrics/specialists.py;
+    slope_e9    Array(Int64),                 -- sum of its derivative by p; both empty below the minimum sample
     version     UInt64,
     is_deleted  UInt8 DEFAULT 0
 )
@@ -36,13 +28,13 @@ CREATE TABLE IF NOT EXISTS category_specialists
     is_primary     Bool,                      -- the category with the most of the wallet's closed bets
     closed         UInt32,
     events         UInt32,
-    stake_share    Float64,                   -- of the stake of the wallet's closed bets
-    bet_share      Float64,
-    edge           Float64,                   -- mean of outcome - price per event
+    stake_share    Float64,                   -- of what the wallet put into all categories
+    bet_share      Float64,                   -- of its closed bets
+    edge           Float64,                   -- mean of payout - price over the events
     edge_shrunk    Float64,
-    rest_bets      UInt32,
-    rest_shrunk    Float64,                   -- the same of its bets in other categories
-    category_edge  Float64,                   -- of everybody else's bets in the category
+    rest_events    UInt32,
+    rest_shrunk    Float64,                   -- the same of its events in other categories
+    category_edge  Float64,                   -- of everybody else's events in the category
     net            Int64,
     gains          Int64,
     losses_abs     Int64,
@@ -103,7 +95,7 @@ ORDER BY (category, window, sort, day, version, rank);
 CREATE OR REPLACE VIEW vw_category_specialists AS
 SELECT
     category, place, lower(concat('0x', hex(wallet))) AS wallet, is_specialist, is_primary, closed, events, stake_share,
-    bet_share, edge, edge_shrunk, rest_bets, rest_shrunk, category_edge,
+    bet_share, edge, edge_shrunk, rest_events, rest_shrunk, category_edge,
     toDecimal128(net, 6) / 1000000 AS net,
     toDecimal128(gains, 6) / 1000000 AS gains,
     toDecimal128(losses_abs, 6) / 1000000 AS losses_abs,

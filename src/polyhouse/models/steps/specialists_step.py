@@ -1,0 +1,55 @@
+"""``category_edges`` of the chosen wallets, and ``category_specialists`` of all (docs/specialists.md)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from polyhouse.metrics.specialists import MIN_EVENTS, MIN_STAKE_SHARE
+from polyhouse.models.build import BULK, Build
+from polyhouse.models.edges import edges
+from polyhouse.models.specialists import tested
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def build_edges(run: Build, wallets: str) -> None:
+    """Write the sums of a wallet slice, from its staged ``flag_pairs``.
+
+    Args:
+        run: the build.
+        wallets: SQL condition on ``wallet``, true for the slice.
+    """
+    bets = _rows(run, run.sql("event_bets", wallets))
+    if bets is not None:
+        insert(run, edges(bets), run.place_of("category_edges"))
+    run.bury("category_edges", wallets)
+
+
+def build_specialists(run: Build) -> None:
+    """Test all wallets anew: q-values depend on everybody's bets. Some ten thousand tests take well under a second."""
+    command = run.warehouse.command
+    command("DROP TABLE IF EXISTS category_specialists__next")
+    command("CREATE TABLE category_specialists__next AS category_specialists")
+    sql = run.sql("specialists", "1").replace("/*least*/", str(MIN_EVENTS))
+    rows = _rows(run, sql.replace("/*share*/", str(round(MIN_STAKE_SHARE * 1_000_000))))
+    if rows is not None:
+        insert(run, tested(rows), "category_specialists__next")
+    command("EXCHANGE TABLES category_specialists AND category_specialists__next")
+    command("DROP TABLE category_specialists__next")
+
+
+def insert(run: Build, rows: pa.Table, target: str) -> None:
+    """Write Arrow rows with the version of the build."""
+    import pyarrow as pa
+
+    version = pa.array([run.version] * len(rows), type=pa.uint64())
+    run.warehouse.insert_arrow(target, rows.append_column("version", version))
+
+
+def _rows(run: Build, sql: str) -> pa.Table | None:
+    import pyarrow as pa
+
+    batches = list(run.warehouse.query_columns(f"{sql} {BULK}"))
+    table = pa.Table.from_batches(batches) if batches else None
+    return table if table is not None and len(table) else None
