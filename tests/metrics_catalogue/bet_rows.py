@@ -9,7 +9,10 @@ from fractions import Fraction
 from typing import Any
 
 import pyarrow as pa
-from plain_bets import DAY, PLAIN, USD, Bet, Window, of_wallet, same
+from plain_bets import DAY, USD, Bet, Window, of_wallet, same
+from plain_bets import PLAIN as OF_BETS
+from plain_copies import PLAIN as OF_COPIES
+from plain_trades import Trade
 
 from polyhouse.metrics.bets_relation import RELATION
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, computed
@@ -17,6 +20,7 @@ from polyhouse.models import metric_tables
 from polyhouse.ports import Warehouse
 
 AS_OF = 1_790_000_000
+PLAIN = OF_BETS | OF_COPIES
 Bets = dict[bytes, list[Bet]]
 
 
@@ -24,6 +28,7 @@ def bet(number: int, realized: float, stake: float = 10, *, day: float = 1, **ch
     """A bet that closed so many days before the end of all windows; amounts in USDC."""
     at = AS_OF - round(day * DAY)
     opened = changes.pop("opened", at - 5 * 3_600)
+    changes.setdefault("copied", (round(realized * USD),) * 3)
     return Bet(
         changes.pop("category", "sports"), number.to_bytes(32, "big"), opened, at, round(realized * USD),
         round(stake * USD), **changes,
@@ -49,6 +54,7 @@ def random_bets(seed: int, count: int) -> list[Bet]:
                 dice.choice([0, dice.randrange(USD)]), resolved,
                 (shares, stake, int(shares * payout)) if priced else None,
                 tuple(dice.choice([Fraction(0), Fraction(1), Fraction(1, 3)]) for _ in range(dice.randrange(3))),
+                tuple(realized - dice.randrange(-USD, 2 * USD) for _ in range(3)),
             )
         )  # fmt: skip
     return bets
@@ -59,7 +65,8 @@ def stage(warehouse: Warehouse, wallets: Mapping[bytes, Iterable[Bet]]) -> None:
     warehouse.command("DROP TABLE IF EXISTS bets")
     warehouse.command(
         "CREATE TABLE bets (wallet FixedString(20), category String, at UInt32, opened UInt32, realized Int64,"
-        " stake Int64, fees Int64, resolved_at UInt32, entry_shares Int64, entry_cost Int64, entry_payout Int64,"
+        " stake Int64, fees Int64, copied_30s Int64, copied_2m Int64, copied_5m Int64, resolved_at UInt32,"
+        " entry_shares Int64, entry_cost Int64, entry_payout Int64,"
         " held_sides UInt32, held_payout_e9 Int64, since UInt32, is_early Bool,"
         " close_place UInt32, open_place UInt32) ENGINE = Memory"
     )
@@ -73,6 +80,7 @@ def stage(warehouse: Warehouse, wallets: Mapping[bytes, Iterable[Bet]]) -> None:
                 "wallet": wallet, "category": b.category, "at": b.at, "opened": b.opened, "realized": b.realized,
                 "stake": b.stake, "fees": b.fees, "resolved_at": b.resolved_at,
                 **dict(zip(("entry_shares", "entry_cost", "entry_payout"), b.entry or (0, 0, 0), strict=True)),
+                **dict(zip(("copied_30s", "copied_2m", "copied_5m"), b.copied, strict=True)),
                 "held_sides": len(b.payouts), "held_payout_e9": sum(int(p * 10**9) for p in b.payouts),
                 "since": b.since, "is_early": b.resolved_at - b.opened >= b.middle_lead,
                 "close_place": close[id(b)], "open_place": start[id(b)],
@@ -100,8 +108,8 @@ def keyed(result: Any) -> dict[tuple[bytes, str, str], dict[str, Any]]:
     }
 
 
-def expected(wallets: Mapping[bytes, Iterable[Bet]], as_of: int) -> dict[tuple[bytes, str, str], dict[str, Any]]:
-    """The same by the plain calculation."""
+def bets_in_windows(wallets: Mapping[bytes, Iterable[Bet]], as_of: int) -> dict[tuple[bytes, str, str], list[Bet]]:
+    """The bets of every wallet, category (and ``overall``) and window."""
     groups: defaultdict[tuple[bytes, str, str], list[Bet]] = defaultdict(list)
     for wallet, given in wallets.items():
         for b in of_wallet(list(given)):
@@ -109,14 +117,19 @@ def expected(wallets: Mapping[bytes, Iterable[Bet]], as_of: int) -> dict[tuple[b
                 if Window(as_of, days).holds(b):
                     for scope in ("overall", b.category):
                         groups[wallet, scope, name].append(b)
-    minima = {metric.name: metric.minimum_sample for metric in computed("bets")}
+    return dict(groups)
+
+
+def expected(wallets: Mapping[bytes, Iterable[Bet]], as_of: int) -> dict[tuple[bytes, str, str], dict[str, Any]]:
+    """The same by the plain calculation."""
+    minima = {metric.name: metric.minimum_sample for metric in computed("bets") if not metric.of_metrics}
     return {
         key: {"bets_sample": len(bets)}
         | {
             name: PLAIN[name](bets, Window(as_of, METRIC_WINDOWS[key[2]])) if len(bets) >= least else None
             for name, least in minima.items()
         }
-        for key, bets in groups.items()
+        for key, bets in bets_in_windows(wallets, as_of).items()
     }
 
 
@@ -135,8 +148,9 @@ def differences(
     return found
 
 
-def bets_of_store(warehouse: Warehouse) -> Bets:
-    """The bets of all wallets, worked out from the published positions and resolutions."""
+def bets_of_store(warehouse: Warehouse, trades: Iterable[Trade] = ()) -> Bets:
+    """The bets of all wallets, worked out from the published positions and resolutions, and from their trades."""
+    late = _late(trades)
     tokens = {
         bytes(token): (numerator, denominator, ts)
         for token, numerator, denominator, ts in warehouse.query(
@@ -157,13 +171,28 @@ def bets_of_store(warehouse: Warehouse) -> Bets:
             units[bytes(row["wallet"]), row["unit_hex"]].append(row)
     found: Bets = defaultdict(list)
     for (wallet, unit), rows in units.items():
-        made = _bet(unit, rows, tokens)
+        costs = [late[wallet, row["token"]] for row in rows]
+        made = _bet(unit, rows, tokens, tuple(map(sum, zip(*costs, strict=True))))
         if made is not None:
             found[wallet].append(made)
     return found
 
 
-def _bet(unit: str, rows: list[dict[str, Any]], tokens: Mapping[bytes, tuple[int, int, int]]) -> Bet | None:
+def _late(trades: Iterable[Trade]) -> defaultdict[tuple[bytes, bytes], list[int]]:
+    """(wallet, token) → what trading 30 seconds, 2 and 5 minutes later would have cost."""
+    late: defaultdict[tuple[bytes, bytes], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for one in trades:
+        costs = late[bytes.fromhex(one.wallet[2:]), int(one.token).to_bytes(32, "big")]
+        paid = one.cash - one.side * one.fee
+        for place, lag in enumerate(("30s", "2m", "5m")):
+            price = one.after[lag]
+            costs[place] += 0 if price is None else one.side * (one.shares * price // USD - paid)
+    return late
+
+
+def _bet(
+    unit: str, rows: list[dict[str, Any]], tokens: Mapping[bytes, tuple[int, int, int]], late: tuple[int, ...]
+) -> Bet | None:
     realized, stake = sum(r["realized"] for r in rows), sum(r["bought_cost"] for r in rows)
     if any(r["status"] == "OPEN" for r in rows) or not (stake or realized):
         return None
@@ -178,5 +207,5 @@ def _bet(unit: str, rows: list[dict[str, Any]], tokens: Mapping[bytes, tuple[int
     at = max(r["booked"] for r in rows) or max(r["last"] for r in rows)
     return Bet(
         min(r["category"] for r in rows), bytes.fromhex(unit), opened, at, realized, stake,
-        sum(r["fees"] for r in rows), resolved_at, entry, payouts,
+        sum(r["fees"] for r in rows), resolved_at, entry, payouts, tuple(realized - cost for cost in late),
     )  # fmt: skip

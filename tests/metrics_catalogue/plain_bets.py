@@ -23,7 +23,9 @@ DAY, WEEK = 86_400, 604_800
 
 @dataclass(frozen=True)
 class Bet:
-    """One closed unit. ``entry`` is (shares, cost, payout) of a bet on a single resolved outcome, else None."""
+    """One closed unit. ``entry`` is (shares, cost, payout) of a bet on a single resolved outcome, else None; ``copied``
+    what it would have realised 30 seconds, 2 and 5 minutes later.
+    """
 
     category: str
     unit: bytes
@@ -35,6 +37,7 @@ class Bet:
     resolved_at: int = 0
     entry: tuple[int, int, int] | None = None
     payouts: tuple[Fraction, ...] = ()
+    copied: tuple[int, int, int] = (0, 0, 0)
     since: int = 0
     middle_lead: int = 0
 

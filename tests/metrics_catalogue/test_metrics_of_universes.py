@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import plain_bankroll
+import plain_entries
+import plain_fills
 import pytest
-from bet_rows import Bets, bets_of_store, differences, expected, keyed
+import trade_rows
+from bet_rows import Bets, bets_in_windows, bets_of_store, differences, expected, keyed
+from plain_bets import same
+from plain_trades import plain_trades, with_gaps
 from score_store import columns, fill, load, market_tables, resolution, universe_tables
+from trade_rows import by_place, trades_of_store
 
 from polyhouse.errors import BadInputError
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, METRICS, computed
@@ -34,6 +42,19 @@ def of_bets(rows: dict[Key, dict[str, Any]]) -> dict[Key, dict[str, Any]]:
     return {key: row for key, row in rows.items() if row["bets_sample"]}
 
 
+def bankroll_differences(rows: dict[Key, dict[str, Any]], bets: Bets, as_of: int) -> list[str]:
+    """Where metrics that are made of others disagree with the bets, the bankroll and the Kelly fraction."""
+    minima = {metric.name: metric.minimum_sample for metric in computed() if metric.of_metrics}
+    found = []
+    for key, members in bets_in_windows(bets, as_of).items():
+        row = rows[key]
+        for name, least in minima.items():
+            value = plain_bankroll.PLAIN[name](members, row["bankroll"] or 0.0, row["kelly_optimal"])
+            if not same(row[name], value if len(members) >= least else None):
+                found.append(f"{key} {name}: {row[name]!r}, plainly {value!r}")
+    return found
+
+
 @pytest.mark.parametrize(
     "universe",
     [
@@ -49,8 +70,20 @@ def test_every_metric_equals_the_plain_calculation(
     monkeypatch.setattr(build_module, "SLICE_ROWS", 2_000)  # several slices
     load(warehouse, universe_tables(universe))
     build(warehouse)
-    bets: Bets = bets_of_store(warehouse)
-    assert differences(of_bets(stored(warehouse)), expected(bets, newest_build_time(warehouse))) == []
+    as_of = newest_build_time(warehouse)
+    trades = plain_trades(universe)
+    assert trades_of_store(warehouse) == sorted((replace(trade, tx="") for trade in trades), key=by_place)
+    found = stored(warehouse)
+    bets: Bets = bets_of_store(warehouse, trades)
+    assert differences(of_bets(found), expected(bets, as_of)) == []
+    of_prices = {("0x" + wallet.hex(), scope, window): row for (wallet, scope, window), row in found.items()}
+    for name, plain, rows in (
+        ("entries", plain_entries.PLAIN, [trade for trade in trades if trade.is_purchase]),
+        ("fills", plain_fills.PLAIN, with_gaps(trades)),
+    ):
+        sampled = {key: row for key, row in of_prices.items() if row[f"{name}_sample"]}
+        assert trade_rows.differences(sampled, trade_rows.expected(rows, name, plain, as_of)) == []
+    assert bankroll_differences(found, bets, as_of) == []
 
 
 def test_bets_are_the_closed_units_of_the_totals(warehouse: Warehouse) -> None:

@@ -61,6 +61,7 @@ def universe_tables(universe: Universe) -> Tables:
         "events": {
             "event_id": [event.event_id for event in universe.events],
             "category": [category_of([t for tag in event.tags for t in tag[1:]]) for event in universe.events],
+            "series": [event.series[2] if event.series else "" for event in universe.events],
         },
         "neg_risk_markets": {
             "market": [m.market for m in case.neg_risk_markets],

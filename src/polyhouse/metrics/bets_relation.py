@@ -8,10 +8,30 @@ from __future__ import annotations
 
 from polyhouse.domain.categories import CATEGORIES
 from polyhouse.metrics.metric import Relation
-from polyhouse.metrics.ratios import FLAT_BELOW
+from polyhouse.metrics.ratios import FLAT_BELOW, SHRINKAGE
 
 WEEK_SECONDS = 604_800
 _STAKE_OF = "sumIf(stake, category = '{}')"
+
+COPY_LAGS = ("30s", "2m", "5m")
+"""Delays of a copier; the columns ``copied_<lag>``: results of the bets at the prices so much later."""
+
+
+def _weeks(days: int) -> dict[str, str]:
+    """(weeks ago, gains, losses) of the whole weeks of the last so many days, and the slopes of all pairs of them."""
+    weekly = f"weekly_{days}d"
+    sums = "[week], [greatest(realized, 0)], [greatest(-realized, 0)], [toInt64(1)]"
+    ratio = f"(gained + {SHRINKAGE}) / (lost + {SHRINKAGE})"
+    pair = f"(omegas_{days}d[j] - omegas_{days}d[i]) / ({weekly}.1[i] - {weekly}.1[j])"
+    return {
+        weekly: f"sumMapIf({sums}, week >= 0 AND week < {days // 7})",
+        f"omegas_{days}d": f"arrayMap((gained, lost) -> {ratio}, {weekly}.2, {weekly}.3)",
+        f"slopes_{days}d": (
+            f"arraySort(arrayFlatten(arrayMap(i -> arrayMap(j -> {pair}, range(1, i)),"
+            f" range(1, length({weekly}.1) + 1))))"
+        ),
+    }
+
 
 RELATION = Relation(
     "bets",
@@ -105,6 +125,11 @@ RELATION = Relation(
         "stakes": "arraySort((x, p) -> p, groupArray(stake), groupArray(open_place))",
         "older_stakes": "arraySlice(stakes, 1, half)",
         "newer_stakes": "arraySlice(stakes, n - half + 1)",
+        **{f"copied_gains_{lag}": f"sumIf(copied_{lag}, copied_{lag} > 0)" for lag in COPY_LAGS},
+        **{f"copied_losses_{lag}": f"-sumIf(copied_{lag}, copied_{lag} < 0)" for lag in COPY_LAGS},
+        "week": f"intDiv(toInt64({{as_of:UInt32}}) - at, {WEEK_SECONDS})",
+        **_weeks(30),
+        **_weeks(90),
     },
 )
 """Columns of the rows: models/bets.sql."""

@@ -11,9 +11,18 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 
-from polyhouse.metrics import catalogue_bets, catalogue_days, catalogue_later
+from polyhouse.metrics import (
+    catalogue_bankroll,
+    catalogue_bets,
+    catalogue_days,
+    catalogue_entries,
+    catalogue_fills,
+    catalogue_later,
+)
 from polyhouse.metrics.bets_relation import RELATION as BETS
 from polyhouse.metrics.days_relation import RELATION as DAYS
+from polyhouse.metrics.entries_relation import RELATION as ENTRIES
+from polyhouse.metrics.fills_relation import RELATION as FILLS
 from polyhouse.metrics.metric import METRIC_WINDOWS, Direction, Metric, Relation, State, Unit
 
 __all__ = [
@@ -24,10 +33,17 @@ __all__ = [
 COUNT = 102
 """Numbered metrics of seed_systems.md §2.1."""
 
-RELATIONS: tuple[Relation, ...] = (BETS, DAYS)
+RELATIONS: tuple[Relation, ...] = (BETS, DAYS, ENTRIES, FILLS)
 METRICS: tuple[Metric, ...] = tuple(
     sorted(
-        (*catalogue_bets.METRICS, *catalogue_days.METRICS, *catalogue_later.METRICS),
+        (
+            *catalogue_bets.METRICS,
+            *catalogue_days.METRICS,
+            *catalogue_entries.METRICS,
+            *catalogue_fills.METRICS,
+            *catalogue_bankroll.METRICS,
+            *catalogue_later.METRICS,
+        ),
         key=lambda metric: (metric.number is None, metric.number or 0),
     )
 )
@@ -51,7 +67,7 @@ def find(name: str) -> Metric | None:
 
 def digest() -> str:
     """Names the definitions of everything computed: what was built with another one is stale."""
-    text = repr((RELATIONS, [(m.name, m.relation, m.sql, m.minimum_sample) for m in computed()]))
+    text = repr((RELATIONS, [(m.name, m.relation, m.sql, m.minimum_sample, m.of_metrics) for m in computed()]))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from polyhouse.domain.categories import CATEGORIES
 from polyhouse.metrics.bets_relation import WEEK_SECONDS
+from polyhouse.metrics.catalogue_bets_copy import METRICS as COPY
 from polyhouse.metrics.catalogue_bets_shape import OWN, SHAPE
 from polyhouse.metrics.metric import Metric
 from polyhouse.metrics.ratios import DISPLAY_MIN_UNITS, RANK_MIN_UNITS
@@ -159,4 +160,4 @@ ACTIVITY = (
     ),
 )  # fmt: skip
 
-METRICS: tuple[Metric, ...] = RETURNS + ACTIVITY + SHAPE + OWN
+METRICS: tuple[Metric, ...] = RETURNS + ACTIVITY + SHAPE + OWN + COPY

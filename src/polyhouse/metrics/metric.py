@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Unit = Literal["usd", "ratio", "percent", "count", "hours", "days", "per_week", "usd_per_day", "per_hour", "z", "text"]
+Unit = Literal[
+    "usd", "ratio", "percent", "count", "seconds", "hours", "days", "per_week", "usd_per_day", "per_hour", "z", "text"
+]
 Direction = Literal["higher", "lower", "none"]
 State = Literal["computed", "later", "needs"]
 
@@ -33,6 +35,8 @@ class Metric:
         direction: which way is better, if one is.
         undefined: when there is no value in spite of the sample; '' = always one.
         needs: what public data lacks for it, '' if nothing.
+        of_metrics: ``sql`` is made of other metrics of the same wallet, scope and window, of any relation, instead of
+            rows; ``relation`` is the one whose rows are its sample.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Metric:
     minimum_sample: int = 1
     undefined: str = ""
     needs: str = ""
+    of_metrics: bool = False
 
     @property
     def state(self) -> State:

@@ -15,3 +15,14 @@ ONE_SIDED = "no won bet, or no lost bet"
 def over(numerator: str, denominator: str, condition: str = "") -> str:
     """numerator / denominator where the condition (by default: a denominator) holds, else NULL."""
     return f"if({condition or f'{denominator} != 0'}, toFloat64({numerator}) / toFloat64({denominator}), NULL)"
+
+
+def cut_to_six(numerator: str, denominator: str) -> str:
+    """The quotient of two whole numbers as a decimal text, cut after six digits; the denominator must not be 0."""
+    return f"toString(toDecimal128(intDiv(toInt256({numerator}) * 1000000, {denominator}), 6) / 1000000)"
+
+
+def json_object(keys: str, values: str) -> str:
+    """A JSON text from an array of keys and one of texts (JSON numbers or ``null``)."""
+    pairs = f"arrayMap((k, v) -> concat('\"', k, '\":', v), {keys}, {values})"
+    return f"concat('{{', arrayStringConcat({pairs}, ','), '}}')"

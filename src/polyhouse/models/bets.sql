@@ -16,6 +16,7 @@ WITH
             if(is_priced, sum(p.bought), 0) AS entry_shares,
             if(is_priced, stake, 0) AS entry_cost,
             if(is_priced, sum(toInt64(intDiv(toInt256(p.bought) * t.numerator, greatest(t.denominator, 1)))), 0) AS entry_payout,
+            realized - sum(d.late_30s) AS copied_30s, realized - sum(d.late_2m) AS copied_2m, realized - sum(d.late_5m) AS copied_5m,
             toUInt32(countIf(p.settled_shares > 0)) AS held_sides,
             sum(if(p.settled_shares > 0, toInt64(intDiv(toInt256(t.numerator) * 1000000000, greatest(t.denominator, 1))), 0)) AS held_payout_e9
         FROM (SELECT * FROM positions FINAL WHERE condition != toString(token) AND /*wallets*/) AS p
@@ -24,12 +25,24 @@ WITH
             SELECT token, numerator, denominator, resolved_ts FROM token_map FINAL
             WHERE resolved AND token IN (SELECT token FROM positions WHERE /*wallets*/)
         ) AS t ON t.token = p.token
+        LEFT JOIN -- what trading so much later would have cost (docs/entries.md)
+        (
+            SELECT
+                wallet, token,
+                sum(if(after_30s_e6 IS NULL, 0, if(is_sale, -1, 1) * (intDiv(toInt128(shares) * after_30s_e6, 1000000) - cash) + fee)) AS late_30s,
+                sum(if(after_2m_e6 IS NULL, 0, if(is_sale, -1, 1) * (intDiv(toInt128(shares) * after_2m_e6, 1000000) - cash) + fee)) AS late_2m,
+                sum(if(after_5m_e6 IS NULL, 0, if(is_sale, -1, 1) * (intDiv(toInt128(shares) * after_5m_e6, 1000000) - cash) + fee)) AS late_5m
+            FROM priced_trades FINAL
+            WHERE /*wallets*/
+            GROUP BY wallet, token
+        ) AS d ON d.wallet = p.wallet AND d.token = p.token
         GROUP BY p.wallet, p.unit
         HAVING max(p.status = 'OPEN') = 0 AND (stake > 0 OR realized != 0)
     )
 SELECT
     wallet, category, at, opened, realized, stake, fees, resolved_at,
     entry_shares, entry_cost, entry_payout, held_sides, held_payout_e9,
+    toInt64(ifNull(copied_30s, 0)) AS copied_30s, toInt64(ifNull(copied_2m, 0)) AS copied_2m, toInt64(ifNull(copied_5m, 0)) AS copied_5m,
     min(opened) OVER (PARTITION BY wallet) AS since,
     -- the upper one of two medians: what is equal stands on one side
     toInt64(resolved_at) - opened >= quantileExactHighIf(0.5)(toInt64(resolved_at) - opened, resolved_at >= opened AND resolved_at > 0)

@@ -76,6 +76,7 @@ def measured_sql(relation: Relation) -> str:
     values += [
         f"CAST(if(n >= {metric.minimum_sample}, {metric.sql}, NULL) AS {_type(metric)}) AS {metric.name}"
         for metric in computed(relation.name)
+        if not metric.of_metrics
     ]
     # The scope is not called category: that is a column of the rows.
     return (
@@ -91,7 +92,13 @@ def rows_sql(table: str) -> str:
     columns = [
         f"{measured(relation)}.{name} AS {name}"
         for relation in RELATIONS
-        for name in (relation.sample_column, *(metric.name for metric in computed(relation.name)))
+        for name in (relation.sample_column, *(m.name for m in computed(relation.name) if not m.of_metrics))
+    ]
+    columns += [
+        f"CAST(if({metric.relation}_sample >= {metric.minimum_sample}, {metric.sql}, NULL) AS {_type(metric)})"
+        f" AS {metric.name}"
+        for metric in computed()
+        if metric.of_metrics
     ]
     known = " UNION DISTINCT ".join(f"SELECT wallet, scope, window FROM {measured(one)}" for one in RELATIONS)
     joins = " ".join(f"LEFT JOIN {measured(one)} USING (wallet, scope, window)" for one in RELATIONS)
