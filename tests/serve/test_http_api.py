@@ -1,67 +1,20 @@
 """The API in a process of its own, as users run it; read commands of a second process go through it."""
 
-import http.client
 import json
-import os
 import signal
 import stat
 import subprocess
 import sys
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
+from api_server import Server, environment, polyhouse
 
-import polyhouse as package
 from polyhouse.warehouse.lock import holder
 
 WALLET = bytes.fromhex("aa" * 20)
 CONDITION = bytes.fromhex("c1" * 32)
 TOKEN = bytes.fromhex("01" * 32)
-
-
-def environment(home):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("POLYHOUSE_")}
-    return kept | {
-        "POLYHOUSE_HOME": str(home),
-        "PYTHONPATH": str(Path(package.__file__).parents[1]),
-    }
-
-
-def polyhouse(home, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "polyhouse", *arguments],
-        env=environment(home), cwd=home, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-
-
-class Server:
-    def __init__(self, home):
-        self.home = home
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "polyhouse", "serve", "--port", "0"],
-            env=environment(home), cwd=home, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        line = self.process.stderr.readline()
-        assert line.startswith("serving http://127.0.0.1:"), line + self.process.stderr.read()
-        self.address = urlsplit(line.split()[1]).netloc
-
-    def request(self, path, method="GET", body=None, headers=None):
-        connection = http.client.HTTPConnection(self.address, timeout=30)
-        connection.request(method, path, body, headers or {})
-        response = connection.getresponse()
-        text = response.read().decode()
-        connection.close()
-        return response.status, dict(response.getheaders()), text
-
-    def json(self, path):
-        status, _, text = self.request(path)
-        return status, json.loads(text)
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=20)
 
 
 @pytest.fixture(scope="module")

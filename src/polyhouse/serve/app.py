@@ -9,7 +9,7 @@ from polyhouse.serve import pages, problems
 from polyhouse.serve.context import ServeContext
 from polyhouse.serve.middleware import FinishMiddleware
 from polyhouse.serve.responses import ExactJSONResponse
-from polyhouse.serve.routes import internal, operations, public
+from polyhouse.serve.routes import admin, events, internal, operations, public
 
 
 def create_app(context: ServeContext) -> FastAPI:
@@ -24,7 +24,7 @@ def create_app(context: ServeContext) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(FinishMiddleware, counter=context.counter)
-    for concern in (public, operations, internal):
+    for concern in (public, events, admin, operations, internal):
         app.include_router(concern.router(context))
     pages.install(app, context)
     return app

@@ -21,6 +21,7 @@ class ServeContext:
         jobs: the thread that works on jobs.
         answers: reads for routes and pages, computed in threads of their own and kept while they are true.
         counter: requests so far.
+        is_scheduled: jobs of the plans are queued.
         token: key of the internal route.
     """
 
@@ -30,3 +31,4 @@ class ServeContext:
     answers: Answers
     counter: RequestCounter
     token: str
+    is_scheduled: bool = False

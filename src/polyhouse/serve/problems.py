@@ -16,15 +16,18 @@ from polyhouse.errors import AuthError, ConfigError, PolyhouseError, RetryableEr
 from polyhouse.reads.exact import encode
 from polyhouse.reads.market import UnknownMarketError
 from polyhouse.reads.wallet import UnknownWalletError
+from polyhouse.serve.refusals import RefusedError
 
 _TITLES = {
     400: "Bad request", 401: "Key missing or refused", 403: "Forbidden", 404: "Not found", 405: "Method not allowed",
-    413: "Body too large", 422: "Malformed input", 500: "Internal error", 503: "Temporarily unavailable",
+    413: "Body too large", 422: "Malformed input", 429: "Too many requests", 500: "Internal error",
+    503: "Temporarily unavailable",
 }  # fmt: skip
+_RETRY_SECONDS = 5
 _log = logging.getLogger("polyhouse.serve")
 
 
-def problem(request: Request, status: int, *, detail: str, code: str, hint: str = "") -> Response:
+def problem(request: Request, status: int, *, detail: str, code: str, hint: str = "", retry_after: int = 0) -> Response:
     """A problem document: type, title, status, detail, code, hint, request_id."""
     body: dict[str, Any] = {
         "type": "about:blank",
@@ -39,7 +42,9 @@ def problem(request: Request, status: int, *, detail: str, code: str, hint: str 
     if page is not None and wants_page(request):
         found: Response = page(request, body)
         return found
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {"Retry-After": "5"} if status == 503 else None
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if retry_after or status == 503:
+        headers["Retry-After"] = str(retry_after or _RETRY_SECONDS)
     return Response(encode(body), status, headers, media_type="application/problem+json")
 
 
@@ -63,6 +68,8 @@ def request_id_of(scope: Scope) -> str:
 
 def status_of(error: PolyhouseError) -> int:
     """The HTTP status that says the same as the error."""
+    if isinstance(error, RefusedError):
+        return error.status
     if isinstance(error, UnknownWalletError | UnknownMarketError):
         return 404
     if isinstance(error, AuthError):
@@ -80,7 +87,8 @@ def install(app: FastAPI) -> None:
         status = status_of(error)
         if status == 500:
             _log.error("request %s: %s", request_id(request), error)
-        return problem(request, status, detail=str(error), code=error.code, hint=error.hint)
+        wait = error.retry_after if isinstance(error, RefusedError) else 0
+        return problem(request, status, detail=str(error), code=error.code, hint=error.hint, retry_after=wait)
 
     async def validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)

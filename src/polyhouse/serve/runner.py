@@ -57,30 +57,31 @@ def serve(
         url = _local_url(listener)
         stores.warehouse.set_server_url(url, str(token_file))
         try:
-            with _context(settings, stores, token) as context, _working(context, scheduled=scheduled):
+            with _context(settings, stores, token, scheduled=scheduled) as context, _working(context):
                 return asyncio.run(_run(context, listener, lambda: ready(url)))
         finally:
             stores.warehouse.set_server_url("")
 
 
 @contextlib.contextmanager
-def _context(settings: Settings, stores: Stores, token: str) -> Iterator[ServeContext]:
+def _context(settings: Settings, stores: Stores, token: str, *, scheduled: bool) -> Iterator[ServeContext]:
     """Everything the routers need, with connections of its own for reading."""
     with stores.warehouse.reader() as warehouse:
         answers = Answers(Stores(warehouse, stores.state))
         try:
-            yield ServeContext(settings, stores, JobRunner(settings, stores), answers, RequestCounter(), token)
+            jobs = JobRunner(settings, stores)
+            yield ServeContext(settings, stores, jobs, answers, RequestCounter(), token, scheduled)
         finally:
             answers.close()
 
 
 @contextlib.contextmanager
-def _working(context: ServeContext, *, scheduled: bool) -> Iterator[None]:
+def _working(context: ServeContext) -> Iterator[None]:
     """Meanwhile work on jobs, and queue those whose time has come."""
     settings = context.settings
     schedule = Schedule(settings.schedule, settings.schedule_jitter_seconds, context.stores.state, context.jobs.wake)
     context.jobs.start()
-    if scheduled:
+    if context.is_scheduled:
         schedule.start()
     try:
         yield

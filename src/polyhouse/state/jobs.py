@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, insert, or_, select, text, update
@@ -162,7 +163,7 @@ class JobStore(Database):
         """Renew the lease of our running job and note its progress; None if it is not ours any more."""
         values: dict[str, Any] = {"lease_until": self._time() + lease_seconds}
         if progress is not None:
-            values["progress"] = json.dumps(progress, allow_nan=False)
+            values["progress"] = _dump(progress)
         with self._writing() as connection:
             found = connection.execute(update(jobs).where(*self._ours(number)).values(values)).rowcount
             return self._one(connection, number) if found else None
@@ -179,7 +180,7 @@ class JobStore(Database):
         """Note how our running job ended."""
         values = {
             "status": status, "finished_at": self._time(), "lease_until": 0, "error": storable(error, 4000),
-            "error_code": error_code, "result": "" if result is None else json.dumps(result, allow_nan=False),
+            "error_code": error_code, "result": "" if result is None else _dump(result),
         }  # fmt: skip
         with self._writing() as connection:
             connection.execute(update(jobs).where(*self._ours(number)).values(values))
@@ -273,9 +274,14 @@ class JobStore(Database):
         return _record(connection.execute(select(jobs).where(jobs.c.id == number)).one())
 
 
+def _dump(document: Mapping[str, Any]) -> str:
+    """Its decimals come back digit by digit, if they have at most 15."""
+    return json.dumps(document, allow_nan=False, default=float)
+
+
 def _record(row: Row[Any]) -> JobRecord:
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's documented accessor
     values["cancel_asked"] = bool(values["cancel_asked"])
     for name in ("progress", "result"):
-        values[name] = json.loads(values[name]) if values[name] else None
+        values[name] = json.loads(values[name], parse_float=Decimal) if values[name] else None
     return JobRecord(**values)
