@@ -38,7 +38,7 @@ RAW = {
     "chain_logs": "* EXCEPT (run, version)",
 }
 """Tables that are functions of the chain alone, however it was cut into ranges."""
-MODELS = ("ledger", "unmapped", "positions", "units", "wallet_totals", "wallet_coverage")
+MODELS = ("ledger", "unmapped", "positions", "units", "wallet_totals", "wallet_coverage", "token_prices")
 BIG = RpcEndpoint("rpc", max_range=200_000_000, max_results=100_000, max_batch=1_000)
 
 

@@ -71,6 +71,7 @@ def remove_from(warehouse: Warehouse, state: RunState, run: int, fork: int, now:
     _rewind(warehouse, state, run, fork, now, token)
     on_chain = "source = 'chain' AND "
     _delete(warehouse, "coverage", f"{on_chain}to_block >= {{b:UInt32}}", fork)
+    _forget_prices(warehouse, fork)
     _delete(warehouse, "observations", f"{on_chain}block >= {{b:UInt32}}", fork)
     _delete(warehouse, "resolutions", f"{on_chain}block >= {{b:UInt32}}", fork)
     if _count(warehouse, "chain_logs", "block >= {b:UInt32} AND status = 'registry'", fork):
@@ -89,6 +90,15 @@ def _delete(warehouse: Warehouse, table: str, where: str, fork: int) -> None:
     """A deletion costs as much when it finds nothing, so that is asked first."""
     if _count(warehouse, table, where, fork):
         warehouse.command(f"DELETE FROM {table} WHERE {where}", {"b": fork})
+
+
+def _forget_prices(warehouse: Warehouse, fork: int) -> None:
+    """What the price history has from these blocks; the next build finds the prices of their transactions anew."""
+    where = "source = 'chain' AND block >= {b:UInt32}"
+    warehouse.command(
+        f"INSERT INTO price_changes SELECT DISTINCT token, tx_key FROM priced_fills WHERE {where}", {"b": fork}
+    )
+    _delete(warehouse, "priced_fills", where, fork)
 
 
 def _remember_wallets(warehouse: Warehouse, state: RunState, fork: int) -> None:
