@@ -120,6 +120,14 @@ class Checked:
     values: Mapping[str, int | float]
     metrics: tuple[str, ...]
 
+    @property
+    def is_standard(self) -> bool:
+        """Whether nothing but the usual minimum filters: the lists whose places are kept day by day."""
+        usual = {name: _DEFAULTS[name] for name in ("min_units", "min_gains_losses")}
+        return not self.query.reverse and {n: str(v) for n, v in self.filters().items()} == {
+            name: str(value) for name, value in usual.items()
+        }
+
     def filters(self) -> dict[str, Any]:
         """The filters that are on, as they were given."""
         given = self.query.arguments()

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -25,6 +25,7 @@ MOST_BYTES = 256 << 20
 """Of the columns of all boards of one store."""
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
 _TOTALS = (
     "realized", "unrealized_marked", "unmarked", "fees", "income", "untracked_cash", "redeemed_cash", "volume",
     "trades", "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs", "bought_cost",
@@ -57,6 +58,7 @@ class Board:
         build: number of the build, as_of: end of its windows (Unix seconds).
         wallets: addresses of 20 bytes (dtype S20: compare and search, but take bytes with ``wallet``).
         orders: kept orders by (sort, reverse): places of all rows, best first.
+        kept: what readers of the board keep with it, by name: it lives as long as the build is the newest.
     """
 
     part: Slice
@@ -65,6 +67,7 @@ class Board:
     wallets: Array
     columns: dict[str, Array]
     orders: dict[tuple[str, bool], Array] = field(default_factory=dict)
+    kept: dict[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.wallets)
@@ -90,6 +93,8 @@ class Boards:
         self._kept: OrderedDict[Slice, Board] = OrderedDict()
         self._lock = threading.Lock()
         self._loading: dict[Slice, threading.Lock] = {}
+        self._reading: dict[str, threading.Lock] = {}
+        self._facts: dict[str, tuple[int, Any]] = {}
 
     def get(self, warehouse: Warehouse, part: Slice, metrics: Sequence[str] = (), *, scores: bool = False) -> Board:
         """The board of a slice as of the newest build, with these metrics (and the scores) among its columns."""
@@ -107,6 +112,17 @@ class Boards:
         with self._lock:
             self._keep(part, board)
         return board
+
+    def once(self, name: str, build: int, read: Callable[[], T]) -> T:
+        """What ``read`` returned for a build: read once, forgotten with the build."""
+        with self._lock:
+            turn = self._reading.setdefault(name, threading.Lock())
+        with turn:
+            found = self._facts.get(name)
+            if found is None or found[0] != build:
+                found = self._facts[name] = (build, read())
+        value: T = found[1]
+        return value
 
     def add_whole(self, warehouse: Warehouse, board: Board) -> None:
         """Give a board the column ``whole_volume``: the volume of each wallet in all categories of the window."""

@@ -16,12 +16,13 @@ from polyhouse.metrics.ratios import RANK_MIN_TURNOVER, RANK_MIN_UNITS
 from polyhouse.ports import Warehouse
 from polyhouse.reads.board_cursor import Cursor, decode_cursor, digest, encode_cursor
 from polyhouse.reads.board_filters import FILTERS
+from polyhouse.reads.board_people import HISTORY_SORTS, People, Then, read_people, read_then
 from polyhouse.reads.board_query import MAX_LIMIT, PRESETS, Checked, LeaderboardQuery, check
 from polyhouse.reads.board_sorts import SORTS, Sort
 from polyhouse.reads.boards import Array, Board, Slice, boards_of
 from polyhouse.reads.exact import moment, money
 from polyhouse.reads.ratios import grade_of
-from polyhouse.reads.totals import totals_document
+from polyhouse.reads.totals import OVERALL, totals_document
 
 __all__ = ["MAX_LIMIT", "PRESETS", "SORTS", "LeaderboardQuery", "leaderboard"]
 
@@ -42,7 +43,8 @@ def leaderboard(warehouse: Warehouse, query: LeaderboardQuery) -> dict[str, Any]
 
     ``total`` is how many wallets pass the filters, ``filters`` those that are on, ``next_cursor`` the word for the next
     page (None on the last one). Each row has the totals, ``value`` (what it is ranked by), ``grade``, ``specialist``,
-    the share of the category in the wallet's volume, and ``metrics`` (None in windows below 30 days).
+    ``flags``, the share of the category in the wallet's volume, ``metrics`` (None in windows below 30 days), and
+    ``week_ago`` (rank and value then, and how far both have moved; by omega and PnL, of the first places).
     ``changed_since_first_page`` says that a build came between: the next page goes on behind the same value.
 
     Raises:
@@ -52,7 +54,9 @@ def leaderboard(warehouse: Warehouse, query: LeaderboardQuery) -> dict[str, Any]
     question = digest(asked.query.arguments())
     after = None if query.cursor is None else decode_cursor(query.cursor, question)
     board = _board(warehouse, asked)
-    places = _ranked(board, asked)
+    people = _people(warehouse, board)
+    then = _then(warehouse, board, asked.sort.name)
+    places = _ranked(board, asked, people)
     first = 0 if after is None else _place_after(board, asked.sort, places, after, reverse=query.reverse)
     page = places[first : first + query.limit].tolist()
     build = board.build if after is None else after.build
@@ -71,7 +75,7 @@ def leaderboard(warehouse: Warehouse, query: LeaderboardQuery) -> dict[str, Any]
         "total": len(places),
         "count": len(page),
         "next_cursor": encode_cursor(_cursor(board, asked.sort, page[-1], build), question) if more else None,
-        "rows": [_row(board, asked, place, rank) for rank, place in enumerate(page, start=first + 1)],
+        "rows": [_row(board, asked, people, then, place, rank) for rank, place in enumerate(page, start=first + 1)],
     }
 
 
@@ -85,11 +89,35 @@ def _board(warehouse: Warehouse, asked: Checked) -> Board:
     return board
 
 
-def _ranked(board: Board, asked: Checked) -> Array:
+def _people(warehouse: Warehouse, board: Board) -> People:
+    if "people" not in board.kept:
+        board.kept["people"] = boards_of(warehouse).once("people", board.build, lambda: read_people(warehouse))
+    found: People = board.kept["people"]
+    return found
+
+
+def _then(warehouse: Warehouse, board: Board, sort: str) -> Then | None:
+    """The board a week ago, of the orders whose places are kept."""
+    if sort not in HISTORY_SORTS:
+        return None
+    name = f"week ago by {sort}"
+    if name not in board.kept:
+        board.kept[name] = read_then(warehouse, board, sort)
+    found: Then | None = board.kept[name]
+    return found
+
+
+def _ranked(board: Board, asked: Checked, people: People) -> Array:
     """Places of the rows that pass all filters, in order."""
+    query = asked.query
     passes = np.ones(len(board), bool)
     for name, value in asked.values.items():
         passes &= FILTERS[name].passes(board, value)
+    for flag, is_left_out in (("bot", query.exclude_bots), ("market_maker", query.exclude_market_makers)):
+        if is_left_out:
+            passes &= ~people.with_flag(board, flag)
+    if query.specialists_only:
+        passes &= people.specialists(board, None if query.category == OVERALL else query.category)
     order = asked.sort.order(board, reverse=asked.query.reverse)
     ranked: Array = order[passes[order]]
     return ranked
@@ -122,7 +150,8 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _row(board: Board, asked: Checked, place: int, rank: int) -> dict[str, Any]:
+def _row(board: Board, asked: Checked, people: People, then: Then | None, place: int, rank: int) -> dict[str, Any]:
+    wallet = board.wallet(place)
     row: dict[str, Any] = {name: int(board[name][place]) for name in _COLUMNS}
     row["unrealized"] = None if board["unknown"][place] else int(board["unrealized"][place])
     totals = totals_document(row)
@@ -130,11 +159,12 @@ def _row(board: Board, asked: Checked, place: int, rank: int) -> dict[str, Any]:
     with_metrics = asked.query.window in METRIC_WINDOWS
     document = {
         "rank": rank,
-        "wallet": format_address(board.wallet(place)),
+        "wallet": format_address(wallet),
         **totals,
         "units": units,
         "grade": grade_of(row["gains"], row["losses_abs"]),
-        "specialist": None,
+        "specialist": _speciality(people.specialities.get(wallet, ()), asked.query.category),
+        "flags": list(people.flags.get(wallet, ())),
         "whale_score": _tenths(board["whale_tenths"][place]),
         "insider_score": _tenths(board["insider_tenths"][place]),
         "category_share": _share(row["volume"], int(board["whole_volume"][place])),
@@ -142,7 +172,17 @@ def _row(board: Board, asked: Checked, place: int, rank: int) -> dict[str, Any]:
     }
     sort = asked.sort
     value = _number(board[sort.name][place]) if sort.kind == "metric" else document[sort.field]
+    document["week_ago"] = (
+        None if then is None else then.document(wallet, rank=rank if asked.is_standard else None, value=value)
+    )
     return {"rank": rank, "wallet": document["wallet"], "value": value} | document
+
+
+def _speciality(categories: tuple[str, ...], category: str) -> str | None:
+    """The category a wallet is a specialist of; on the board of a category that one or none."""
+    if category != OVERALL:
+        return category if category in categories else None
+    return categories[0] if categories else None
 
 
 def _tenths(value: float) -> Decimal | None:
