@@ -15,9 +15,9 @@ from polyhouse.reads.explain_numbers import DERIVED, POSITION, SUMS, UNIT, WALLE
 from polyhouse.sim.universe import Universe
 
 UNIVERSES = {
-    "ordinary": Universe(seed=2, wallets=12, fills=500, now_fraction=0.7),
-    "transfers": Universe(seed=5, wallets=12, fills=400, with_transfers=True, now_fraction=0.4),
-    "pools": Universe(seed=3, wallets=12, fills=400, amm_markets=6),
+    "ordinary": Universe(seed=2, wallets=8, fills=300, now_fraction=0.7),
+    "transfers": Universe(seed=5, wallets=8, fills=300, with_transfers=True, now_fraction=0.4),
+    "pools": Universe(seed=3, wallets=8, fills=300, amm_markets=6),
 }
 
 

@@ -11,15 +11,16 @@ from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import moment
 from polyhouse.reads.explain_numbers import DERIVED, POSITION, SUMS, UNIT, WALLET, Derived, Sum
-from polyhouse.reads.explain_rows import Page, Scope, position_rows, query, shown, unit_rows
+from polyhouse.reads.explain_rows import Page, position_rows, unit_rows
+from polyhouse.reads.explain_scope import OF_WALLET, Scope, query, shown
 from polyhouse.reads.explain_steps import income_rows, position_steps, trade_row
+from polyhouse.reads.explain_windows import WINDOWED, window_parts
 from polyhouse.reads.totals import OVERALL, SELECT_LIST, check_category, check_window, no_totals, totals_document
 
 LIMIT = 100
 MAX_LIMIT = 10_000
 SOURCE = "accounting §3.5"
 _TIMES = {"first_trade_at": "Time of the first fill", "last_trade_at": "Time of the last fill"}
-_WALLET = "wallet = toFixedString(unhex({wallet:String}), 20)"
 
 
 def explain(
@@ -124,28 +125,26 @@ def _position_sum(
 ) -> dict[str, Any]:
     steps = position_steps(warehouse, number, scope)
     # Numbers without windows describe the position as it stands.
-    begin = scope.begin if "{w}" in number.position or number.row else -1
+    begin = scope.begin if name in WINDOWED or number.row else -1
     parts = steps.parts(number, begin)
     terms: list[dict[str, Any]] = []
     if name == "unrealized":
         parts = [-part for part in parts]
-        terms = _values(warehouse, scope, value, steps.state_at(begin).cost)
+        terms = _values(warehouse, scope, value)
     total = sum(parts) + sum(int(term.pop("micros")) for term in terms)
     documents = steps.documents(parts, number.measure, min(offset, len(parts)), min(offset + limit, len(parts)))
     page = Page(documents, len(parts), total, 0)
     return _document(number, value, page, "ledger", limit, offset, terms=terms)
 
 
-def _values(warehouse: Warehouse, scope: Scope, unrealized: int | None, cost_then: int) -> list[dict[str, Any]]:
+def _values(warehouse: Warehouse, scope: Scope, unrealized: int | None) -> list[dict[str, Any]]:
     """What the open shares are worth at their marks now and, in a window, were worth at its start."""
     if unrealized is None:
         return []
-    change = f"p.unrealized{scope.suffix}" if scope.suffix else "p.unrealized"
     (row,) = query(
         warehouse,
-        f"SELECT p.unrealized AS now, {change} AS change, p.cost AS cost, p.shares AS shares, p.mark_e6 AS mark_e6,"
-        " p.mark_source AS mark_source FROM positions AS p FINAL"
-        f" WHERE p.{_WALLET} AND p.token = toFixedString(unhex({{token:String}}), 32)",
+        "SELECT p.unrealized AS now, p.cost AS cost, p.shares AS shares, p.mark_e6 AS mark_e6,"
+        f" p.mark_source AS mark_source FROM ({scope.positions()}) AS p",
         scope.bound(),
     )
     now = int(row["now"]) + int(row["cost"])
@@ -156,8 +155,8 @@ def _values(warehouse: Warehouse, scope: Scope, unrealized: int | None, cost_the
             "meaning": "what the open shares are worth at the mark",
         }
     ]  # fmt: skip
-    if scope.suffix:
-        then = int(row["now"]) - int(row["change"]) + cost_then
+    if scope.begin >= 0:
+        then = window_parts(warehouse, scope)[scope.token].value_before
         terms.append({
             "name": "value_before", "value": shown(-then, "usd"), "micros": -then, "shares": None, "mark": None,
             "mark_source": None, "meaning": "less what they were worth when the window began",
@@ -219,7 +218,7 @@ def _totals(warehouse: Warehouse, scope: Scope) -> dict[str, Any]:
     """The wallet's row of ``wallet_totals``, zeros if it has none, with the published numbers under ``document``."""
     rows = query(
         warehouse,
-        f"SELECT {SELECT_LIST} FROM wallet_totals FINAL WHERE {_WALLET} AND category = {{category:String}}"
+        f"SELECT {SELECT_LIST} FROM wallet_totals FINAL WHERE {OF_WALLET} AND category = {{category:String}}"
         " AND `window` = {window:String}",
         scope.bound() | {"window": scope.window},
     )
@@ -258,7 +257,7 @@ def _as_of(warehouse: Warehouse, scope: Scope) -> int:
     """Where the windows of the wallet's numbers end: the newest row of the build that made them; 0 = never built."""
     rows = warehouse.query(
         "SELECT toUnixTimestamp(as_of) FROM builds WHERE build = (SELECT max(version) FROM wallet_totals FINAL"
-        f" WHERE {_WALLET})",
+        f" WHERE {OF_WALLET})",
         {"wallet": scope.wallet.hex()},
     ).rows
     return int(rows[0][0]) if rows else 0
@@ -275,7 +274,7 @@ def _check_exists(warehouse: Warehouse, scope: Scope, level: str) -> None:
     table, condition = "positions", "token = toFixedString(unhex({token:String}), 32)"
     if level == UNIT:
         table, condition = "units", "hex(unit) = upper({unit:String})"
-    sql = f"SELECT count() AS n FROM {table} FINAL WHERE {_WALLET} AND {condition}"
+    sql = f"SELECT count() AS n FROM {table} FINAL WHERE {OF_WALLET} AND {condition}"
     if not query(warehouse, sql, scope.bound())[0]["n"]:
         raise BadInputError(
             f"wallet {format_address(scope.wallet)} has no such {level}",

@@ -20,8 +20,8 @@ class Sum:
     Attributes:
         meaning: one line for people. formula: how it is added up.
         measure: ``usd`` (micro-USDC inside), ``shares`` (micro-shares) or ``count``.
-        unit: SQL on a row of ``units`` (alias u): the unit's part; '' if it is added up from the ledger. ``{w}`` is the
-            window's suffix, ``{inside}`` whether the unit closed inside the window.
+        unit: SQL on a row of ``units`` (alias u): the unit's part; '' if it is added up from the ledger. ``{inside}``:
+            whether the unit closed inside the window.
         position: SQL on a row of ``positions`` (alias p), '' as above, or if it counts units.
         row: SQL on a row of ``ledger`` (alias l): its part, '' if the steps of the position tell it.
         step: field of ``ledger.trace.State`` whose changes add up to the position's number.
@@ -59,21 +59,21 @@ SUMS: dict[str, Sum] = {
     "realized": Sum(
         "Realised PnL after fees: disposals, and what resolutions made of the shares held then",
         f"{_DOWN}: proceeds − basis of the shares that left; payout − basis at the resolution",
-        unit="u.realized{w}", position="p.realized{w}", step="realized",
+        unit="u.realized", position="p.realized", step="realized",
     ),
     "unrealized": Sum(
         "Value of the open shares at their marks less their basis; in a window its change over the window",
         "sum over units and their positions of floor(shares · mark) − cost",
-        unit="u.unrealized{w}", position="p.unrealized{w}", step="cost",
+        unit="u.unrealized", position="p.unrealized", step="cost",
     ),
     "unrealized_marked": Sum(
         "The same over those units of which every open position has a mark",
         "sum over units without a missing mark",
-        unit="ifNull(u.unrealized{w}, 0)", position="p.unrealized{w}", levels=_UNITS_ONLY,
+        unit="ifNull(u.unrealized, 0)", position="p.unrealized", levels=_UNITS_ONLY,
     ),
     "unmarked": Sum(
         "Units with an open position that has no mark", "number of units", "count",
-        unit="toInt64(u.unrealized{w} IS NULL)", levels=_UNITS_ONLY,
+        unit="toInt64(u.unrealized IS NULL)", levels=_UNITS_ONLY,
     ),
     "fees": Sum(
         "Fees, disclosed: they are inside realised PnL and cost already", f"{_DOWN}: fee of each ledger row",
@@ -102,7 +102,7 @@ SUMS: dict[str, Sum] = {
     ),
     "bought_cost": Sum(
         "What was put into positions, splits included", f"{_DOWN}: cost of what came in",
-        unit="u.bought_cost{w}", position="p.bought_cost{w}", step="bought_cost",
+        unit="u.bought_cost", position="p.bought_cost", step="bought_cost",
     ),
     "wins": Sum(
         "Closed units that realised a cent or more", "number of units closed inside the window", "count",

@@ -3,61 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from polyhouse.domain.ids import format_token
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import moment, money
 from polyhouse.reads.explain_numbers import Sum
+from polyhouse.reads.explain_scope import OF_WALLET, Scope, query, shown
+from polyhouse.reads.explain_windows import WINDOWED, by_unit, part_of, window_parts
 from polyhouse.reads.totals import OVERALL
-
-_DAY_SECONDS = 86_400
-_WALLET = "wallet = toFixedString(unhex({wallet:String}), 20)"
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Of what a number is asked.
-
-    Attributes:
-        wallet: 20 bytes.
-        category: ``overall`` or one category; of the wallet's numbers only.
-        days: length of the window, 0 = the whole life.
-        as_of: end of the window, Unix seconds.
-        unit: condition or neg-risk market, b'' = the whole wallet.
-        token: 32 bytes, b'' = no position.
-    """
-
-    wallet: bytes
-    category: str = OVERALL
-    window: str = "lifetime"
-    as_of: int = 0
-    unit: bytes = b""
-    token: bytes = b""
-
-    @property
-    def begin(self) -> int:
-        """Start of the window, Unix seconds: it holds what lies after it; −1 = the whole life."""
-        if self.window == "lifetime":
-            return -1
-        return max(self.as_of - int(self.window.removesuffix("d")) * _DAY_SECONDS, 0)
-
-    @property
-    def suffix(self) -> str:
-        """Of the columns of the window."""
-        return "" if self.window == "lifetime" else f"_{self.window}"
-
-    def bound(self) -> dict[str, Any]:
-        """Parameters of the statements."""
-        return {
-            "wallet": self.wallet.hex(), "category": self.category, "unit": self.unit.hex(), "token": self.token.hex(),
-            "begin": self.begin,
-        }  # fmt: skip
-
-    def after(self, column: str) -> str:
-        """SQL: whether a time lies inside the window."""
-        return "1" if self.begin < 0 else f"toInt64({column}) > {{begin:Int64}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +25,15 @@ class Page:
     unknown: int
 
 
-def query(warehouse: Warehouse, sql: str, bound: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows of one statement by column name; parameters that it does not name are left out."""
-    result = warehouse.query(sql, {name: value for name, value in bound.items() if f"{{{name}:" in sql})
-    return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
-
-
-def shown(amount: int | None, measure: str) -> Any:
-    """A number as documents show it: money and shares in whole units, counts as they are."""
-    if amount is None:
-        return None
-    return int(amount) if measure == "count" else money(int(amount))
-
-
 def unit_rows(warehouse: Warehouse, number: Sum, name: str, scope: Scope, limit: int, offset: int) -> Page:
     """The units that a number of the wallet is the sum of, largest contributions first."""
-    inner = _units_from_ledger(number, name, scope) if number.row else _units(number, scope)
-    page = _page(warehouse, inner, "unit_hex", scope, limit, offset)
+    if name in WINDOWED and scope.begin >= 0:
+        parts = by_unit(window_parts(warehouse, replace(scope, category=OVERALL)))
+        known = {unit.hex(): part_of(name, part) for unit, part in parts.items()}
+        page = _page_of(query(warehouse, _units("0", scope), scope.bound()), known, "unit_hex", limit, offset)
+    else:
+        inner = _units_from_ledger(number, name, scope) if number.row else _units(number.unit, scope)
+        page = _page(warehouse, inner, "unit_hex", scope, limit, offset)
     titles = _titles(warehouse, [row["unit_hex"] for row in page.rows])
     page.rows[:] = [
         {
@@ -103,8 +50,13 @@ def unit_rows(warehouse: Warehouse, number: Sum, name: str, scope: Scope, limit:
 
 def position_rows(warehouse: Warehouse, number: Sum, name: str, scope: Scope, limit: int, offset: int) -> Page:
     """The positions that a number of the unit is the sum of, largest contributions first."""
-    inner = _positions_from_ledger(number, name, scope) if number.row else _positions(number, scope)
-    page = _page(warehouse, inner, "token_hex", scope, limit, offset)
+    if name in WINDOWED and scope.begin >= 0:
+        parts = window_parts(warehouse, scope)
+        known = {token.hex(): part_of(name, {token: part}) for token, part in parts.items()}
+        page = _page_of(query(warehouse, _positions("0", scope), scope.bound()), known, "token_hex", limit, offset)
+    else:
+        inner = _positions_from_ledger(number, name, scope) if number.row else _positions(number.position, scope)
+        page = _page(warehouse, inner, "token_hex", scope, limit, offset)
     page.rows[:] = [
         {
             "token_id": format_token(bytes.fromhex(row["token_hex"])), "condition_id": f"0x{row['condition_hex']}",
@@ -121,14 +73,9 @@ def position_rows(warehouse: Warehouse, number: Sum, name: str, scope: Scope, li
     return page
 
 
-def _units(number: Sum, scope: Scope) -> str:
-    part = number.unit.replace("{w}", scope.suffix).replace("{inside}", scope.after("toUnixTimestamp(u.closed_ts)"))
-    category = "1" if scope.category == OVERALL else "category = {category:String}"
-    unit = "hex(unit) = upper({unit:String})" if scope.unit else "1"
-    return (
-        f"SELECT {_UNIT_COLUMNS}, {part} AS contribution FROM"
-        f" (SELECT * FROM units FINAL WHERE {_WALLET} AND {category} AND {unit}) AS u"
-    )
+def _units(part: str, scope: Scope) -> str:
+    inside = scope.after("toUnixTimestamp(u.closed_ts)")
+    return f"SELECT {_UNIT_COLUMNS}, {part.replace('{inside}', inside)} AS contribution FROM ({scope.units()}) AS u"
 
 
 _UNIT_COLUMNS = (
@@ -145,14 +92,13 @@ _POSITION_COLUMNS = (
 def _units_from_ledger(number: Sum, name: str, scope: Scope) -> str:
     part = f"toInt64(uniqExactIf(h.condition, {number.row} = 1))" if name == "markets" else f"sum({number.row})"
     return (
-        f"SELECT {_UNIT_COLUMNS}, c.part AS contribution FROM (SELECT * FROM units FINAL WHERE {_WALLET}) AS u"
+        f"SELECT {_UNIT_COLUMNS}, c.part AS contribution FROM (SELECT * FROM units FINAL WHERE {OF_WALLET}) AS u"
         f" INNER JOIN (SELECT h.unit AS unit, {part} AS part {_moved(scope)} GROUP BY unit) AS c ON c.unit = u.unit"
     )
 
 
-def _positions(number: Sum, scope: Scope) -> str:
-    part = number.position.replace("{w}", scope.suffix)
-    return f"SELECT {_POSITION_COLUMNS}, {part} AS contribution FROM ({_held(scope)}) AS p"
+def _positions(part: str, scope: Scope) -> str:
+    return f"SELECT {_POSITION_COLUMNS}, {part} AS contribution FROM ({scope.positions()}) AS p"
 
 
 def _positions_from_ledger(number: Sum, name: str, scope: Scope) -> str:
@@ -161,27 +107,16 @@ def _positions_from_ledger(number: Sum, name: str, scope: Scope) -> str:
     if name == "markets":
         part = "toInt64(c.part > 0 AND p.outcome = minIf(p.outcome, c.part > 0) OVER (PARTITION BY p.condition))"
     return (
-        f"SELECT {_POSITION_COLUMNS}, {part} AS contribution FROM ({_held(scope)}) AS p"
+        f"SELECT {_POSITION_COLUMNS}, {part} AS contribution FROM ({scope.positions()}) AS p"
         f" INNER JOIN ({parts}) AS c ON c.token = p.token"
     )
-
-
-def _held(scope: Scope) -> str:
-    conditions = [_WALLET]
-    if scope.category != OVERALL:
-        conditions.append("category = {category:String}")
-    if scope.unit:
-        conditions.append("hex(unit) = upper({unit:String})")
-    if scope.token:
-        conditions.append("token = toFixedString(unhex({token:String}), 32)")
-    return f"SELECT * FROM positions FINAL WHERE {' AND '.join(conditions)}"
 
 
 def _moved(scope: Scope) -> str:
     """Ledger rows (l) of the window with their positions (h)."""
     return (
-        f"FROM (SELECT * FROM ledger FINAL WHERE {_WALLET} AND {scope.after('toUnixTimestamp(ts)')}) AS l"
-        f" INNER JOIN ({_held(scope)}) AS h ON h.token = l.token"
+        f"FROM (SELECT * FROM ledger FINAL WHERE {OF_WALLET} AND {scope.after('toUnixTimestamp(ts)')}) AS l"
+        f" INNER JOIN ({scope.positions()}) AS h ON h.token = l.token"
     )
 
 
@@ -199,6 +134,15 @@ def _page(warehouse: Warehouse, inner: str, key: str, scope: Scope, limit: int, 
         bound,
     )
     return Page(rows, int(count), int(total), int(unknown))
+
+
+def _page_of(rows: list[dict[str, Any]], known: Mapping[str, int | None], key: str, limit: int, offset: int) -> Page:
+    """The same from rows whose contributions are worked out here."""
+    rows = [row | {"contribution": known[row[key]]} for row in rows if row[key] in known and known[row[key]] != 0]
+    rows.sort(key=lambda row: (row["contribution"] is not None, -abs(row["contribution"] or 0), row[key]))
+    total = sum(int(row["contribution"] or 0) for row in rows)
+    unknown = sum(row["contribution"] is None for row in rows)
+    return Page(rows[offset : offset + limit], len(rows), total, unknown)
 
 
 def _titles(warehouse: Warehouse, units: list[str]) -> dict[str, str]:

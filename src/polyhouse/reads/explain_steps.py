@@ -5,26 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from polyhouse.ledger.fold import LedgerRow, Settlement
-from polyhouse.ledger.trace import Change, State, trace
+from polyhouse.ledger.trace import Change, trace
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import moment, money
+from polyhouse.reads.explain_ledger import FACTS, load_ledger
 from polyhouse.reads.explain_numbers import Sum
-from polyhouse.reads.explain_rows import Scope, query, shown
+from polyhouse.reads.explain_scope import OF_WALLET, Scope, query, shown
 
 RESOLUTION = "RESOLUTION"
 """Kind of the step that a token's resolution makes; it is no ledger row."""
-
-_WALLET = "wallet = toFixedString(unhex({wallet:String}), 20)"
-_NUMBERS = "toUnixTimestamp(ts) AS at, block, tx_index, pos, toInt8(kind) AS number, ds, du, fee, amount, convert_cash"
-_SHOWN = "lower(hex(tx)) AS tx_hex, toString(source) AS source_word, toString(kind) AS kind_word, volume, label, sub"
-# The orders of models/pairs.py and models/joined.py: rows of the chain in the order of the chain, whatever their times.
-_MOMENT = (
-    "if(block = 0, ts, max(ts) OVER (PARTITION BY {who}, block = 0 ORDER BY block, tx_index, pos"
-    " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))"
-)
-_ALONE = f"{_MOMENT.format(who='wallet, token')}, block, tx_index, pos, cls, sub, tx, row_key"
-_JOINED = f"{_MOMENT.format(who='wallet')}, block, tx_index, pos, cls, tx, if(block > 0, 0, row_key), sub"
 
 
 class Steps:
@@ -54,11 +43,6 @@ class Steps:
             for is_own, row in zip(is_row, self.rows, strict=True)
         ]
 
-    def state_at(self, begin: int) -> State:
-        """The state after everything up to a time; −1 = before the first step."""
-        states = [change.after for change in self.changes if change.at <= begin]
-        return states[-1] if states else State()
-
     def documents(self, parts: Sequence[int], measure: str, start: int, end: int) -> list[dict[str, Any]]:
         """The steps from ``start`` to ``end`` as documents, with what each adds to the number."""
         return [
@@ -75,34 +59,10 @@ def position_steps(warehouse: Warehouse, number: Sum, scope: Scope) -> Steps:
         number: whose parts the rows are to tell.
         scope: names wallet and token.
     """
-    bound = scope.bound()
-    tokens, order = [scope.token.hex()], _ALONE
-    if _is_joined(warehouse, scope):
-        tokens, order = _linked(warehouse, scope), _JOINED
-    bound["tokens"] = tokens
-    chosen = "token IN (SELECT toFixedString(unhex(arrayJoin({tokens:Array(String)})), 32))"
-    found = query(
-        warehouse,
-        f"SELECT token, {_NUMBERS}, {_SHOWN}, concat(hex(tx), toString(if(block > 0, pos, row_key))) AS event"
-        f", {number.row or '0'} AS part FROM ledger AS l FINAL WHERE {_WALLET} AND {chosen} ORDER BY {order}",
-        bound,
-    )
-    settled = query(
-        warehouse,
-        "SELECT token, condition, numerator, denominator, toUnixTimestamp(resolved_ts) AS at, resolved_block AS block,"
-        " resolved_tx_index AS tx_index, resolved_pos AS pos, provisional FROM token_map FINAL"
-        f" WHERE resolved AND {chosen}",
-        bound,
-    )
-    settlements = {
-        bytes(row["token"]): Settlement(
-            int(row["numerator"]), int(row["denominator"]), row["at"], row["block"], row["tx_index"], row["pos"]
-        )
-        for row in settled
-    }
-    changes = trace(map(_ledger_row, found), settlements).get(scope.token, [])
-    own = iter([row for row in found if bytes(row["token"]) == scope.token])
-    resolution = next((row for row in settled if bytes(row["token"]) == scope.token), None)
+    ledger = load_ledger(warehouse, scope, [scope.token], number.row or "0")
+    changes = trace(ledger.fold_rows(), ledger.settlements).get(scope.token, [])
+    own = iter([row for row in ledger.rows if bytes(row["token"]) == scope.token])
+    resolution = ledger.resolved.get(scope.token)
     if resolution is not None:
         resolution["tx_hex"], resolution["source_word"] = _resolved_by(warehouse, resolution)
     return Steps(changes, [resolution if change.row is None else next(own) for change in changes])
@@ -111,7 +71,7 @@ def position_steps(warehouse: Warehouse, number: Sum, scope: Scope) -> Steps:
 def income_rows(warehouse: Warehouse, scope: Scope, limit: int, offset: int) -> tuple[list[dict[str, Any]], int, int]:
     """A page of the wallet's income rows, oldest first, with number and sum of all of them."""
     where = (
-        f"FROM ledger FINAL WHERE {_WALLET} AND token = toFixedString('', 32) AND kind = 'INCOME' AND"
+        f"FROM ledger FINAL WHERE {OF_WALLET} AND token = toFixedString('', 32) AND kind = 'INCOME' AND"
         f" {scope.after('toUnixTimestamp(ts)')}"
     )
     ((count, total),) = (
@@ -120,7 +80,7 @@ def income_rows(warehouse: Warehouse, scope: Scope, limit: int, offset: int) -> 
     )
     rows = query(
         warehouse,
-        f"SELECT {_NUMBERS}, {_SHOWN} {where} ORDER BY ts, block, tx_index, pos, cls, sub, tx, row_key"
+        f"SELECT {FACTS} {where} ORDER BY ts, block, tx_index, pos, cls, sub, tx, row_key"
         f" LIMIT {int(limit)} OFFSET {int(offset)}",
         scope.bound(),
     )
@@ -132,41 +92,12 @@ def trade_row(warehouse: Warehouse, scope: Scope, *, is_first: bool) -> dict[str
     category = "1" if scope.category == "overall" else "category = {category:String}"
     rows = query(
         warehouse,
-        f"SELECT {_NUMBERS}, {_SHOWN} FROM ledger FINAL WHERE {_WALLET} AND kind IN ('BUY', 'SELL') AND label = ''"
-        f" AND token IN (SELECT token FROM positions FINAL WHERE {_WALLET} AND {category})"
+        f"SELECT {FACTS} FROM ledger FINAL WHERE {OF_WALLET} AND kind IN ('BUY', 'SELL') AND label = ''"
+        f" AND token IN (SELECT token FROM positions FINAL WHERE {OF_WALLET} AND {category})"
         f" ORDER BY ts {'ASC' if is_first else 'DESC'}, block, tx_index, pos, tx, row_key LIMIT 1",
         scope.bound(),
     )
     return _facts(rows[0]) if rows else None
-
-
-def _is_joined(warehouse: Warehouse, scope: Scope) -> bool:
-    sql = f"SELECT count() FROM ledger FINAL WHERE {_WALLET} AND kind IN ('CONVERT', 'MIGRATE')"
-    return bool(warehouse.query(sql, {"wallet": scope.wallet.hex()}).rows[0][0])
-
-
-def _linked(warehouse: Warehouse, scope: Scope) -> list[str]:
-    """The token with all tokens that basis may have come from: those that conversions or migrations join to it."""
-    events = query(
-        warehouse,
-        "SELECT groupUniqArray(lower(hex(token))) AS joined FROM ledger FINAL"
-        f" WHERE {_WALLET} AND kind IN ('CONVERT', 'MIGRATE')"
-        " GROUP BY tx, if(block > 0, toUInt64(pos), row_key)",
-        scope.bound(),
-    )
-    linked, groups = {scope.token.hex()}, [set(row["joined"]) for row in events]
-    while True:
-        near = [group for group in groups if group & linked and not group <= linked]
-        if not near:
-            return sorted(linked)
-        linked.update(*near)
-
-
-def _ledger_row(row: dict[str, Any]) -> LedgerRow:
-    return LedgerRow(
-        bytes(row["token"]), row["at"], row["block"], row["tx_index"], row["pos"], row["number"], row["ds"], row["du"],
-        row["fee"], row["amount"], row["convert_cash"], row["event"].encode(),
-    )  # fmt: skip
 
 
 def _resolved_by(warehouse: Warehouse, resolution: dict[str, Any]) -> tuple[str, str]:
