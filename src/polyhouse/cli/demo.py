@@ -101,7 +101,7 @@ def _compare(stores: Stores, seed: int, wallets: int) -> Comparison:
 
 
 def _show(run: Run, stores: Stores, comparison: Comparison) -> None:
-    from polyhouse.cli.show import print_leaderboard
+    from polyhouse.cli.leaderboard import print_leaderboard
     from polyhouse.reads.leaderboard import LeaderboardQuery, leaderboard
 
     board = leaderboard(stores.warehouse, LeaderboardQuery(limit=_LEADERS))

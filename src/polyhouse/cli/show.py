@@ -1,86 +1,17 @@
-"""Commands that read: leaderboard, status, sql."""
+"""Commands that read: status, sql."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from polyhouse.cli.base import Run, command, next_steps, say
-from polyhouse.cli.moments import as_of_option
 from polyhouse.cli.output import Column, emit_facts, emit_json, emit_table
 from polyhouse.cli.reading import ask
-from polyhouse.reads.display import describe_slice, dollars, percent, short
+from polyhouse.reads.display import short
 from polyhouse.reads.token_map import in_words
-
-_BOARD = (
-    "rank", "wallet", "grade", "position_pnl", "realized", "unrealized", "omega_shrunk", "omega", "omega_status",
-    "win_rate", "roi", "volume", "trades", "markets", "wins", "losses", "flats", "open_units", "fees", "gains",
-    "losses_abs", "last_trade_at",
-)  # fmt: skip
-
-
-@command(
-    "leaderboard",
-    examples=(
-        "polyhouse leaderboard",
-        "polyhouse leaderboard --category sports --window 30d --sort pnl --limit 20",
-        "polyhouse leaderboard --min-units 5 --json | jq '.rows[0]'",
-        "polyhouse leaderboard --as-of 2026-01-31T00:00:00Z",
-    ),
-)
-@click.option("--category", default="overall", show_default=True, metavar="NAME", help="overall, politics, sports, …")
-@click.option("--window", default="lifetime", show_default=True, help="1d 7d 30d 90d 180d lifetime")
-@click.option("--sort", default="omega", show_default=True, help="omega (shrunk), pnl, win_rate, roi, volume, …")
-@click.option("--min-trades", default=0, show_default=True, metavar="N", help="Fills at least.")
-@click.option("--min-units", default=20, show_default=True, metavar="N", help="Closed units at least.")
-@click.option("--min-gains-losses", default="100", show_default=True, metavar="USD", help="Gains plus losses at least.")
-@click.option("--limit", default=100, show_default=True, metavar="N", help="Rows at most.")
-@as_of_option
-def leaderboard(run: Run, **arguments: Any) -> None:
-    """Ranked wallets of a category and window, ties broken by address."""
-    document = ask(run, "leaderboard", arguments)
-    if run.json:
-        emit_json(document)
-        return
-    print_leaderboard(run, document)
-    if not document["rows"]:
-        say("no wallet meets the minimum sample; lower --min-units and --min-gains-losses, or sync more wallets")
-        next_steps(run, "polyhouse status", "polyhouse run")
-    else:
-        next_steps(run, f"polyhouse wallet {document['rows'][0]['wallet']}")
-
-
-def print_leaderboard(run: Run, document: dict[str, Any]) -> None:
-    """Print a leaderboard document: a narrow table on a terminal, all columns in a pipe."""
-    rows = document["rows"]
-    if not sys.stdout.isatty():
-        table = [[_cell(row, name) for name in _BOARD] for row in rows]
-        emit_table(run, [Column(name) for name in _BOARD], table)
-        return
-    columns = [
-        Column("#", right=True), Column("wallet"), Column("grade"), Column("PnL $", right=True),
-        Column("omega", right=True), Column("win", right=True), Column("ROI", right=True),
-        Column("units", right=True), Column("trades", right=True),
-    ]  # fmt: skip
-    table = [
-        [
-            row["rank"], short(row["wallet"]), row["grade"], dollars(row["position_pnl"]),
-            f"{row['omega_shrunk']:.3f}", percent(row["win_rate"]), percent(row["roi"]),
-            row["wins"] + row["losses"] + row["flats"], row["trades"],
-        ]
-        for row in rows
-    ]  # fmt: skip
-    say(describe_slice(document))
-    emit_table(run, columns, table)
-
-
-def _cell(row: dict[str, Any], name: str) -> Any:
-    if name == "omega_status":
-        return row["omega"]["status"]
-    return row["omega"]["value"] if name == "omega" else row[name]
 
 
 @command(
