@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 
 from polyhouse.serve.context import ServeContext
-from polyhouse.serve.pages import explain, leaderboard, operations, search, wallet
+from polyhouse.serve.pages import explain, leaderboard, market, operations, search, wallet
 from polyhouse.serve.pages.site import Site
 from polyhouse.serve.responses import ExactJSONResponse
 
@@ -17,7 +17,7 @@ def install(app: FastAPI, context: ServeContext) -> None:
     app.state.error_page = site.error
     routes = APIRouter(include_in_schema=False)
     routes.include_router(site.assets.router())
-    for concern in (leaderboard, search, wallet, explain, operations):
+    for concern in (leaderboard, wallet, explain, search, market, operations):
         routes.include_router(concern.router(site))
 
     @routes.get("/live.json")

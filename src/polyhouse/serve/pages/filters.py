@@ -10,9 +10,6 @@ from fastapi import Request
 
 from polyhouse.serve.pages.tables import with_query
 
-Choice = tuple[str, str, bool]
-"""Words of a link, its address, whether it is the one that holds."""
-
 
 @dataclass(frozen=True, slots=True)
 class Field:

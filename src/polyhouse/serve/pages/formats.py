@@ -29,6 +29,7 @@ _REASONS: Mapping[str, str] = {
     "UNKNOWN": "no source has told it",
 }
 _SPELLED: Mapping[str, str] = {
+    "realized": "realised", "unrealized": "unrealised",
     "pnl": "PnL", "roi": "ROI", "clv": "CLV", "ev": "EV", "hhi": "concentration", "var": "VaR", "cvar": "CVaR",
     "cagr": "CAGR", "avg": "average", "sd": "deviation", "abs": "in total", "30d": "30 d", "60d": "60 d", "90d": "90 d",
 }  # fmt: skip

@@ -14,10 +14,10 @@ from polyhouse.metrics.catalogue import BY_NAME, METRIC_WINDOWS
 from polyhouse.reads.leaderboard import PRESETS, SORTS, LeaderboardQuery, leaderboard
 from polyhouse.reads.sparks import sparks
 from polyhouse.reads.totals import OVERALL, WINDOWS
-from polyhouse.serve.pages.filters import GROUPS, Choice, active_filters
+from polyhouse.serve.pages.filters import GROUPS, active_filters
 from polyhouse.serve.pages.formats import metric_title
 from polyhouse.serve.pages.site import Page, Site, link
-from polyhouse.serve.pages.tables import Sorted, csv_stream, number_of, with_query
+from polyhouse.serve.pages.tables import Sorted, choices, csv_stream, number_of, with_query
 
 ROWS = 50
 _FILE_ROWS = 5_000
@@ -107,18 +107,6 @@ def _view(
         "json": link("/api/leaderboard", **_carried(request)),
         "shown_window": board["window"] if board["window"] in METRIC_WINDOWS else "30d",
     }
-
-
-def choices(request: Request, name: str, words: tuple[str, ...], default: str, now: str) -> list[Choice]:
-    """Links that choose one of a few words for a parameter."""
-    return [
-        (
-            metric_title(word),
-            with_query(request, **{name: None if word == default else word, "cursor": None}),
-            word == now,
-        )
-        for word in words
-    ]
 
 
 def _order(request: Request, board: Mapping[str, Any]) -> Sorted:

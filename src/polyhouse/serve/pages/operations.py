@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from polyhouse.metrics.catalogue import METRICS, RELATIONS
 from polyhouse.models.checks import run_checks
 from polyhouse.reads.builds import read_marks
-from polyhouse.reads.health import health
+from polyhouse.reads.health import HOURS, health
 from polyhouse.reads.quality import quality
 from polyhouse.serve.pages.charts import Chart, Series
 from polyhouse.serve.pages.formats import seconds_of
@@ -83,13 +83,12 @@ async def _kept(site: Site, name: str, read: Any) -> Any:
 
 
 def _written(document: Mapping[str, Any]) -> Chart:
-    hours = document["hours"]
-    total = sum(hour["rows"] for hour in hours)
-    summary = (
-        f"{total:,} rows in {len(hours)} hours in which something was written." if hours else "Nothing was written yet."
-    )
-    series = (Series("Rows", [hour["rows"] for hour in hours], 1, "bars"),)
-    return Chart("Rows written per hour", [hour["at"] for hour in hours], series, "count", summary)
+    written = {hour["at"]: hour["rows"] for hour in document["hours"]}
+    newest = max(written, default=0)
+    times = [newest - back * 3_600 for back in range(HOURS, -1, -1)] if written else []
+    summary = f"{sum(written.values()):,} rows in the {HOURS} hours to the newest page."
+    series = (Series("Rows", [written.get(time, 0) for time in times], 1, "bars"),)
+    return Chart("Rows written per hour", times, series, "count", summary if written else "Nothing was written yet.")
 
 
 def _history(document: Mapping[str, Any]) -> Chart:

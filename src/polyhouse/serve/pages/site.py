@@ -186,6 +186,6 @@ def _environment(assets: Assets) -> Environment:
         environment.filters[name] = getattr(formats, name)
     environment.globals.update(
         asset=assets.url, navigation=NAVIGATION, version=polyhouse.__version__, link=link, nothing=formats.nothing,
-        sparkline=charts.sparkline, diverging=charts.diverging, meter=charts.meter, split=charts.split,
+        sparkline=charts.sparkline, diverging=charts.diverging, meter=charts.meter, split_bar=charts.split,
     )  # fmt: skip
     return environment

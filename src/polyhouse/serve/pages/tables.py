@@ -13,9 +13,12 @@ from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
 from polyhouse.errors import BadInputError
+from polyhouse.serve.pages.formats import title_words
 from polyhouse.serve.pages.site import link
 
 ROWS = 50
+Choice = tuple[str, str, bool]
+"""Words of a link, its address, whether it is the one that holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,18 @@ def with_query(request: Request, **changes: Any) -> str:
     """The request's address with some parameters changed; None or "" takes one away."""
     kept = dict(request.query_params)
     return link(request.url.path, **{**kept, **changes})
+
+
+def choices(request: Request, name: str, words: Iterable[str], default: str, now: str) -> list[Choice]:
+    """Links that choose one of a few words for a parameter."""
+    return [
+        (
+            title_words(word),
+            with_query(request, **{name: None if word == default else word, "cursor": None}),
+            word == now,
+        )
+        for word in words
+    ]
 
 
 def sorted_by(request: Request, keys: Mapping[str, Callable[[Any], Any]], default: str) -> Sorted:

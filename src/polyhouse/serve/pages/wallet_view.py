@@ -13,7 +13,7 @@ from polyhouse.domain.categories import CATEGORIES
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, METRICS
 from polyhouse.reads.totals import OVERALL, WINDOWS
 from polyhouse.serve.pages.charts import Chart, Series
-from polyhouse.serve.pages.tables import with_query
+from polyhouse.serve.pages.tables import choices
 
 _SHOWN = 5
 _DAY_SECONDS = 86_400
@@ -89,9 +89,7 @@ def overview(request: Request, document: Mapping[str, Any], days: Mapping[str, A
         "window": window,
         "categories": sorted(categories, key=lambda row: row["position_pnl"] or Decimal(0), reverse=True),
         "largest": max(results, default=None),
-        "windows": [
-            (name, with_query(request, window=None if name == "lifetime" else name), name == window) for name in WINDOWS
-        ],
+        "windows": choices(request, "window", WINDOWS, "lifetime", window),
         "provisional_words": PROVISIONAL,
     }
 
@@ -124,9 +122,12 @@ def daily_chart(days: Mapping[str, Any]) -> Chart:
     for row in rows:
         stretch = _day(row["day"]) // _DAY_SECONDS // length
         sums[stretch] = sums.get(stretch, Decimal(0)) + row["realized"]
-    times = [stretch * length * _DAY_SECONDS for stretch in sums]
-    ups = [value if value > 0 else None for value in sums.values()]
-    downs = [value if value < 0 else None for value in sums.values()]
+    # An empty stretch on either side gives a single bar its width.
+    stretches = [min(sums) - 1, *sums, max(sums) + 1] if sums else []
+    times = [stretch * length * _DAY_SECONDS for stretch in stretches]
+    values = [sums.get(stretch, Decimal(0)) for stretch in stretches]
+    ups = [value if value > 0 else None for value in values]
+    downs = [value if value < 0 else None for value in values]
     won, lost = sum(value is not None for value in ups), sum(value is not None for value in downs)
     summary = f"{won} {word}s with a gain, {lost} with a loss." if sums else "Nothing was realised in this window."
     series = (Series("Gain", ups, 3, "bars"), Series("Loss", downs, 4, "bars"))
@@ -151,14 +152,8 @@ def metrics(request: Request, document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "groups": groups,
         "metrics_document": document,
-        "categories": [
-            (name, with_query(request, category=None if name == OVERALL else name), name == document["category"])
-            for name in (OVERALL, *CATEGORIES)
-        ],
-        "windows": [
-            (name, with_query(request, window=None if name == "lifetime" else name), name == document["window"])
-            for name in METRIC_WINDOWS
-        ],
+        "categories": choices(request, "category", (OVERALL, *CATEGORIES), OVERALL, document["category"]),
+        "windows": choices(request, "window", METRIC_WINDOWS, "lifetime", document["window"]),
     }
 
 
