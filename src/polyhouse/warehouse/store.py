@@ -13,6 +13,7 @@ from polyhouse.errors import BadInputError, ConfigError
 from polyhouse.ports import Comparison, QueryResult
 from polyhouse.tables import BY_NAME, OBSERVATIONS, Columns
 from polyhouse.warehouse.batches import content_digest, to_arrow
+from polyhouse.warehouse.changes import Changes
 from polyhouse.warehouse.comparing import compare
 from polyhouse.warehouse.engine import Engine
 from polyhouse.warehouse.guard import ReadonlyResult, run_readonly
@@ -40,9 +41,13 @@ class ClickHouseWarehouse:
     """``ports.Warehouse`` on the ClickHouse dialect. Safe for use by several threads.
 
     Made by ``open_warehouse``.
+
+    Attributes:
+        changes: what this process changed here, through this object and its readers' parent.
     """
 
-    def __init__(self, engine: Engine, lock: StoreLock | None) -> None:
+    def __init__(self, engine: Engine, lock: StoreLock | None, changes: Changes | None = None) -> None:
+        self.changes = changes or Changes()
         self._engine = engine
         self._lock = lock
         self._version = 0
@@ -80,7 +85,7 @@ class ClickHouseWarehouse:
         for start in range(0, batch.num_rows, MAX_BLOCK_ROWS):
             block = batch.slice(start, MAX_BLOCK_ROWS)
             name = hashlib.sha256(f"{table}\0{token}\0{run}\0{start}\0".encode() + content_digest(block)).hexdigest()
-            self._insert(table, self._with_version(table, block), {"insert_deduplication_token": name})
+            self._insert(table, self._with_version(table, block), {"insert_deduplication_token": name}, is_batch=True)
         return int(batch.num_rows)
 
     def compare(self, table: str, columns: Columns) -> Comparison:
@@ -154,6 +159,7 @@ class ClickHouseWarehouse:
         """
         with self._engine.borrow() as client:
             client.command(sql, parameters=dict(params) if params else None)
+        self.changes.note()
 
     def query_columns(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream a large SELECT as pyarrow RecordBatches in bounded memory, at most 65,536 rows each.
@@ -198,7 +204,7 @@ class ClickHouseWarehouse:
 
         Close it before this one.
         """
-        return ClickHouseWarehouse(Engine(self._engine.location), None)
+        return ClickHouseWarehouse(Engine(self._engine.location), None, self.changes)
 
     def set_server_url(self, url: str, token_file: str = "") -> None:
         """Tell other processes which HTTP API answers for this store (embedded stores only).
@@ -287,9 +293,10 @@ class ClickHouseWarehouse:
             version = pc.if_else(placed, pa.scalar(number + _PLACED, pa.uint64()), version)
         return block.append_column(pa.field("version", pa.uint64(), nullable=False), version)
 
-    def _insert(self, table: str, block: pa.Table, settings: dict[str, Any]) -> None:
+    def _insert(self, table: str, block: pa.Table, settings: dict[str, Any], *, is_batch: bool = False) -> None:
         with self._engine.borrow() as client:
             client.insert_arrow(table, block.combine_chunks(), settings=settings)
+        self.changes.note(is_batch=is_batch)
         give_back()
 
 
