@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from polyhouse.models import metric_tables
 from polyhouse.models.build import BY_WALLET, Build, BuildReport
 from polyhouse.models.steps.days_step import build_days
+from polyhouse.models.steps.flags_step import build_flags
 from polyhouse.models.steps.ledger_step import build_ledger
 from polyhouse.models.steps.metrics_step import build_metrics
 from polyhouse.models.steps.positions_step import build_positions, fold_pairs
@@ -67,6 +68,7 @@ def _run_steps(run: Build) -> None:
     build_scores(run)
     build_trades(run)
     measured_all = build_metrics(run)
+    build_flags(run)
     run.forget_staged()
     _publish(run)
     forget_touched(run)

@@ -44,7 +44,7 @@ class Act:
 
     Attributes:
         taker: who buys; -1 = anybody from the crowd.
-        maker: who serves the order alone; -1 = whoever does.
+        maker: who serves the order alone; -1 = somebody from the crowd.
         shares: micro-shares.
     """
 
@@ -69,9 +69,9 @@ class _Stage:
         return self.rng.sample(list(boards), min(count, len(boards)))
 
     def moment(self, board: FairBoard) -> int:
-        """Some time between a twentieth and the middle of a market's life."""
+        """Some time in the first quarter of a market's life, when there is most to know."""
         life = board.close - board.market.start_ts
-        return board.market.start_ts + life * (50 + self.rng.randrange(450)) // 1_000
+        return board.market.start_ts + life * (20 + self.rng.randrange(230)) // 1_000
 
     def buy(self, board: FairBoard, foresight: int, shares: int, ts: int | None = None) -> Act:
         right = self.rng.randrange(100) < foresight

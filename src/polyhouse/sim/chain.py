@@ -342,8 +342,9 @@ class Chain:
             return
         board.step(self._rng, ts)
         taker = act.taker if act.taker >= 0 else self._taker(board, ts)[0]
-        if act.maker >= 0:
-            match = self._matcher.plan_between(board, taker, act.maker, act.outcome, act.shares, ts)
+        if act.taker >= 0 or act.maker >= 0:
+            maker = act.maker if act.maker >= 0 else self._matcher.some_maker(board, taker)
+            match = self._matcher.plan_between(board, taker, maker, act.outcome, act.shares, ts)
         else:
             match = self._matcher.plan_buy(board, taker, act.outcome, act.shares, ts)
         self._settle(ts, board, match)

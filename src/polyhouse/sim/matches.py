@@ -90,7 +90,7 @@ class Matcher:
             if place == 0 and first is not None and first.kind == MINT:
                 leg = Leg(MINT, first.wallet, part, part * (1_000 - price) // 1_000, first.order)
             if leg is None:
-                maker = self._maker(board, taker)
+                maker = self.some_maker(board, taker)
                 leg = Leg(MINT, maker, part, part * (1_000 - price) // 1_000, order_hash(rng))
             if leg.kind == MINT:
                 board.credit(leg.wallet, 1 - outcome, leg.shares)
@@ -145,7 +145,7 @@ class Matcher:
             price = max(bid - place * tick, 2)
             leg = self._merger(board, taker, outcome, part, price, big=big)
             if leg is None:
-                maker = self._maker(board, taker)
+                maker = self.some_maker(board, taker)
                 leg = Leg(COMPLEMENTARY, maker, part, part * price // 1_000, order_hash(rng))
                 board.credit(maker, outcome, part)
                 got += leg.cash
@@ -180,7 +180,8 @@ class Matcher:
         parts.append(rest)
         return parts
 
-    def _maker(self, board: Board, taker: int) -> int:
+    def some_maker(self, board: Board, taker: int) -> int:
+        """Somebody who makes in this market, but for the taker."""
         pool = self._people.makers[board.listing.topic]
         for _ in range(4):
             maker = pool.pick(self._rng.random())
