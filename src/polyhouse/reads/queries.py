@@ -19,6 +19,7 @@ from polyhouse.reads.metrics import metrics, was_built
 from polyhouse.reads.specialists import specialists
 from polyhouse.reads.status import status
 from polyhouse.reads.table import sql
+from polyhouse.reads.trades import trades
 from polyhouse.reads.wallet import unknown_wallet, wallet
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def answer(name: str, arguments: Arguments, warehouse: Warehouse, state: StateSt
 
     Args:
         name: ``leaderboard``, ``wallet``, ``wallet_metrics`` (all metrics of one category and window, with units,
-            samples and statuses), ``wallet_days`` (the daily series for charts), ``market``,
-            ``specialists``, ``categories``, ``status`` or ``sql``.
+            samples and statuses), ``wallet_days`` (the daily series for charts), ``wallet_trades``
+            (its fills, page by page), ``market``, ``specialists``, ``categories``, ``status`` or ``sql``.
         arguments: its JSON-able arguments. With ``as_of`` (ISO 8601 or Unix seconds) the answer is that of a kept
             moment of the past (``reads.as_of``); ``as_of_moment`` of the document names it.
 
@@ -78,6 +79,11 @@ def _wallet_days(arguments: dict[str, Any], warehouse: Warehouse, state: StateSt
     return days(warehouse, _known(arguments, warehouse, state), **arguments)
 
 
+def _wallet_trades(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
+    """``address``, ``side``, ``limit``, ``cursor``: the document of ``reads.trades.trades``."""
+    return trades(warehouse, _known(arguments, warehouse, state), **arguments)
+
+
 def _known(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> str:
     """Take the address out of the arguments; that of a wallet nobody has heard of is refused, as in ``wallet``."""
     address: str = arguments.pop("address", "")
@@ -118,6 +124,7 @@ _COMMANDS: dict[str, Callable[[dict[str, Any], Warehouse, StateStore], dict[str,
     "wallet": _wallet,
     "wallet_metrics": _wallet_metrics,
     "wallet_days": _wallet_days,
+    "wallet_trades": _wallet_trades,
     "explain": _explain,
     "market": _market,
     "specialists": _specialists,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,10 +11,11 @@ from fastapi.responses import Response
 from polyhouse.domain.ids import parse_address
 from polyhouse.reads.names import market_names
 from polyhouse.reads.quality import reconciled
+from polyhouse.reads.trades import MAX_LIMIT, trades
 from polyhouse.serve.answers import Answer
 from polyhouse.serve.pages import wallet_view
 from polyhouse.serve.pages.site import Page, Site
-from polyhouse.serve.pages.tables import csv_answer, in_order, page_of, sorted_by
+from polyhouse.serve.pages.tables import choices, csv_answer, csv_stream, in_order, page_of, sorted_by, with_query
 
 TABS = (("", "Overview"), ("positions", "Positions"), ("bets", "Bets"), ("trades", "Trades"), ("metrics", "Metrics"))
 
@@ -24,6 +25,7 @@ def router(site: Site) -> APIRouter:
     routes = APIRouter()
     _add_overview(routes, site)
     _add_lists(routes, site)
+    _add_trades(routes, site)
     _add_metrics(routes, site)
     return routes
 
@@ -104,6 +106,38 @@ def _add_lists(routes: APIRouter, site: Site) -> None:
     async def bets_file(address: str) -> Response:
         found = await site.ask("wallet", address=address)
         return csv_answer(f"{address.lower()}-bets", found.document["units"])
+
+
+def _add_trades(routes: APIRouter, site: Site) -> None:
+    @routes.get("/wallets/{address}/trades")
+    async def trades_page(request: Request, address: str, side: str = "", cursor: str = "") -> Response:
+        found = await site.ask("wallet", address=address)
+        document = (await site.ask("wallet_trades", address=address, side=side, cursor=cursor or None)).document
+        page = Page(
+            "wallet_trades.html", f"Trades of {address[:10]}…",
+            lambda: {
+                **frame(address, "trades", found), "document": document,
+                "sides": choices(request, "side", ("all", "BUY", "SELL"), "all", side or "all"),
+                "next": with_query(request, cursor=document["next_cursor"]) if document["next_cursor"] else None,
+                "first": with_query(request, cursor=None) if cursor else None,
+            },
+        )  # fmt: skip
+        return await site.show(request, page)
+
+    @routes.get("/wallets/{address}/trades.csv")
+    async def trades_file(address: str) -> Response:
+        warehouse = site.context.answers.stores.warehouse
+
+        def pages() -> Iterator[list[dict[str, Any]]]:
+            cursor: str | None = None
+            while True:
+                document = trades(warehouse, address, limit=MAX_LIMIT, cursor=cursor)
+                yield document["trades"]
+                cursor = document["next_cursor"]
+                if cursor is None:
+                    return
+
+        return await site.context.answers.run(lambda: csv_stream(f"{address.lower()}-trades", pages()))
 
 
 def _add_metrics(routes: APIRouter, site: Site) -> None:

@@ -67,6 +67,17 @@ function tooltip(data) {
   return { hooks: { init: (plot) => plot.root.append(box), setCursor: write } };
 }
 
+// [least distance of ticks in seconds, text, text where the year, month, day … changes, …, mode] as uPlot wants it.
+const DAY = 86400;
+const clock = ["\n{D} {MMM} {YYYY}", null, "\n{D} {MMM}", null, null, null, 1];
+const timeTexts = [
+  [DAY * 365, "{YYYY}", null, null, null, null, null, null, 1],
+  [DAY * 28, "{MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [DAY, "{D} {MMM}", "\n{YYYY}", null, null, null, null, null, 1],
+  [60, "{HH}:{mm}", ...clock],
+  [1, "{HH}:{mm}:{ss}", ...clock],
+];
+
 function options(data, width, height) {
   const grid = { stroke: resolved("--line"), width: 1 };
   const axis = { stroke: resolved("--soft"), grid, ticks: { show: false }, font: '12px "Inter", system-ui, sans-serif' };
@@ -86,7 +97,7 @@ function options(data, width, height) {
       },
     },
     axes: [
-      { ...axis, grid: { show: false }, space: 80 },
+      { ...axis, grid: { show: false }, space: 80, values: timeTexts },
       { ...axis, size: 64, values: (_plot, splits) => splits.map(axisTexts[data.unit]) },
     ],
     series: [{}, ...data.series.map(seriesOf)],
