@@ -20,6 +20,7 @@ from polyhouse.reads.specialists import specialists
 from polyhouse.reads.status import status
 from polyhouse.reads.table import sql
 from polyhouse.reads.trades import trades
+from polyhouse.reads.trades import trades
 from polyhouse.reads.wallet import unknown_wallet, wallet
 
 if TYPE_CHECKING:
@@ -84,6 +85,11 @@ def _wallet_trades(arguments: dict[str, Any], warehouse: Warehouse, state: State
     return trades(warehouse, _known(arguments, warehouse, state), **arguments)
 
 
+def _wallet_trades(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
+    """``address``, ``limit``, ``cursor``, ``market``: the document of ``reads.trades.trades``."""
+    return trades(warehouse, _known(arguments, warehouse, state), **arguments)
+
+
 def _known(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> str:
     """Take the address out of the arguments; that of a wallet nobody has heard of is refused, as in ``wallet``."""
     address: str = arguments.pop("address", "")
@@ -124,6 +130,7 @@ _COMMANDS: dict[str, Callable[[dict[str, Any], Warehouse, StateStore], dict[str,
     "wallet": _wallet,
     "wallet_metrics": _wallet_metrics,
     "wallet_days": _wallet_days,
+    "wallet_trades": _wallet_trades,
     "wallet_trades": _wallet_trades,
     "explain": _explain,
     "market": _market,

@@ -7,7 +7,7 @@ import binascii
 import json
 from typing import Any
 
-from polyhouse.domain.ids import format_address, format_condition, format_token, parse_address
+from polyhouse.domain.ids import format_address, format_condition, format_token, parse_address, parse_condition
 from polyhouse.errors import BadInputError
 from polyhouse.metrics.exact import nine
 from polyhouse.ports import Warehouse
@@ -21,7 +21,9 @@ _AFTER = (
     "(toDateTime({ts:UInt32}, 'UTC'), {block:UInt32}, {tx_index:UInt16}, {pos:UInt32},"
     " toFixedString(unhex({token:String}), 32), toFixedString(unhex({tx:String}), 32), {row_key:UInt64}, {sub:UInt16})"
 )
-_KEYS = ("ts", "block", "tx_index", "pos", "token", "tx", "row_key", "sub")
+_BITS = {"ts": 32, "block": 32, "tx_index": 16, "pos": 32, "token": 256, "tx": 256, "row_key": 64, "sub": 16}
+_IDS = ("token", "tx")
+_Known = tuple[str | None, int | None, str | None]
 
 
 def trades(
@@ -49,7 +51,7 @@ def trades(
     scope = f"{_WALLET} AND kind IN ('BUY', 'SELL')"
     if market is not None:
         scope += " AND token IN (SELECT token FROM token_map FINAL WHERE condition = unhex({condition:String}))"
-        bound["condition"] = _condition(market)
+        bound["condition"] = parse_condition(market).hex()
     if cursor is not None:
         scope += f" AND {_PLACE} < {_AFTER}"
         bound |= _place_of(cursor, wallet)
@@ -71,8 +73,8 @@ def trades(
     }
 
 
-def _row(row: dict[str, Any], known: dict[bytes, tuple[str, int, str]]) -> dict[str, Any]:
-    condition, outcome, category = known[bytes(row["token"])]
+def _row(row: dict[str, Any], known: dict[bytes, _Known]) -> dict[str, Any]:
+    condition, outcome, category = known.get(bytes(row["token"]), (None, None, None))
     shares, volume = abs(int(row["ds"])), int(row["volume"])
     return {
         "at": moment(row["ts"]),
@@ -93,8 +95,8 @@ def _row(row: dict[str, Any], known: dict[bytes, tuple[str, int, str]]) -> dict[
     }
 
 
-def _markets(warehouse: Warehouse, tokens: list[str]) -> dict[bytes, tuple[str, int, str]]:
-    """Token → condition, outcome, category. Only mapped tokens are in the ledger."""
+def _markets(warehouse: Warehouse, tokens: list[str]) -> dict[bytes, _Known]:
+    """Token → condition, outcome, category."""
     if not tokens:
         return {}
     rows = warehouse.query(
@@ -108,25 +110,20 @@ def _markets(warehouse: Warehouse, tokens: list[str]) -> dict[bytes, tuple[str, 
     }
 
 
-def _condition(market: str) -> str:
-    from polyhouse.domain.ids import parse_condition
-
-    return parse_condition(market).hex()
-
-
 def _cursor(row: dict[str, Any], wallet: bytes) -> str:
-    place = [bytes(row[key]).hex() if key in {"token", "tx"} else int(row[key]) for key in _KEYS]
+    place = [bytes(row[key]).hex() if key in _IDS else int(row[key]) for key in _BITS]
     return base64.urlsafe_b64encode(json.dumps([wallet.hex(), *place]).encode()).decode().rstrip("=")
 
 
 def _place_of(cursor: str, wallet: bytes) -> dict[str, Any]:
+    """Where the page before ended. A word from outside: every part of it is checked."""
     try:
         owner, *place = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        values = dict(zip(_KEYS, place, strict=True))
-        for key in ("token", "tx"):
-            assert len(bytes.fromhex(values[key])) == 32
-        assert owner == wallet.hex()
-        assert all(type(values[key]) is int and 0 <= values[key] < 2**64 for key in _KEYS if key not in {"token", "tx"})
-    except (ValueError, TypeError, AssertionError, binascii.Error, KeyError):
-        raise BadInputError("this is not the cursor of a page before of this wallet") from None
-    return values
+        values = dict(zip(_BITS, place, strict=True))
+        numbers = {key: int(value, 16) if key in _IDS else value for key, value in values.items()}
+        is_place = all(type(numbers[key]) is int and 0 <= numbers[key] < 2**bits for key, bits in _BITS.items())
+    except (ValueError, TypeError, binascii.Error):
+        is_place, owner = False, ""
+    if not is_place or owner != wallet.hex():
+        raise BadInputError("the cursor is not valid", hint="start again without a cursor")
+    return {key: f"{value:064x}" if key in _IDS else value for key, value in numbers.items()}
