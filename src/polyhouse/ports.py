@@ -122,8 +122,8 @@ class Warehouse(Protocol):
         """Stream a large SELECT as pyarrow RecordBatches in bounded memory."""
         ...
 
-    def insert_arrow(self, table: str, batch: Any) -> None:
-        """Insert a pyarrow Table into a model table (all columns given)."""
+    def insert_arrow(self, table: str, batch: Any, *, is_unique: bool = False) -> None:
+        """Insert a pyarrow Table into a model table (all columns given); ``is_unique``: no two rows have one key."""
         ...
 
     def in_database(self, name: str) -> Warehouse:

@@ -28,8 +28,8 @@ SETTLEMENT = ("numerator", "denominator", "ts", "block", "tx_index", "pos")
 
 (_HELD, _COST, _EXTERNAL, _REALIZED, _BOUGHT, _BOUGHT_COST, _FEES, _UNTRACKED_SHARES, _UNTRACKED_CASH, _BASIS_OUT,
  _BURNED, _REDEEMED_CASH, _SETTLED_VALUE, _FIRST_TS, _LAST_TS, _REALIZED_TS) = range(len(STATE))  # fmt: skip
-_SETTLED, _TAKEN, _TOO_LARGE, _CLOCK, _STEPS = range(len(STATE), len(STATE) + 5)
-_WORK = len(STATE) + 5
+_SETTLED, _TAKEN, _CLOCK, _STEPS = range(len(STATE), len(STATE) + 4)
+_WORK = len(STATE) + 4
 _TS, _BLOCK, _TX_INDEX, _POS, _KIND, _DS, _DU, _FEE, _AMOUNT = range(len(ROW))
 _NUMERATOR, _DENOMINATOR, _S_TS, _S_BLOCK, _S_TX_INDEX, _S_POS = range(len(SETTLEMENT))
 _BUY, _SELL, _SPLIT, _MERGE, _REDEEM = (int(k) for k in (Kind.BUY, Kind.SELL, Kind.SPLIT, Kind.MERGE, Kind.REDEEM))
@@ -50,21 +50,17 @@ def fold_columns(rows: Ints, starts: Ints, ends: Ints, settlements: Ints, bounda
     """
     edges = np.asarray(boundaries, dtype=np.int64)
     count = len(starts)
-    work = np.zeros((count, _WORK), dtype=np.int64)
-    snapshots = np.zeros((count, len(edges), len(SNAPSHOT)), dtype=np.int64)
+    # Each column in one piece: whoever goes on computing reads columns.
+    state = np.empty((count, len(STATE)), dtype=np.int64, order="F")
+    snapshots = np.empty((count, len(edges), len(SNAPSHOT)), dtype=np.int64, order="F")
     # One step a row at most, and one for the resolution.
-    room = np.append(0, np.cumsum(ends - starts + 1))
-    steps = np.empty((room[-1], len(STEP)), dtype=np.int64)
-    _fold_pairs(rows, starts, ends, settlements, edges, work, snapshots, steps, room)
-    taken = _without_gaps(steps, room, work[:, _STEPS])
-    return Folded(work[:, : len(STATE)], snapshots, taken, np.flatnonzero(work[:, _TOO_LARGE]))
-
-
-def _without_gaps(steps: Ints, room: Ints, counts: Ints) -> Steps:
-    """The steps that were taken, without the room that was left."""
-    places = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
-    shift = room[:-1] - (np.cumsum(counts) - counts)
-    return Steps(places, steps[np.arange(len(places)) + np.repeat(shift, counts)])
+    steps = np.empty((int((ends - starts).sum()) + count, len(STEP)), dtype=np.int64)
+    step_counts, too_large = np.empty(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+    taken = _fold_pairs(
+        np.asfortranarray(rows), starts, ends, settlements, edges, state, snapshots, steps, step_counts, too_large
+    )
+    places = np.repeat(np.arange(count, dtype=np.int64), step_counts)
+    return Folded(state, snapshots, Steps(places, steps[:taken]), np.flatnonzero(too_large))
 
 
 def _compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -236,14 +232,20 @@ def _leaves_exact_range(s: Any, row: Any) -> Any:
 
 @_compiled
 def _fold_pairs(
-    rows: Any, starts: Any, ends: Any, settlements: Any, edges: Any, work: Any, snapshots: Any, steps: Any, room: Any
-) -> None:
+    rows: Any, starts: Any, ends: Any, settlements: Any, edges: Any, state: Any, snapshots: Any, steps: Any,
+    step_counts: Any, too_large: Any,
+) -> Any:  # fmt: skip
+    """Fold pair by pair into ``state``, ``snapshots`` and ``steps``; return how many steps there are."""
+    s, taken = np.zeros(_WORK, dtype=np.int64), np.zeros((len(edges), len(SNAPSHOT)), dtype=np.int64)
+    free = 0
     for pair in range(len(starts)):
-        s, settlement, taken, passed = work[pair], settlements[pair], snapshots[pair], steps[room[pair] :]
+        s[:] = 0
+        taken[:] = 0
+        settlement, passed = settlements[pair], steps[free:]
         for place in range(starts[pair], ends[pair]):
             row = rows[place]
             if _leaves_exact_range(s, row):
-                s[_TOO_LARGE] = 1
+                too_large[pair] = True
                 break
             _apply(s, row, settlement, edges, taken, passed)
         if settlement[_DENOMINATOR]:
@@ -253,3 +255,11 @@ def _fold_pairs(
         _remember(s, passed)
         if len(edges):
             _advance(s, edges[-1] + 1, edges, taken)
+        for column in range(len(STATE)):
+            state[pair, column] = s[column]
+        for edge in range(len(edges)):
+            for column in range(len(SNAPSHOT)):
+                snapshots[pair, edge, column] = taken[edge, column]
+        step_counts[pair] = s[_STEPS]
+        free += s[_STEPS]
+    return free

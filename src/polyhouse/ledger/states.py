@@ -81,6 +81,12 @@ class Folded:
     steps: Steps = field(default_factory=_no_steps)
     too_large: Ints = field(default_factory=_none)
 
+    def of(self, places: Ints) -> Folded:
+        """Some of them, without steps."""
+        if len(places) == len(self.state):
+            return self
+        return Folded(np.asfortranarray(self.state[places]), self.snapshots[places])
+
     def replaced(self, holdings: Mapping[int, Holding]) -> Folded:
         """The same with the states of some places taken from folded objects."""
         if not holdings:

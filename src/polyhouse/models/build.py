@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from importlib import resources
 from itertools import pairwise
 
+from polyhouse.ledger.columns import Bytes
+from polyhouse.models.arrow_columns import binary
 from polyhouse.models.metric_tables import METRIC_TABLES
 from polyhouse.ports import Warehouse
 
@@ -87,6 +89,11 @@ class Build:
         """Where a table is read and written during this build."""
         return f"{table}__next" if self.full and table in BY_WALLET else table
 
+    def rows_of(self, table: str) -> str:
+        """What to name behind FROM to read a table's valid rows: ``FINAL`` only where rows may have older versions."""
+        place = self.place_of(table)
+        return place if place != table else f"{table} FINAL"
+
     def slices(self, *, everyone: bool = False) -> Iterator[str]:
         """Conditions on ``wallet`` that cut the work into ranges of the primary key.
 
@@ -140,6 +147,16 @@ class Build:
         self._staged.add(table)
         self.warehouse.command(f"DROP TABLE IF EXISTS {table}")
         self._run(f"CREATE TABLE {table} ENGINE = Memory AS {sql}")
+
+    def stage_wallets(self, table: str, wallets: Bytes) -> None:
+        """Keep a list of wallets in memory under a name, until ``forget_staged``."""
+        import pyarrow as pa
+
+        self._staged.add(table)
+        self.warehouse.command(f"DROP TABLE IF EXISTS {table}")
+        self.warehouse.command(f"CREATE TABLE {table} (wallet FixedString(20)) ENGINE = Memory")
+        if len(wallets):
+            self.warehouse.insert_arrow(table, pa.table({"wallet": binary(wallets)}))
 
     def forget_staged(self) -> None:
         """Give the memory of everything that was staged back: processes that build live long."""

@@ -14,17 +14,19 @@ from collections.abc import Sequence
 
 from polyhouse.models import metric_tables
 from polyhouse.models.build import BY_WALLET, Build, BuildReport
+from polyhouse.models.pairs import fold_slice
 from polyhouse.models.steps.days_step import build_days
 from polyhouse.models.steps.flags_step import build_flags
 from polyhouse.models.steps.ledger_step import build_ledger
 from polyhouse.models.steps.metrics_step import build_metrics
-from polyhouse.models.steps.positions_step import build_positions, fold_pairs
+from polyhouse.models.steps.positions_step import build_positions
 from polyhouse.models.steps.price_history_step import keep_prices
 from polyhouse.models.steps.prices_step import stage_day_marks
 from polyhouse.models.steps.scores_step import build_scores
 from polyhouse.models.steps.token_map_step import build_token_map
 from polyhouse.models.steps.touched_step import forget_touched, stage_touched
 from polyhouse.models.steps.trades_step import build_trades
+from polyhouse.models.token_facts import load_tokens
 from polyhouse.ports import Warehouse
 
 
@@ -59,10 +61,11 @@ def _run_steps(run: Build) -> None:
     stage_touched(run)
     _prepare_targets(run)
     stage_day_marks(run)
+    tokens = load_tokens(run.warehouse, "1")
     for wallets in run.slices():
         build_ledger(run, wallets)
-        pairs = fold_pairs(run, wallets)
-        build_positions(run, wallets)
+        pairs = fold_slice(run, wallets, tokens)
+        build_positions(run, wallets, pairs)
         build_days(run, wallets, pairs)
     run.truncate("day_marks")
     build_scores(run)

@@ -1,0 +1,44 @@
+"""Columns of numbers and ids as Arrow columns, without a look at single values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from polyhouse.ledger.columns import Bytes, Ints
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def binary(cells: Bytes) -> pa.Array:
+    """Rows of bytes as ids of a fixed width."""
+    import pyarrow as pa
+
+    cells = np.ascontiguousarray(cells)
+    return pa.Array.from_buffers(pa.binary(cells.shape[1]), len(cells), [None, pa.py_buffer(cells)])
+
+
+def numbers(
+    values: Ints | NDArray[np.bool_], kind: str = "int64", unknown: NDArray[np.bool_] | None = None
+) -> pa.Array:
+    """Integers as a column of a NumPy type; null where ``unknown``."""
+    import pyarrow as pa
+
+    return pa.array(np.ascontiguousarray(values).astype(kind, copy=False), mask=unknown)
+
+
+def names(places: Ints, known: pa.Array) -> pa.Array:
+    """Places in a list of names as a column of those names, each stored once."""
+    import pyarrow as pa
+
+    return pa.DictionaryArray.from_arrays(pa.array(places.astype(np.int32)), known)
+
+
+def lists(starts: Ints, values: pa.Array) -> pa.Array:
+    """A column of lists; ``starts`` has the number of all values at its end."""
+    import pyarrow as pa
+
+    return pa.ListArray.from_arrays(pa.array(starts.astype(np.int32)), values)
