@@ -81,11 +81,6 @@ def _wallet_days(arguments: dict[str, Any], warehouse: Warehouse, state: StateSt
 
 
 def _wallet_trades(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
-    """``address``, ``side``, ``limit``, ``cursor``: the document of ``reads.trades.trades``."""
-    return trades(warehouse, _known(arguments, warehouse, state), **arguments)
-
-
-def _wallet_trades(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
     """``address``, ``limit``, ``cursor``, ``market``: the document of ``reads.trades.trades``."""
     return trades(warehouse, _known(arguments, warehouse, state), **arguments)
 
@@ -130,7 +125,6 @@ _COMMANDS: dict[str, Callable[[dict[str, Any], Warehouse, StateStore], dict[str,
     "wallet": _wallet,
     "wallet_metrics": _wallet_metrics,
     "wallet_days": _wallet_days,
-    "wallet_trades": _wallet_trades,
     "wallet_trades": _wallet_trades,
     "explain": _explain,
     "market": _market,

@@ -15,7 +15,7 @@ from polyhouse.reads.trades import MAX_LIMIT, trades
 from polyhouse.serve.answers import Answer
 from polyhouse.serve.pages import wallet_view
 from polyhouse.serve.pages.site import Page, Site
-from polyhouse.serve.pages.tables import choices, csv_answer, csv_stream, in_order, page_of, sorted_by, with_query
+from polyhouse.serve.pages.tables import ROWS, csv_answer, csv_stream, in_order, page_of, sorted_by, with_query
 
 TABS = (("", "Overview"), ("positions", "Positions"), ("bets", "Bets"), ("trades", "Trades"), ("metrics", "Metrics"))
 
@@ -110,14 +110,15 @@ def _add_lists(routes: APIRouter, site: Site) -> None:
 
 def _add_trades(routes: APIRouter, site: Site) -> None:
     @routes.get("/wallets/{address}/trades")
-    async def trades_page(request: Request, address: str, side: str = "", cursor: str = "") -> Response:
+    async def trades_page(request: Request, address: str, cursor: str = "") -> Response:
         found = await site.ask("wallet", address=address)
-        document = (await site.ask("wallet_trades", address=address, side=side, cursor=cursor or None)).document
+        document = (await site.ask("wallet_trades", address=address, limit=ROWS, cursor=cursor or None)).document
+        ids = {row["condition_id"] for row in document["rows"] if row["condition_id"]}
+        names = await site.context.answers.run(lambda: market_names(site.context.answers.stores.warehouse, ids))
         page = Page(
             "wallet_trades.html", f"Trades of {address[:10]}…",
             lambda: {
-                **frame(address, "trades", found), "document": document,
-                "sides": choices(request, "side", ("all", "BUY", "SELL"), "all", side or "all"),
+                **frame(address, "trades", found), "document": document, "names": names,
                 "next": with_query(request, cursor=document["next_cursor"]) if document["next_cursor"] else None,
                 "first": with_query(request, cursor=None) if cursor else None,
             },
@@ -132,7 +133,7 @@ def _add_trades(routes: APIRouter, site: Site) -> None:
             cursor: str | None = None
             while True:
                 document = trades(warehouse, address, limit=MAX_LIMIT, cursor=cursor)
-                yield document["trades"]
+                yield document["rows"]
                 cursor = document["next_cursor"]
                 if cursor is None:
                     return
