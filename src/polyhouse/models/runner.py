@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from polyhouse.models import metric_tables
 from polyhouse.models.build import BY_WALLET, Build, BuildReport
 from polyhouse.models.pairs import fold_slice
+from polyhouse.models.steps.boards_step import build_category_stats, keep_history
 from polyhouse.models.steps.days_step import build_days
 from polyhouse.models.steps.flags_step import build_flags
 from polyhouse.models.steps.ledger_step import build_ledger
@@ -23,6 +24,7 @@ from polyhouse.models.steps.positions_step import build_positions
 from polyhouse.models.steps.price_history_step import keep_prices
 from polyhouse.models.steps.prices_step import stage_day_marks
 from polyhouse.models.steps.scores_step import build_scores
+from polyhouse.models.steps.specialists_step import build_specialists
 from polyhouse.models.steps.token_map_step import build_token_map
 from polyhouse.models.steps.touched_step import forget_touched, stage_touched
 from polyhouse.models.steps.trades_step import build_trades
@@ -72,6 +74,9 @@ def _run_steps(run: Build) -> None:
     build_trades(run)
     measured_all = build_metrics(run)
     build_flags(run)
+    build_specialists(run)
+    build_category_stats(run)
+    keep_history(run)
     run.forget_staged()
     _publish(run)
     forget_touched(run)

@@ -10,6 +10,7 @@ from polyhouse.domain.categories import CATEGORIES
 from polyhouse.metrics.chance import q_levels, records
 from polyhouse.metrics.flags import TESTED
 from polyhouse.models.build import BULK, Build
+from polyhouse.models.steps.specialists_step import build_edges
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,8 +30,9 @@ def build_flags(run: Build) -> None:
     """Write the flags of the chosen wallets, or of all where none are stored yet."""
     everyone = run.full or not run.warehouse.query("SELECT count() FROM wallet_flags").rows[0][0]
     for wallets in run.slices(everyone=everyone):
-        for model in ("flag_pairs", "flag_habits", "flag_bets"):
+        for model in ("flag_pairs", "flag_habits", "flag_bets", "event_bets"):
             run.stage(model, wallets)
+        build_edges(run, wallets)
         run.stage_rows("flag_candidates", _CANDIDATES)
         run.stage("flag_circles", wallets)
         _stage_chances(run)

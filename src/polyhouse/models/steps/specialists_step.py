@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def build_edges(run: Build, wallets: str) -> None:
-    """Write the sums of a wallet slice, from its staged ``flag_pairs``.
+    """Write the sums of a wallet slice, from its staged ``event_bets``.
 
     Args:
         run: the build.
         wallets: SQL condition on ``wallet``, true for the slice.
     """
-    bets = _rows(run, run.sql("event_bets", wallets))
+    bets = _rows(run, "SELECT * FROM event_bets ORDER BY wallet, category, event")
     if bets is not None:
         insert(run, edges(bets), run.place_of("category_edges"))
     run.bury("category_edges", wallets)
