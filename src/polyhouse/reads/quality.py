@@ -39,7 +39,7 @@ def quality(warehouse: Warehouse) -> dict[str, Any]:
         "chain": _chain(warehouse),
         "token_map": token_map(warehouse),
         "unmapped": _unmapped(warehouse),
-        "reconciliation": _history(warehouse),
+        "reconciliation": reconciliations(warehouse),
         "earlier_runs": max(0, int(warehouse.query("SELECT uniqExact(run) FROM reconciliation").rows[0][0]) - RUNS),
     }
 
@@ -107,7 +107,8 @@ def _unmapped(warehouse: Warehouse) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _history(warehouse: Warehouse) -> list[dict[str, Any]]:
+def reconciliations(warehouse: Warehouse) -> list[dict[str, Any]]:
+    """The newest runs that compared our numbers with published ones, one row a run and kind, newest first."""
     rows = warehouse.query(
         "SELECT run, kind, toUnixTimestamp(max(as_of)), count(), countIf(abs(difference) < 10000),"
         " countIf(abs(difference) <= 1000000), sumMap(map(cause, toUInt64(1)))"

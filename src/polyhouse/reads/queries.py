@@ -20,7 +20,6 @@ from polyhouse.reads.specialists import specialists
 from polyhouse.reads.status import status
 from polyhouse.reads.table import sql
 from polyhouse.reads.trades import trades
-from polyhouse.reads.trades import trades
 from polyhouse.reads.wallet import unknown_wallet, wallet
 
 if TYPE_CHECKING:
