@@ -16,7 +16,7 @@ from polyhouse.metrics.flags import Habits
 
 @dataclass
 class Record:
-    """The first purchases of a wallet in resolved markets: price, payout and category of each.
+    """The first purchases of a wallet on decided events: price, payout and category of each.
 
     ``is_sure`` is false if it bought twice in the second of some first purchase: a hash decides there.
     """
@@ -30,6 +30,7 @@ class Market:
     """What is known of a token's market."""
 
     condition: bytes
+    event: int
     outcome: int
     category: str
     resolved_at: int
@@ -73,21 +74,25 @@ def trades_of(rows: Mapping[str, list[Any]]) -> dict[bytes, dict[tuple[bytes, by
 
 
 def record_of(trades: Mapping[tuple[bytes, bytes], list[dict[str, Any]]], markets: Mapping[bytes, Market]) -> Record:
-    first: dict[bytes, tuple[int, Any, float, float, str]] = {}
-    twice: set[bytes] = set()
+    first: dict[int, tuple[int, Any, Market, float]] = {}
+    twice: set[int] = set()
     for (token, tx), fills in trades.items():
         market = markets[token]
         ts = min(fill["ts"] for fill in fills)
-        if fills[0]["kind"] == "SELL" or not market.resolved_at or ts >= market.resolved_at:
+        if fills[0]["kind"] == "SELL" or (market.resolved_at and ts >= market.resolved_at):
             continue
         price = sum(f["cash"] for f in fills) / sum(f["shares"] for f in fills)
-        bet = (ts, tx, price, market.payout, market.category)
-        if market.condition not in first or ts < first[market.condition][0]:
-            first[market.condition] = bet
-            twice.discard(market.condition)
-        elif ts == first[market.condition][0] and tx != first[market.condition][1]:
-            twice.add(market.condition)
-    return Record([bet[2:] for bet in first.values() if bet[2] < 1], not twice)
+        if market.event not in first or ts < first[market.event][0]:
+            first[market.event] = ts, tx, market, price
+            twice.discard(market.event)
+        elif ts == first[market.event][0] and tx != first[market.event][1]:
+            twice.add(market.event)
+    bets = [
+        (price, market.payout, market.category)
+        for _, _, market, price in first.values()
+        if market.resolved_at and price < 1
+    ]
+    return Record(bets, not twice)
 
 
 def habits_of(trades: Mapping[tuple[bytes, bytes], list[dict[str, Any]]], markets: Mapping[bytes, Market]) -> Habits:

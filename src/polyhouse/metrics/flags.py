@@ -26,7 +26,7 @@ Q_LEVEL = 0.05
 """Of the wallets that a tested flag names, this share is named by chance on average, or less."""
 
 MINIMUM: Mapping[str, int] = {SKILLED: 30, LUCKY: 10, INSIDER: 10, BOT: 50, MARKET_MAKER: 100, WASH_TRADER: 20}
-"""Least sample: tested flags resolved markets, ``bot`` and ``market_maker`` trades, ``wash_trader`` fills."""
+"""Least sample: tested flags decided events, ``bot`` and ``market_maker`` trades, ``wash_trader`` fills."""
 THRESHOLD: Mapping[str, float] = {
     SKILLED: 0.02, LUCKY: 0.5, INSIDER: 7.0, BOT: 0.7, MARKET_MAKER: 0.8, WASH_TRADER: 0.5,
 }  # fmt: skip

@@ -1,5 +1,5 @@
--- flag_habits: how each wallet trades: roles, sides, rhythm (definitions: metrics/flags.py). A trade is one token in one
--- transaction; the rhythm is that of the distinct seconds in which it traded.
+-- flag_habits: how each wallet trades: roles, sides, rhythm, and how it stakes its first purchases per token (definitions:
+-- metrics/flags.py). A trade is one token in one transaction; the rhythm is that of the distinct seconds in which it traded.
 WITH
     rhythms AS
     (
@@ -29,6 +29,16 @@ WITH
         FROM flag_pairs AS p
         GROUP BY wallet, market
     ),
+    staked AS
+    (
+        SELECT
+            wallet,
+            toInt64(sum(first.3)) AS stake, sum(toInt128(first.3) * first.3) AS stake_squares,
+            sum(toInt128(first.3) * first.1) AS stake_moments, min(first.1) AS since
+        FROM flag_pairs
+        WHERE first.4 > 0
+        GROUP BY wallet
+    ),
     sums AS
     (
         SELECT
@@ -45,8 +55,11 @@ SELECT
     s.turned_shares AS turned_shares, s.fills AS fills, s.maker_fills AS maker_fills, s.known_fills AS known_fills,
     s.markets AS markets, r.seconds AS seconds, r.median_gap AS median_gap, r.regular_gaps AS regular_gaps, r.days AS days,
     r.hours_seen AS hours_seen, r.c_log_c AS c_log_c,
-    toInt64(w.trades) AS all_fills
+    toInt64(w.trades) AS all_fills,
+    if(b.stake > 0, toFloat64(b.stake_squares) / toFloat64(toInt128(b.stake) * b.stake), 0.) AS stake_hhi,
+    if(b.stake > 0, toFloat64(b.stake_moments - toInt128(b.stake) * b.since) / toFloat64(b.stake) / 86400, 0.) AS days_before_stake
 FROM sums AS s
 INNER JOIN rhythms AS r ON r.wallet = s.wallet
+LEFT JOIN staked AS b ON b.wallet = s.wallet
 LEFT JOIN (SELECT wallet, trades FROM wallet_totals FINAL WHERE category = 'overall' AND window = 'lifetime' AND /*wallets*/) AS w
     ON w.wallet = s.wallet

@@ -5,14 +5,15 @@ WITH
     (
         SELECT
             c.wallet AS wallet, c.bets AS bets, c.won AS won, c.expected AS expected, c.p_all AS p_all,
-            c.rest_bets AS rest_bets, c.p_rest AS p_rest, c.stake_hhi AS stake_hhi, c.days_before_stake AS days_before_stake,
-            (won - expected) / bets AS edge,
+            c.rest_bets AS rest_bets, c.p_rest AS p_rest, (won - expected) / bets AS edge,
+            h.stake_hhi AS stake_hhi, h.days_before_stake AS days_before_stake,
             m.net_pnl AS net_pnl, m.roi AS roi, m.one_hit_share AS one_hit_share, m.roi_without_best_3 AS roi_without_best_3,
             s.insider_tenths AS insider_tenths, s.is_suspected AS is_suspected, s.entry_positions AS entry_positions,
             s.stake AS stake, s.early_stake AS early_stake, s.early_weight AS early_weight,
             s.reference_stake AS reference_stake, s.against_stake AS against_stake,
             s.timing_stake AS timing_stake, s.timing_gain AS timing_gain, s.timing_best AS timing_best
         FROM flag_chances AS c
+        INNER JOIN flag_habits AS h ON h.wallet = c.wallet
         LEFT JOIN (SELECT * FROM wallet_metrics_complete FINAL WHERE window = 'lifetime' AND /*wallets*/) AS m ON m.wallet = c.wallet
         LEFT JOIN (SELECT * FROM wallet_scores_v1 FINAL WHERE /*wallets*/) AS s ON s.wallet = c.wallet
     ),

@@ -132,8 +132,8 @@ def _specialist(stage: _Stage) -> Iterator[Act]:
 
 def _insider(stage: _Stage) -> Iterator[Act]:
     """Buys the coming winner early, below the price of the day before, hours ahead of the news; nothing else."""
-    tips = [(board, ts) for board in stage.over if (ts := _before_the_news(board))]
-    for board, ts in stage.rng.sample(tips, min(_TIPS, len(tips))):
+    tips = {board.market.event_id: (board, ts) for board in stage.over if (ts := _before_the_news(board))}
+    for board, ts in stage.rng.sample(list(tips.values()), min(_TIPS, len(tips))):
         yield Act(ts - DAY - HOUR, board, -1, stage.rng.randrange(2), 30 * _SHARE)
         yield stage.buy(board, 100, 400, ts)
         yield Act(ts + 12 * HOUR, board, -1, stage.rng.randrange(2), 30 * _SHARE)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from polyhouse.domain.categories import CATEGORIES
-from polyhouse.metrics.chance import q_levels, records
+from polyhouse.metrics.chance import Records, q_levels, records
 from polyhouse.metrics.flags import TESTED
 from polyhouse.models.build import BULK, Build
 from polyhouse.models.steps.specialists_step import build_edges
@@ -15,11 +16,7 @@ from polyhouse.models.steps.specialists_step import build_edges
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_MICRO, _DAY_SECONDS = 1_000_000, 86_400
-_CHANCES = (
-    "bets", "expected", "won", "p_all", "rest_bets", "p_rest", "stake_hhi", "days_before_stake",
-)  # fmt: skip
-"""Columns of ``flag_chances``: the record, and how the wallet staked."""
+_E9 = 1_000_000_000
 _CANDIDATES = (
     "SELECT wallet FROM flag_habits WHERE 10 * turned_shares >= 3 * traded_shares"
     " OR 5 * (all_fills - fills) >= all_fills"
@@ -27,10 +24,10 @@ _CANDIDATES = (
 
 
 def build_flags(run: Build) -> None:
-    """Write the flags of the chosen wallets, or of all where none are stored yet."""
+    """Write the flags of the chosen wallets, or of all where none are stored yet; and their ``category_edges``."""
     everyone = run.full or not run.warehouse.query("SELECT count() FROM wallet_flags").rows[0][0]
     for wallets in run.slices(everyone=everyone):
-        for model in ("flag_pairs", "flag_habits", "flag_bets", "event_bets"):
+        for model in ("flag_pairs", "flag_habits", "event_bets"):
             run.stage(model, wallets)
         build_edges(run, wallets)
         run.stage_rows("flag_candidates", _CANDIDATES)
@@ -47,32 +44,26 @@ def _stage_chances(run: Build) -> None:
     import pyarrow as pa
 
     run.warehouse.command("DROP TABLE IF EXISTS flag_chances")
-    numbers = ", ".join(f"{name} Float64" for name in _CHANCES)
+    numbers = ", ".join(f"{field.name} Float64" for field in fields(Records))
     run.warehouse.command(f"CREATE TABLE flag_chances (wallet FixedString(20), {numbers}) ENGINE = Memory")
-    batches = list(run.warehouse.query_columns(f"SELECT * FROM flag_bets ORDER BY wallet, market {BULK}"))
+    batches = list(run.warehouse.query_columns(f"SELECT * FROM event_bets ORDER BY wallet, category, event {BULK}"))
     bets = pa.Table.from_batches(batches) if batches else None
     if bets is not None and len(bets):
         run.warehouse.insert_arrow("flag_chances", chances(bets))
 
 
 def chances(bets: pa.Table) -> pa.Table:
-    """Per wallet its record and how it staked, from rows of ``flag_bets`` in their order."""
+    """Per wallet its record (``metrics.chance``), from rows of ``event_bets`` in their order."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     wallets = bets.column("wallet").combine_chunks()
     starts = starts_of(wallets)
-    cash, at = _numbers(bets, "cash"), _numbers(bets, "at")
     category = pc.index_in(bets.column("category").cast(pa.string()), value_set=pa.array(CATEGORIES))
     places = pc.fill_null(category, len(CATEGORIES)).to_numpy().astype(np.int64)
-    record = records(starts, cash / _numbers(bets, "shares"), _numbers(bets, "payout_e6") / _MICRO, places)
-    first = starts[:-1]
-    waited = at - np.repeat(np.minimum.reduceat(at, first), np.diff(starts))
-    staked = np.add.reduceat(cash, first)
-    found = {name: getattr(record, name).astype(np.float64) for name in _CHANCES[:-2]}
-    found["stake_hhi"] = np.add.reduceat(cash * cash, first) / (staked * staked)
-    found["days_before_stake"] = np.add.reduceat(cash * waited, first) / staked / _DAY_SECONDS
-    return pa.table({"wallet": wallets.take(pa.array(first)), **found})
+    record = records(starts, _shares(bets, "price_e9"), _shares(bets, "payout_e9"), places)
+    found = {field.name: getattr(record, field.name).astype(np.float64) for field in fields(Records)}
+    return pa.table({"wallet": wallets.take(pa.array(starts[:-1])), **found})
 
 
 def starts_of(wallets: pa.Array) -> Any:
@@ -83,8 +74,8 @@ def starts_of(wallets: pa.Array) -> Any:
     return np.concatenate([[0], changes, [len(rows)]]).astype(np.int64)
 
 
-def _numbers(table: pa.Table, name: str) -> Any:
-    return table.column(name).to_numpy().astype(np.float64)
+def _shares(table: pa.Table, name: str) -> Any:
+    return table.column(name).to_numpy() / _E9
 
 
 def _store_levels(run: Build) -> None:
