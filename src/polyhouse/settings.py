@@ -86,17 +86,6 @@ class Settings(BaseSettings):
     schedule_jitter_seconds: int = Field(
         default=20, ge=0, le=3_600, description="each planned job is queued up to so many seconds late"
     )
-    notify_urls: SecretStr | None = Field(
-        default=None, description="where notifications go: Apprise URLs, separated by spaces; unset: nowhere"
-    )
-    notify: dict[str, str] = Field(
-        default_factory=dict,
-        description='rules over the defaults: {"whale_trade": "50000", "insider": "off"}; a [notify] table',
-    )
-    notify_wallets: str = Field(default="", description="wallets whose trades are told, separated by commas or spaces")
-    notify_pause_seconds: int = Field(
-        default=3_600, ge=0, le=604_800, description="between two notifications on one subject"
-    )
     lease_seconds: int = Field(
         default=300, ge=5, le=86_400, description="a dead worker's wallets come back to the others after this time"
     )

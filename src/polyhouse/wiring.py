@@ -14,7 +14,6 @@ from polyhouse.reads.queue import UPSTREAM_NOTE
 from polyhouse.settings import Settings
 
 if TYPE_CHECKING:
-    from polyhouse.notify.notifier import Channels, Notifier
     from polyhouse.ports import Clock, Stream
     from polyhouse.sources.chain.rpc import ChainReader
     from polyhouse.sources.http import HttpClient
@@ -348,29 +347,3 @@ def upstream_counters(clients: dict[str, HttpClient]) -> list[dict[str, Any]]:
 def _make_home(settings: Settings) -> None:
     if not settings.warehouse.get_secret_value() or not settings.state.get_secret_value():
         settings.home.mkdir(parents=True, exist_ok=True)
-
-
-def notification_channels(settings: Settings) -> Channels | None:
-    """The services that notifications go to, None if none is set.
-
-    Raises:
-        ConfigError: a URL that no service has.
-    """
-    from polyhouse.notify.notifier import Channels
-
-    urls = settings.notify_urls.get_secret_value() if settings.notify_urls else ""
-    return Channels(urls) if urls.strip() else None
-
-
-def notifier(settings: Settings, stores: Stores, channels: Channels) -> Notifier:
-    """Watches open stores by the rules of the settings.
-
-    Raises:
-        ConfigError: a rule or an address that cannot be.
-    """
-    from polyhouse.notify.notifier import Notifier
-    from polyhouse.notify.rules import followed_wallets, rules
-
-    watched, followed = rules(settings.notify), followed_wallets(settings.notify_wallets)
-    pause = settings.notify_pause_seconds
-    return Notifier(stores.warehouse, stores.state, watched, followed, channels.send, pause=pause)

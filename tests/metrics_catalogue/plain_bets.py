@@ -411,6 +411,11 @@ def roi_without_best_3(bets, window):
 
 
 @plain
+def stake_median(bets, window):
+    return float(np.median(stakes(bets)))
+
+
+@plain
 def one_hit_share(bets, window):
     total = sum(bet.realized for bet in bets)
     return max(bet.realized for bet in bets) / total if total > 0 else None

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from plain_trades import DAY, HOUR, Trade
+from scipy import stats
 
 PLAIN: dict[str, Callable[[Sequence[Trade], int, int], Any]] = {}
 
@@ -54,6 +55,14 @@ def price_impact_per_1k(trades, as_of, days):
     known = [t for t in of_role(trades, "TAKER") if t.before_e6 is not None and t.after["5m"] is not None]
     moved = sum((t.after["5m"] - t.before_e6) / 1e6 * t.side for t in known)
     return over(moved, sum(t.volume / 1e6 for t in known) / 1_000)
+
+
+@plain
+def crowd_correlation(trades, as_of, days):
+    known = [t for t in trades if None not in (t.day_open_e6, t.day_end_e6) and not 0 < t.resolved_at <= t.at]
+    x = [t.side * t.volume for t in known]
+    y = [t.day_end_e6 - t.day_open_e6 for t in known]
+    return stats.pearsonr(x, y).statistic if len(set(x)) > 1 and len(set(y)) > 1 else None
 
 
 @plain

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from itertools import pairwise
 from math import floor
+from typing import Any
 
 from plain_scores import history_of
 
@@ -45,6 +46,8 @@ class Trade:
     closes_at: int = 0
     before_e6: int | None = None
     day_before_e6: int | None = None
+    day_open_e6: int | None = None
+    day_end_e6: int | None = None
     after: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(LAGS))
     close_e6: int | None = None
 
@@ -99,17 +102,22 @@ def plain_trades(universe: Universe) -> list[Trade]:
                 return None if not known else known[-1] if outcome == 0 else USD - known[-1]
 
             closes = _closes(market, resolved)
-            after = {}
-            for name, seconds in LAGS.items():
-                then = ts + seconds
-                after[name] = payout if 0 < resolved <= then else price_at(then) if then <= as_of else None
+
+            def later(
+                then: int, resolved: int = resolved, payout: int | None = payout, price_at: Any = price_at
+            ) -> Any:
+                return payout if 0 < resolved <= then else price_at(then) if then <= as_of else None
+
+            midnight = ts - ts % DAY
             found.append(
                 Trade(
                     wallet, token, ts, tx, not fills[0].buy, roles.pop() if len(roles) == 1 else "",
                     category_of([t for tag in event.tags for t in tag[1:]]), _kind(event, market, resolved), outcome,
                     len(fills), shares, cash, sum(f.fee for f in fills), sum(f.volume for f in fills),
                     _earliness(market, resolved, ts), resolved, payout, closes, price_at(ts - 1, ts - HOUR),
-                    price_at(ts - DAY), after, price_at(closes) if ts < closes <= as_of else None,
+                    price_at(ts - DAY), price_at(midnight - 1), later(midnight + DAY - 1),
+                    {name: later(ts + seconds) for name, seconds in LAGS.items()},
+                    price_at(closes) if ts < closes <= as_of else None,
                 )
             )  # fmt: skip
     return found
@@ -127,9 +135,10 @@ def _traded(universe: Universe) -> dict[tuple[str, str, str], tuple[int, list[Fi
     found: dict[tuple[str, str, str], tuple[int, list[Fill], set[str]]] = {}
     for transaction in universe.transactions(until=universe.now):
         roles: defaultdict[str, set[str]] = defaultdict(set)
-        for log in transaction.logs:
-            if log.t == "OrderFilled":
-                roles[log.fields["maker"]].add("TAKER" if log.fields["taker"] in EXCHANGES else "MAKER")
+        filled = [log.fields for log in transaction.logs if log.t == "OrderFilled"]
+        resting = "MAKER" if any(one["taker"] in EXCHANGES for one in filled) else "DIRECT"
+        for one in filled:
+            roles[one["maker"]].add("TAKER" if one["taker"] in EXCHANGES else resting)
         for event in reader.read(transaction):
             if isinstance(event, Fill):
                 key = event.wallet, event.token, transaction.tx

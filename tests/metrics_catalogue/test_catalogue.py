@@ -59,9 +59,7 @@ def test_a_broken_entry_is_found() -> None:
     assert set(broken(number=103)) == {"number 1 missing", "number 103 unknown"}
     assert broken(relation="nothing") == [f"{METRICS[0].name}: relation nothing unknown"]
     assert broken(needs="a miracle") == [f"{METRICS[0].name}: computed, and yet in need of something"]
-    assert broken(sql="", relation="") == [
-        f"{METRICS[0].name}: neither computed, nor planned, nor in need of anything"
-    ]  # fmt: skip
+    assert broken(sql="") == [f"{METRICS[0].name}: neither computed, nor in need of anything"]
     assert broken(formula="") == [f"{METRICS[0].name}: no meaning, formula or source"]
     assert broken(name="Two Words") == ["'Two Words': not snake_case"]
     assert broken(minimum_sample=0) == [f"{METRICS[0].name}: minimum sample below 1"]

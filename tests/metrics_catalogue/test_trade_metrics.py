@@ -44,7 +44,8 @@ def random_trades(seed: int, wallet: int, count: int) -> list[Trade]:
             earliness_e6=dice.choice([None, dice.randrange(1_000_001)]), resolved_at=resolved,
             payout_e6=dice.choice([0, 10**6, 333_333]) if resolved else None,
             closes_at=at + dice.choice([1, 31, 121, 301, HOUR + 1, 7 * HOUR, 2 * DAY]), before_e6=level(0.5),
-            day_before_e6=level(0.6), after={lag: dice.randrange(1, 10**6) for lag in LAGS},
+            day_before_e6=level(0.6), day_open_e6=level(0.7), day_end_e6=level(0.9),
+            after={lag: dice.randrange(1, 10**6) for lag in LAGS},
             close_e6=dice.randrange(1, 10**6) if is_known else None,
         ))  # fmt: skip
     return found
@@ -157,6 +158,12 @@ CLOSE = {"closes_at": AS_OF}
          1.5),
         ("adverse_selection", [trade(n, role="MAKER", after={"5m": 470_000}) for n in range(10)], 0.03),
         ("price_impact_per_1k", [trade(n, before_e6=490_000, after={"5m": 500_000}) for n in range(10)], 0.2),
+        # buys 10, 20, 30 USDC on days that rise by 1, 2 and 3 cents, sells 20 on days that fall by 2
+        ("crowd_correlation", [
+            trade(n, is_sale=n % 4 == 3, volume=(10, 20, 30, 20)[n % 4] * USD, day_open_e6=500_000,
+                  day_end_e6=(510_000, 520_000, 530_000, 480_000)[n % 4]) for n in range(20)], 1.0),
+        ("crowd_correlation",
+         [trade(n, volume=n * USD, day_open_e6=500_000, day_end_e6=500_000 - n) for n in range(20)], -1.0),
         ("trade_gap_median", [trade(n, day=n / 24) for n in range(11)], 3600.0),
         ("hours_of_day", [trade(n, day=n / 24) for n in range(48)], 24),
         ("trades_per_active_day", [trade(n, day=n // 3) for n in range(12)], 3.0),

@@ -1,6 +1,6 @@
 """The catalogue: every metric once, with its definition.
 
-Groups of entries live in ``catalogue_<group>.py``, one per relation; ``catalogue_later.py`` holds what is not computed.
+Groups of entries live in ``catalogue_<group>.py``; ``catalogue_beyond.py`` holds what public data cannot give.
 The tables of the metrics, the documentation and ``polyhouse metric`` are made from here, so a new metric is one entry
 (and its independent calculation in the tests).
 """
@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from polyhouse.metrics import (
     catalogue_bankroll,
     catalogue_bets,
+    catalogue_beyond,
     catalogue_days,
     catalogue_entries,
     catalogue_fills,
-    catalogue_later,
 )
 from polyhouse.metrics.bets_relation import RELATION as BETS
 from polyhouse.metrics.days_relation import RELATION as DAYS
@@ -42,7 +42,7 @@ METRICS: tuple[Metric, ...] = tuple(
             *catalogue_entries.METRICS,
             *catalogue_fills.METRICS,
             *catalogue_bankroll.METRICS,
-            *catalogue_later.METRICS,
+            *catalogue_beyond.METRICS,
         ),
         key=lambda metric: (metric.number is None, metric.number or 0),
     )
@@ -87,8 +87,8 @@ def problems(metrics: Sequence[Metric] = METRICS, relations: Sequence[Relation] 
             found.append(f"{metric.name}: also a part of {relation.name}")
         if metric.sql and metric.needs:
             found.append(f"{metric.name}: computed, and yet in need of something")
-        if not (metric.sql or metric.needs or metric.relation):
-            found.append(f"{metric.name}: neither computed, nor planned, nor in need of anything")
+        if not (metric.sql or metric.needs):
+            found.append(f"{metric.name}: neither computed, nor in need of anything")
         if not all((metric.meaning, metric.formula, metric.source)):
             found.append(f"{metric.name}: no meaning, formula or source")
         if not metric.name.isidentifier() or metric.name != metric.name.lower():

@@ -48,6 +48,18 @@ COSTS = (
     ),
 )  # fmt: skip
 
+CROWD = (
+    Metric(
+        "crowd_correlation", "Whether it trades with the crowd (above 0) or against it",
+        "Pearson correlation over trades of volume·side with the move of the outcome's price on that UTC day; the move"
+        " stands for the net demand of everybody, which no public feed tells for all fills",
+        "ratio", "fills", f"Kyle 1985; {SEED}", "none", 68,
+        "if(spread_x > 0 AND spread_y > 0, toFloat64(moves * move_xy - move_x * move_y)"
+        " / sqrt(toFloat64(spread_x)) / sqrt(toFloat64(spread_y)), NULL)", RANK_MIN_UNITS,
+        "no price at both ends of a day, or all volumes or all moves are equal",
+    ),
+)  # fmt: skip
+
 TIMES = (
     Metric(
         "trades_per_active_day", "Trades on a day with any", "trades / UTC days with a trade",
@@ -67,4 +79,4 @@ TIMES = (
     ),
 )  # fmt: skip
 
-METRICS: tuple[Metric, ...] = ROLES + COSTS + TIMES
+METRICS: tuple[Metric, ...] = ROLES + COSTS + CROWD + TIMES

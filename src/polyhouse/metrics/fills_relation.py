@@ -25,6 +25,15 @@ RELATION = Relation(
         "moving_volume": "sumIf(toInt128(volume), is_moving)",
         "is_exposed": "is_maker AND has_after",
         "exposed": "countIf(is_exposed)",
+        # x signed volume, y move of the price on that day.
+        "moves": "toInt256(countIf(has_move))",
+        "move_x": "toInt256(sumIf(toInt128(volume) * side, has_move))",
+        "move_y": "toInt256(sumIf(toInt128(day_move), has_move))",
+        "move_xx": "toInt256(sumIf(toInt128(volume) * volume, has_move))",
+        "move_yy": "toInt256(sumIf(toInt128(day_move) * day_move, has_move))",
+        "move_xy": "toInt256(sumIf(toInt128(volume) * side * day_move, has_move))",
+        "spread_x": "moves * move_xx - move_x * move_x",
+        "spread_y": "moves * move_yy - move_y * move_y",
     },
 )
 """Columns of the rows: models/fills.sql."""

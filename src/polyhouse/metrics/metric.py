@@ -10,7 +10,7 @@ Unit = Literal[
     "usd", "ratio", "percent", "count", "seconds", "hours", "days", "per_week", "usd_per_day", "per_hour", "z", "text"
 ]
 Direction = Literal["higher", "lower", "none"]
-State = Literal["computed", "later", "needs"]
+State = Literal["computed", "needs"]
 
 METRIC_WINDOWS: Mapping[str, int] = {"30d": 30, "90d": 90, "180d": 180, "lifetime": 0}
 """Windows of every metric: name → days, 0 = the whole life. They end at the newest row of the store."""
@@ -25,8 +25,7 @@ class Metric:
         meaning: one line for people.
         formula: the definition in one line, with its conventions.
         unit: of the value; ratios are fractions (0.25, not 25).
-        relation: name of the relation whose rows it is computed from; of a metric that is not computed yet the relation
-            it will need, '' for one that public data cannot give.
+        relation: name of the relation whose rows it is computed from; '' for one that public data cannot give.
         number: its place among the 102 (seed_systems.md §2.1), None for our own.
         sql: one ClickHouse expression over the rows of one wallet, scope and window: an aggregate, which may use the
             relation's parts. Integers are summed exactly and divided at the end; NULL where there is no value.
@@ -55,8 +54,8 @@ class Metric:
 
     @property
     def state(self) -> State:
-        """Whether the product computes it, will, or cannot."""
-        return "computed" if self.sql else "needs" if self.needs else "later"
+        """Whether the product computes it, or cannot."""
+        return "computed" if self.sql else "needs"
 
     @property
     def is_text(self) -> bool:

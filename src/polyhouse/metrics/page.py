@@ -37,7 +37,6 @@ def markdown() -> str:
     for relation in RELATIONS:
         own = [metric for metric in done if metric.relation == relation.name]
         lines += [f"## From `{relation.name}`", f"One row is {relation.meaning}.", "", *_computed(own), ""]
-    lines += ["## Not computed yet", *_planned(m for m in METRICS if m.state == "later"), ""]
     lines += ["## Beyond public data", *_missing(m for m in METRICS if m.state == "needs"), ""]
     return "\n".join(lines)
 
@@ -50,14 +49,6 @@ def _computed(metrics: Iterable[Metric]) -> list[str]:
     return head + [
         f"| {_number(m)} | `{m.name}` | {_cell(m.meaning)} | {_cell(m.formula)} | {m.unit} | {m.direction} |"
         f" {m.minimum_sample} | {_cell(m.undefined)} | {_cell(m.source)} |"
-        for m in metrics
-    ]
-
-
-def _planned(metrics: Iterable[Metric]) -> list[str]:
-    head = ["| # | name | meaning | formula | unit | from |", "|---|---|---|---|---|---|"]
-    return head + [
-        f"| {_number(m)} | `{m.name}` | {_cell(m.meaning)} | {_cell(m.formula)} | {m.unit} | {m.relation} |"
         for m in metrics
     ]
 

@@ -10,6 +10,8 @@ SELECT
     toInt64(intDiv(2 * toInt128(cash - side * fee) * 1000000 + shares, 2 * toInt128(shares))) AS quote,
     before_e6 IS NOT NULL AS has_before, ifNull(before_e6, 0) AS before,
     after_5m_e6 IS NOT NULL AS has_after, ifNull(after_5m_e6, 0) AS after_5m,
+    day_open_e6 IS NOT NULL AND day_end_e6 IS NOT NULL AND (resolved_at = 0 OR toUInt32(t.at) < resolved_at) AS has_move,
+    ifNull(day_end_e6, 0) - ifNull(day_open_e6, 0) AS day_move,
     max(toUInt32(t.at)) OVER earlier AS last_at,
     if(last_at = 0, -1, toInt64(toUInt32(t.at)) - last_at) AS gap
 FROM priced_trades AS t FINAL

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from importlib import resources
+
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, METRICS, RELATIONS, Metric, Relation, computed, digest
 from polyhouse.ports import Warehouse
 
@@ -9,6 +12,7 @@ COMPLETE, BY_CATEGORY = "wallet_metrics_complete", "wallet_metrics_by_category"
 METRIC_TABLES = (COMPLETE, BY_CATEGORY)
 OVERALL = "overall"
 _DAY_SECONDS = 86_400
+_MODELS = ("priced_trades", *(relation.name for relation in RELATIONS))
 _COUNT = "UInt64"
 _KEYS = {"wallet", "category", "window", "as_of", "version", "is_deleted"}
 
@@ -43,7 +47,14 @@ def prepare_metric_tables(warehouse: Warehouse) -> None:
 def is_current(warehouse: Warehouse) -> bool:
     """Whether the stored metrics of all wallets follow the definitions of today."""
     rows = warehouse.query("SELECT DISTINCT digest FROM metric_catalogue").rows
-    return rows == [(digest(),)]
+    return rows == [(rules(),)]
+
+
+def rules() -> str:
+    """Names the definitions of everything computed and of the rows it is computed from."""
+    folder = resources.files("polyhouse.models")
+    texts = [(folder / f"{model}.sql").read_text(encoding="utf-8") for model in _MODELS]
+    return hashlib.sha256("".join([digest(), *texts]).encode()).hexdigest()[:16]
 
 
 def store_catalogue(warehouse: Warehouse, version: int) -> None:
@@ -57,7 +68,7 @@ def store_catalogue(warehouse: Warehouse, version: int) -> None:
     )  # fmt: skip
     columns = {name: [getattr(metric, name) for metric in METRICS] for name in names}
     columns["number"] = [metric.number or 0 for metric in METRICS]
-    columns["digest"] = [digest()] * len(METRICS)
+    columns["digest"] = [rules()] * len(METRICS)
     columns["version"] = [version] * len(METRICS)
     warehouse.insert_arrow("metric_catalogue", pa.table(columns))
 

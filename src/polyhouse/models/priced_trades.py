@@ -94,7 +94,8 @@ _NUMBERS = ("market", "outcome", "at", "resolved_at", "payout_e6", "closes_at")
 def prices_around(prices: Prices, trades: dict[str, Ints], as_of: int) -> dict[str, tuple[Ints, Any]]:
     """Column of ``priced_trades`` → (micro-USDC a share of the token, whether it is known), per trade.
 
-    Prices before a trade are those that stood before its second; only ``after_…`` and ``close_e6`` look ahead.
+    Prices before a trade are those that stood before its second; only ``after_…``, ``day_end_e6`` and ``close_e6``
+    look ahead.
 
     Args:
         prices: of the markets.
@@ -111,13 +112,15 @@ def prices_around(prices: Prices, trades: dict[str, Ints], as_of: int) -> dict[s
     found = {
         "before_e6": price_at(at - 1, FRESH_SECONDS - 1),
         "day_before_e6": price_at(at - DAY_SECONDS),
+        "day_open_e6": price_at(at - at % DAY_SECONDS - 1),
     }
-    for name, seconds in LAGS.items():
-        then = at + seconds
+    last_second = at - at % DAY_SECONDS + DAY_SECONDS - 1
+    moments = {f"after_{name}_e6": at + seconds for name, seconds in LAGS.items()} | {"day_end_e6": last_second}
+    for name, then in moments.items():
         level, is_known = price_at(then)
         is_settled = (trades["resolved_at"] > 0) & (trades["resolved_at"] <= then)
         value = np.where(is_settled, trades["payout_e6"], level)
-        found[f"after_{name}_e6"] = value, is_settled | (is_known & (then <= as_of))
+        found[name] = value, is_settled | (is_known & (then <= as_of))
     level, is_known = price_at(trades["closes_at"])
     found["close_e6"] = level, is_known & (at < trades["closes_at"]) & (trades["closes_at"] <= as_of)
     return found

@@ -20,7 +20,7 @@ from polyhouse.serve.answers import Answers
 from polyhouse.serve.context import ServeContext
 from polyhouse.serve.gauges import RequestCounter
 from polyhouse.settings import Settings
-from polyhouse.wiring import Stores, notification_channels, notifier
+from polyhouse.wiring import Stores
 
 _TOKEN_BYTES = 32
 
@@ -77,21 +77,15 @@ def _context(settings: Settings, stores: Stores, token: str, *, scheduled: bool)
 
 @contextlib.contextmanager
 def _working(context: ServeContext) -> Iterator[None]:
-    """Meanwhile work on jobs, queue those whose time has come, and tell people what is new."""
+    """Meanwhile work on jobs, and queue those whose time has come."""
     settings = context.settings
     schedule = Schedule(settings.schedule, settings.schedule_jitter_seconds, context.stores.state, context.jobs.wake)
-    channels = notification_channels(settings)
-    watch = notifier(settings, context.stores, channels) if channels else None
     context.jobs.start()
     if context.is_scheduled:
         schedule.start()
-    if watch:
-        watch.start()
     try:
         yield
     finally:
-        if watch:
-            watch.stop()
         schedule.stop()
         context.jobs.stop()
 

@@ -27,10 +27,15 @@ def stage_day_marks(run: Build) -> None:
         run.insert("day_marks", cut)
 
 
-def price_cuts(run: Build) -> Iterator[str]:
-    """Conditions on ``condition`` that cut the markets of the chosen wallets into parts of a bounded history."""
+def price_cuts(run: Build, *, everyone: bool = False) -> Iterator[str]:
+    """Conditions on ``condition`` that cut the markets of the chosen wallets into parts of a bounded history.
+
+    Args:
+        run: the build.
+        everyone: cut the markets of all wallets, even in a partial build.
+    """
     conditions, chosen = "1", "1"
-    if not run.full:
+    if not (run.full or everyone):
         conditions = f"condition IN ({_TOUCHED_CONDITIONS})"
         chosen = f"token IN (SELECT token FROM token_map FINAL WHERE {conditions})"
     rows = run.warehouse.query(f"SELECT count() FROM observations WHERE {chosen}").rows[0][0]

@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS priced_trades
     closes_at     UInt32,                     -- end of the market's trading for the closing price, 0 = unknown
     before_e6     Nullable(Int64),            -- last price of the hour before the trade's second
     day_before_e6 Nullable(Int64),            -- price 24 hours earlier
+    day_open_e6   Nullable(Int64),            -- price when the trade's UTC day began
     -- what nobody could know at the trade: later prices, after the resolution the payout
     after_30s_e6  Nullable(Int64),
     after_2m_e6   Nullable(Int64),
@@ -34,6 +35,7 @@ CREATE TABLE IF NOT EXISTS priced_trades
     after_1h_e6   Nullable(Int64),
     after_6h_e6   Nullable(Int64),
     after_1d_e6   Nullable(Int64),
+    day_end_e6    Nullable(Int64),            -- when the trade's UTC day ended
     close_e6      Nullable(Int64),            -- closing price, of trades before it
     version       UInt64 CODEC(Delta, ZSTD(1)),
     is_deleted    UInt8 DEFAULT 0 CODEC(ZSTD(1))
@@ -59,11 +61,13 @@ SELECT
     if(closes_at = 0, NULL, toDateTime(closes_at, 'UTC')) AS closes_at,
     toDecimal128(before_e6, 6) / 1000000 AS price_before,
     toDecimal128(day_before_e6, 6) / 1000000 AS price_day_before,
+    toDecimal128(day_open_e6, 6) / 1000000 AS price_day_open,
     toDecimal128(after_30s_e6, 6) / 1000000 AS price_after_30s,
     toDecimal128(after_2m_e6, 6) / 1000000 AS price_after_2m,
     toDecimal128(after_5m_e6, 6) / 1000000 AS price_after_5m,
     toDecimal128(after_1h_e6, 6) / 1000000 AS price_after_1h,
     toDecimal128(after_6h_e6, 6) / 1000000 AS price_after_6h,
     toDecimal128(after_1d_e6, 6) / 1000000 AS price_after_1d,
+    toDecimal128(day_end_e6, 6) / 1000000 AS price_day_end,
     toDecimal128(close_e6, 6) / 1000000 AS closing_price
 FROM priced_trades FINAL;

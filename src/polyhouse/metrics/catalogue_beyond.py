@@ -1,7 +1,4 @@
-"""Metrics that are defined and not computed yet, and those that public data cannot give.
-
-An entry leaves this file when the group of its relation computes it: a number has one entry.
-"""
+"""Metrics that public data cannot give: each says what it would need."""
 
 from __future__ import annotations
 
@@ -9,26 +6,14 @@ from polyhouse.metrics.metric import Direction, Metric, Unit
 from polyhouse.metrics.terms import SEED
 
 
-def _later(
-    number: int, name: str, unit: Unit, relation: str, direction: Direction, meaning: str, formula: str,
-    source: str = SEED,
-) -> Metric:  # fmt: skip
-    return Metric(name, meaning, formula, unit, relation, source, direction, number)
-
-
 def _needs(number: int, name: str, unit: Unit, direction: Direction, meaning: str, formula: str, needs: str) -> Metric:
     return Metric(name, meaning, formula, unit, "", SEED, direction, number, needs=needs)
 
 
-ENTRIES = (
-    _later(68, "crowd_correlation", "ratio", "entries", "none", "Whether the wallet trades with the crowd",
-           "correlation of its signed daily volume per market with everybody else's"),
-)  # fmt: skip
-
 _NEWS = "the times of news that move a market (a licensed feed), to the second"
 _BOOK = "the order book at every fill; the exchange publishes no history of it"
 
-NEEDS = (
+METRICS: tuple[Metric, ...] = (
     _needs(67, "ev_news_window", "usd", "higher", "Result of bets within five minutes of news",
            "mean x of bets opened within 5 min after news of their event", _NEWS),
     _needs(79, "deposit_integrity", "ratio", "none", "Whether deposits and trading explain the balance",
@@ -42,5 +27,3 @@ NEEDS = (
     _needs(100, "news_latency_percentiles", "text", "none", "Distribution of the reaction to news",
            "JSON: percentiles of news_reaction_seconds", _NEWS),
 )  # fmt: skip
-
-METRICS: tuple[Metric, ...] = ENTRIES + NEEDS
