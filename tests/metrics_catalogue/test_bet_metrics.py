@@ -73,6 +73,7 @@ def test_neither_order_nor_threads_change_a_bit(warehouse: Warehouse) -> None:
         ("ev_per_bet_mean", [bet(n, 6 if n < 5 else -6) for n in range(10)], 0.0),
         ("win_rate", [bet(n, (1, -1, 0)[n % 3]) for n in range(12)], 0.5),
         ("one_hit_share", [bet(1, 12), bet(2, -4)], 1.5),
+        ("stake_median", [bet(n, 1, stake) for n, stake in enumerate((2, 400, 10, 7))], 8.5),
         ("roi_without_best_3", [bet(n, 100 if n < 3 else 1, 10) for n in range(10)], 0.1),
         ("current_streak", [bet(n, 1 if n > 2 else -1, day=n) for n in range(8)], -3),
         ("longest_win_streak", [bet(n, 1 if n > 2 else -1, day=n) for n in range(8)], 5),

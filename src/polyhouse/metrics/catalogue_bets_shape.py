@@ -145,6 +145,11 @@ OWN = (
         "ratio", "bets", "accounting §4.5", "lower", None, over("max(realized)", "net", "net > 0"), 1, "no net profit",
     ),
     Metric(
+        "stake_median", "Median stake of a bet",
+        "median of the stakes of all bets, in USDC (mean of the two middle ones)",
+        "usd", "bets", "seed_systems.md §2.2", "none", None, f"quantileExactInclusive(0.5)(stake) / {USD}",
+    ),
+    Metric(
         "win_rate_low", "Lower 95 % bound of the win rate", "Wilson interval of win_rate, z = 1.96",
         "ratio", "bets", "Wilson 1927; accounting §4.2 (K12, K13)", "higher", None,
         "if(decided > 0, greatest((wilson_middle - wilson_spread) / wilson_scale, 0), NULL)", 1, UNDECIDED,
