@@ -29,9 +29,9 @@ CROWD: tuple[Behaviour, ...] = (
 """Who trades at fair prices: the usual behaviours without foresight."""
 
 _SHARE = 1_000_000
-_SKILL, _HOME_SKILL = 85, 95
+_SKILL, _HOME_SKILL = 93, 95
 """Chance in hundred to choose the coming winner: of a skilled trader, of a specialist at home."""
-_MARKETS, _HOME, _AWAY, _TIPS, _FLUTTERS = 150, 80, 40, 14, 24
+_MARKETS, _HOME, _AWAY, _TIPS, _FLUTTERS = 180, 80, 40, 14, 24
 _LONGSHOTS, _LONG = 4, 150
 """Longshots of a gambler, one of which wins; and the price up to which an outcome is one, thousandths."""
 _ROUNDS, _WASHED = 12, 6
