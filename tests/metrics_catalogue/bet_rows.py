@@ -16,6 +16,7 @@ from plain_trades import Trade
 
 from polyhouse.metrics.bets_relation import RELATION
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, computed
+from polyhouse.metrics.metric import Relation
 from polyhouse.models import metric_tables
 from polyhouse.ports import Warehouse
 
@@ -96,9 +97,25 @@ def measured(
 ) -> dict[tuple[bytes, str, str], dict[str, Any]]:
     """What the generated SELECT makes of the staged rows, by wallet, category and window."""
     params = {f"b_{name}": as_of - days * DAY for name, days in METRIC_WINDOWS.items() if days} | {"as_of": as_of}
-    sql = f"{metric_tables.measured_sql(RELATION)} SETTINGS max_threads = {threads}"
-    result = warehouse.query(sql, params)
-    return keyed(result)
+    return staged_metrics(warehouse, RELATION, params, threads)
+
+
+def staged_metrics(
+    warehouse: Warehouse, relation: Relation, params: Mapping[str, int], threads: int
+) -> dict[tuple[bytes, str, str], dict[str, Any]]:
+    """The same of any relation whose rows are staged."""
+
+    def used(sql: str) -> dict[str, int]:
+        return {name: value for name, value in params.items() if f"{{{name}:" in sql}
+
+    values = metric_tables.values_sql(relation)
+    table = metric_tables.values_of(relation)
+    warehouse.command(f"DROP TABLE IF EXISTS {table}")
+    warehouse.command(
+        f"CREATE TABLE {table} ENGINE = Memory AS {values} SETTINGS max_threads = {threads}", used(values)
+    )
+    measured = metric_tables.measured_sql(relation)
+    return keyed(warehouse.query(f"{measured} SETTINGS max_threads = {threads}", used(measured)))
 
 
 def keyed(result: Any) -> dict[tuple[bytes, str, str], dict[str, Any]]:

@@ -9,13 +9,12 @@ from hashlib import sha256
 from typing import Any
 
 import pyarrow as pa
-from bet_rows import AS_OF, keyed
+from bet_rows import AS_OF, staged_metrics
 from plain_bets import DAY, same
 from plain_trades import LAGS, NAMES, Trade
 
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, computed
 from polyhouse.metrics.metric import Relation
-from polyhouse.models import metric_tables
 from polyhouse.models.build import model_sql
 from polyhouse.ports import Warehouse
 
@@ -80,12 +79,10 @@ def measured(
 ) -> dict[Key, dict[str, Any]]:
     """What the model file and the generated SELECT of a relation make of ``priced_trades``."""
     params = {f"b_{name}": as_of - days * DAY for name, days in METRIC_WINDOWS.items() if days} | {"as_of": as_of}
-    sql = metric_tables.measured_sql(relation)
     warehouse.command(f"CREATE TABLE {relation.name} ENGINE = Memory AS {model_sql(relation.name, '1')}")
-    used = {name: value for name, value in params.items() if f"{{{name}:" in sql}
-    result = warehouse.query(f"{sql} SETTINGS max_threads = {threads}", used)
+    found = staged_metrics(warehouse, relation, params, threads)
     warehouse.command(f"DROP TABLE {relation.name}")
-    return {("0x" + wallet.hex(), scope, window): row for (wallet, scope, window), row in keyed(result).items()}
+    return {("0x" + wallet.hex(), scope, window): row for (wallet, scope, window), row in found.items()}
 
 
 def expected(trades: Iterable[Trade], relation: str, plain: Plain, as_of: int) -> dict[Key, dict[str, Any]]:

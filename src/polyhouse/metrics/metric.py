@@ -77,9 +77,8 @@ class Relation:
     """Rows that metrics are computed from: the model file ``models/<name>.sql``.
 
     Its SELECT gives, per row, ``wallet``, ``category`` and columns of its own. With ``at`` (Unix seconds) a row belongs
-    to every window that began before it; a relation that is not cut by time alone gives ``window`` itself
-    (``has_windows``). A row whose category is one of ``domain.categories`` also counts in ``overall``, unless the
-    relation gives rows of ``overall`` itself (``has_overall``).
+    to every window that began before it. A row whose category is one of ``domain.categories`` also counts in
+    ``overall``, unless the relation gives rows of ``overall`` itself (``has_overall``).
 
     Attributes:
         name: of the model file.
@@ -87,14 +86,12 @@ class Relation:
         parts: named aggregates, in order, that expressions and later parts may use; no metric has such a name. Two
             are there for every relation: ``window_seconds`` (0 for the whole life) and ``n`` (the number of rows).
         has_overall: the SELECT has rows of the category ``overall``.
-        has_windows: the SELECT has the column ``window``.
     """
 
     name: str
     meaning: str
     parts: Mapping[str, str] = field(default_factory=dict)
     has_overall: bool = False
-    has_windows: bool = False
 
     @property
     def sample_column(self) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from importlib import resources
 
-from polyhouse.metrics.catalogue import METRIC_WINDOWS, METRICS, RELATIONS, Metric, Relation, computed, digest
+from polyhouse.metrics.catalogue import METRICS, RELATIONS, Metric, Relation, computed, digest
+from polyhouse.models.metric_states import OVERALL, Plan, needed, plan, with_parts
 from polyhouse.ports import Warehouse
 
 COMPLETE, BY_CATEGORY = "wallet_metrics_complete", "wallet_metrics_by_category"
 METRIC_TABLES = (COMPLETE, BY_CATEGORY)
-OVERALL = "overall"
-_DAY_SECONDS = 86_400
+MANY = 10
+"""Rows from which on all metrics of a scope and window are evaluated; below, those that need fewer."""
 _MODELS = ("priced_trades", *(relation.name for relation in RELATIONS))
 _COUNT = "UInt64"
 _KEYS = {"wallet", "category", "window", "as_of", "version", "is_deleted"}
@@ -73,27 +75,55 @@ def store_catalogue(warehouse: Warehouse, version: int) -> None:
     warehouse.insert_arrow("metric_catalogue", pa.table(columns))
 
 
+def values_of(relation: Relation) -> str:
+    """Name of the table in which the aggregates of a relation are staged, one wallet slice at a time."""
+    return f"values_{relation.name}"
+
+
+def values_sql(relation: Relation) -> str:
+    """The SELECT of these aggregates from the relation's staged rows: per wallet, scope and window, each row read once.
+
+    Takes the parameters ``as_of`` and, per window, ``b_<window>`` (Unix seconds).
+    """
+    return _plan(relation).values_sql
+
+
 def measured(relation: Relation) -> str:
     """Name of the table in which the metrics of a relation are staged, one wallet slice at a time."""
     return f"measured_{relation.name}"
 
 
 def measured_sql(relation: Relation) -> str:
-    """The SELECT of a relation's metrics per wallet, scope (``overall`` or category) and window, from its staged rows.
+    """The SELECT of a relation's metrics per wallet, scope (``overall`` or category) and window, from its aggregates.
 
-    Takes the parameters ``as_of`` and, per window, ``b_<window>`` (Unix seconds).
+    Most scopes and windows hold few rows, and there most metrics have no value: they are not evaluated. Takes the
+    parameter ``as_of``.
     """
-    values = [f"count() AS {relation.sample_column}"]
-    values += [
-        f"CAST(if(n >= {metric.minimum_sample}, {metric.sql}, NULL) AS {_type(metric)}) AS {metric.name}"
+    few = {
+        metric.name: f"CAST(NULL AS {_type(metric)})"
+        for metric in computed(relation.name)
+        if metric.minimum_sample >= MANY
+    }
+    return f"{_evaluated(relation, few, f'n < {MANY}')} UNION ALL {_evaluated(relation, {}, f'n >= {MANY}')}"
+
+
+def _evaluated(relation: Relation, known: Mapping[str, str], rows: str) -> str:
+    """The metrics of the scopes and windows for which a condition on ``n`` holds, some of which are known there."""
+    made = _plan(relation)
+    columns = made.columns | {name: sql for name, sql in known.items() if name in made.columns}
+    parts = needed(made.parts, [*columns.values(), rows])
+    chosen = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
+    return f"{with_parts(parts)}SELECT wallet, scope, window, {chosen} FROM {values_of(relation)} WHERE {rows}"
+
+
+def _plan(relation: Relation) -> Plan:
+    columns = {relation.sample_column: "toUInt64(n)"}
+    columns |= {
+        metric.name: f"CAST(if(n >= {metric.minimum_sample}, {metric.sql}, NULL) AS {_type(metric)})"
         for metric in computed(relation.name)
         if not metric.of_metrics
-    ]
-    # The scope is not called category: that is a column of the rows.
-    return (
-        f"WITH {_parts(relation)} SELECT wallet, scope, window, {', '.join(values)}"
-        f" FROM ({_rows(relation)}) GROUP BY wallet, scope, window"
-    )
+    }
+    return plan(relation, columns)
 
 
 def rows_sql(table: str) -> str:
@@ -117,24 +147,6 @@ def rows_sql(table: str) -> str:
         f"SELECT {keys}, toDateTime({{as_of:UInt32}}, 'UTC') AS as_of, {', '.join(columns)} FROM ({known}) AS k {joins}"
         f" WHERE (k.scope = '{OVERALL}') = {str(is_overall).lower()}"
     )
-
-
-def _parts(relation: Relation) -> str:
-    lengths = {name: days * _DAY_SECONDS for name, days in METRIC_WINDOWS.items()}
-    given = {
-        "window_seconds": f"transform(toString(window), {list(lengths)}, {list(lengths.values())}, toInt64(0))",
-        "n": "toInt64(count())",
-    }
-    return ", ".join(f"{sql} AS {name}" for name, sql in (given | dict(relation.parts)).items())
-
-
-def _rows(relation: Relation) -> str:
-    """The staged rows of a relation, each in every scope and window to which it belongs."""
-    scope = "toString(category)" if relation.has_overall else f"arrayJoin(['{OVERALL}', toString(category)])"
-    inside = [f"if(at > {{b_{name}:UInt32}}, ['{name}'], [])" for name, days in METRIC_WINDOWS.items() if days]
-    always = [f"['{name}']" for name, days in METRIC_WINDOWS.items() if not days]
-    window = "" if relation.has_windows else f", arrayJoin(arrayConcat({', '.join(inside + always)})) AS window"
-    return f"SELECT *, {scope} AS scope{window} FROM {relation.name}"
 
 
 def _type(metric: Metric) -> str:

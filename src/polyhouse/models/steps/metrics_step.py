@@ -13,8 +13,11 @@ def build_metrics(run: Build) -> bool:
     for wallets in run.slices(everyone=everyone):
         for relation in RELATIONS:
             run.stage(relation.name, wallets)
-            run.stage_rows(metric_tables.measured(relation), metric_tables.measured_sql(relation))
+            values = metric_tables.values_of(relation)
+            run.stage_rows(values, metric_tables.values_sql(relation))
             run.warehouse.command(f"DROP TABLE {relation.name}")
+            run.stage_rows(metric_tables.measured(relation), metric_tables.measured_sql(relation))
+            run.warehouse.command(f"DROP TABLE {values}")
         for table in metric_tables.METRIC_TABLES:
             run.insert_rows(metric_tables.rows_sql(table), run.place_of(table))
             run.bury(table, wallets)
