@@ -1,32 +1,39 @@
 """Documents of the read functions for routes and pages: computed in threads of their own, kept while they are true.
 
-A document is kept together with the marks of what it was made from (the newest build, the newest batch of the
-catalogue of markets, the wallet's entry in the queue). Before every answer the marks are read anew, once for all who
-ask at the same time, so no answer is older than what was committed when the request came.
+What is kept stands beside the marks of what it was made from (the newest build, the newest batch of rows, the wallet's
+entry in the queue). Before every answer the marks are compared, so no answer is older than what was committed when the
+request came.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gzip
+import hashlib
 import json
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from polyhouse.reads import queue
-from polyhouse.reads.builds import Marks, read_marks
+from polyhouse.reads.builds import Marks
+from polyhouse.reads.exact import encode
 from polyhouse.reads.queries import answer
 from polyhouse.serve.coalesce import Fresh
+from polyhouse.serve.forms import Form
+from polyhouse.serve.marks import Watch
 from polyhouse.wiring import Stores
 
 T = TypeVar("T")
 THREADS = 8
 MOST_BYTES = 64 << 20
+_SMALLEST_GZIP = 1_024
 _FRESH = frozenset({"status", "sql"})
 """Documents of which no mark tells whether they are still true; they are made for every question."""
-_BY_BUILD = frozenset({"leaderboard"})
+_BY_BUILD = frozenset({"leaderboard", "specialists", "categories", "wallet_days", "wallet_metrics"})
 """Documents that depend on the newest build alone."""
 
 
@@ -41,6 +48,20 @@ class Answer:
     """
 
     document: Mapping[str, Any]
+    version: str
+    built_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """An answer in one of its forms. ``zipped`` is the same under gzip, None where that is not worth it.
+
+    ``version`` and ``built_at`` as of ``Answer``; a document that is made for every question has that of its content.
+    """
+
+    media_type: str
+    plain: bytes
+    zipped: bytes | None
     version: str
     built_at: int
 
@@ -68,12 +89,13 @@ class Answers:
     def __init__(self, stores: Stores, *, threads: int = THREADS, most_bytes: int = MOST_BYTES) -> None:
         self.stores = stores
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="read")
-        self._marks = Fresh(lambda: self._in_thread(lambda: read_marks(stores.warehouse)))
-        self._fresh: dict[str, Fresh[Mapping[str, Any]]] = {}
+        self._watch = Watch(stores.warehouse, self.run)
+        self._fresh: dict[str, Fresh[Any]] = {}
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._making: dict[tuple[str, str], asyncio.Task[Any]] = {}
         self._most_bytes = most_bytes
         self._bytes = 0
+        self._start = f"{time.time_ns():x}"
 
     async def get(self, name: str, arguments: Mapping[str, Any]) -> Answer:
         """The document of a read function (``reads.queries.answer``), not older than this call.
@@ -81,19 +103,39 @@ class Answers:
         Raises:
             PolyhouseError: whatever the read raises.
         """
+
+        def make() -> tuple[Any, int]:
+            document = self._answer(name, arguments)
+            return document, len(encode(document))
+
         if name in _FRESH:
-            return Answer(await self._computed(name, arguments), "", 0)
-        marks = await self._marks()
+            document, _ = await self.run(make)
+            return Answer(document, "", 0)
+        marks = await self._watch.marks()
+        version = await self._version(name, arguments, marks)
+        key = f"{name} {_text(arguments)}"
+        return Answer(await self.kept(key, version, lambda: self.run(make)), version, marks.built_at)
+
+    async def body(self, name: str, arguments: Mapping[str, Any], form: Form) -> Body:
+        """The same as the bytes of an answer in one form; those are kept instead of the document.
+
+        Raises:
+            PolyhouseError: whatever the read raises.
+        """
+        key = f"{form.media_type} {name} {_text(arguments)}"
+        if name in _FRESH:
+            return await self._fresh_body(key, name, arguments, form)
+        marks = await self._watch.marks()
         version = await self._version(name, arguments, marks)
 
-        async def make() -> tuple[Any, int]:
-            document = await self._in_thread(lambda: self._answer(name, arguments))
-            return document, len(json.dumps(document, default=str))
+        def make() -> tuple[Any, int]:
+            body = self._render(name, arguments, form, version, marks.built_at)
+            return body, len(body.plain) + len(body.zipped or b"")
 
-        document = await self.kept(_key(name, arguments), version, make)
-        return Answer(document, version, marks.built_at)
+        found: Body = await self.kept(key, version, lambda: self.run(make))
+        return found
 
-    async def kept(self, key: str, version: str, make: Callable[[], Any]) -> Any:
+    async def kept(self, key: str, version: str, make: Callable[[], Awaitable[tuple[Any, int]]]) -> Any:
         """What ``make`` returned for this key and version: made once, also when several ask at the same time.
 
         Args:
@@ -114,33 +156,39 @@ class Answers:
 
     async def run(self, function: Callable[[], T]) -> T:
         """Run something that blocks in a thread of the readers."""
-        return await self._in_thread(function)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
 
     def close(self) -> None:
         """End the threads; reads that are under way are waited for."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     async def _version(self, name: str, arguments: Mapping[str, Any], marks: Marks) -> str:
-        if name in _BY_BUILD:
+        if name in _BY_BUILD and not arguments.get("as_of"):
             return f"{marks.build:x}"
-        version = f"{marks.build:x}.{marks.catalogue:x}"
+        version = f"{marks.build:x}.{self._start}.{marks.batches:x}"
         if name != "wallet":
             return version
-        entry = await self._in_thread(lambda: queue.sync_entry(self.stores.state, str(arguments.get("address", ""))))
-        return f"{version}.{_digest(entry)}"
+        address = str(arguments.get("address", ""))
+        entry = await self.run(lambda: queue.sync_entry(self.stores.state, address))
+        return f"{version}.{_digest(_text(entry).encode())}"
 
-    async def _computed(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        if arguments:
-            return await self._in_thread(lambda: self._answer(name, arguments))
-        fresh = self._fresh.get(name)
-        if fresh is None:
-            fresh = self._fresh[name] = Fresh(lambda: self._in_thread(lambda: self._answer(name, {})))
-        return await fresh()
+    async def _fresh_body(self, key: str, name: str, arguments: Mapping[str, Any], form: Form) -> Body:
+        if len(self._fresh) > THREADS:
+            self._fresh.clear()
+        if key not in self._fresh:
+            self._fresh[key] = Fresh(lambda: self.run(lambda: self._render(name, arguments, form, "", 0)))
+        body: Body = await self._fresh[key]()
+        return body
+
+    def _render(self, name: str, arguments: Mapping[str, Any], form: Form, version: str, built_at: int) -> Body:
+        plain = form.render(name, self._answer(name, arguments))
+        zipped = gzip.compress(plain, 5, mtime=0) if len(plain) >= _SMALLEST_GZIP else None
+        return Body(form.media_type, plain, zipped, version or _digest(plain), built_at)
 
     def _answer(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         return answer(name, arguments, self.stores.warehouse, self.stores.state)
 
-    async def _make(self, key: str, version: str, make: Callable[[], Any]) -> Any:
+    async def _make(self, key: str, version: str, make: Callable[[], Awaitable[tuple[Any, int]]]) -> Any:
         value, size = await make()
         self._forget(key)
         self._kept[key] = _Kept(version, value, size)
@@ -159,15 +207,10 @@ class Answers:
         if not task.cancelled():
             task.exception()  # a caller that went away leaves an error that nobody else looks at
 
-    async def _in_thread(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+
+def _text(value: Any) -> str:
+    return json.dumps(dict(value) if isinstance(value, Mapping) else value, sort_keys=True, default=str)
 
 
-def _key(name: str, arguments: Mapping[str, Any]) -> str:
-    return f"{name} {json.dumps(dict(arguments), sort_keys=True, default=str)}"
-
-
-def _digest(value: Any) -> str:
-    import hashlib
-
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:12]
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 import polyhouse
-from polyhouse.serve import pages, problems
+from polyhouse.serve import middleware, openapi, pages, problems
 from polyhouse.serve.context import ServeContext
-from polyhouse.serve.middleware import FinishMiddleware
 from polyhouse.serve.responses import ExactJSONResponse
-from polyhouse.serve.routes import admin, events, internal, operations, public
+from polyhouse.serve.routes import admin, events, internal, operations, public, wallets
 
 
 def create_app(context: ServeContext) -> FastAPI:
@@ -23,8 +22,9 @@ def create_app(context: ServeContext) -> FastAPI:
         default_response_class=ExactJSONResponse,
     )
     problems.install(app)
-    app.add_middleware(FinishMiddleware, counter=context.counter)
-    for concern in (public, events, admin, operations, internal):
+    middleware.install(app, context.settings, context.counter)
+    for concern in (public, wallets, events, admin, operations, internal):
         app.include_router(concern.router(context))
     pages.install(app, context)
+    openapi.install(app)
     return app

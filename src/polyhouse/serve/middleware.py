@@ -1,12 +1,20 @@
-"""What every answer gets: security headers, a request id, a place in the counters."""
+"""What every request goes through: limits per client; and what every answer gets: headers, a request id, a count."""
 
 from __future__ import annotations
 
+import math
+
+from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from polyhouse.serve.gauges import RequestCounter
-from polyhouse.serve.problems import request_id_of
+from polyhouse.serve.limits import ClientLimit
+from polyhouse.serve.problems import problem, request_id_of
+from polyhouse.settings import Settings
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -16,6 +24,34 @@ _HEADERS = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
 }
+
+
+_BURST_SECONDS = 10
+_UNLIMITED = ("/healthz", "/readyz", "/metrics", "/internal/", "/static/")
+
+
+class LimitMiddleware:
+    """Refuses clients that ask more than ``per_minute`` requests, with 429 and the time to wait."""
+
+    def __init__(self, app: ASGIApp, per_minute: int) -> None:
+        self._app = app
+        self._limit = ClientLimit(per_minute, per_minute * _BURST_SECONDS // 60 or 1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] != "http" or scope["path"].startswith(_UNLIMITED):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        wait = self._limit.take(request.client.host if request.client else "")
+        if not wait:
+            await self._app(scope, receive, send)
+            return
+        refused = problem(
+            request, 429, detail="more requests than one client may make", code="RATE_LIMITED",
+            retry_after=math.ceil(wait),
+        )  # fmt: skip
+        await refused(scope, receive, send)
 
 
 class FinishMiddleware:
@@ -43,3 +79,25 @@ class FinishMiddleware:
             await send(message)
 
         await self._app(scope, receive, finish)
+
+
+def install(app: FastAPI, settings: Settings, counter: RequestCounter) -> None:
+    """Put everything around the application; the last one is the first that a request meets."""
+    from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+    app.add_middleware(GZipMiddleware, minimum_size=1_024, compresslevel=5)
+    app.add_middleware(LimitMiddleware, per_minute=settings.api_rate_per_minute)
+    origins = _words(settings.api_cors_origins)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware, allow_origins=origins, allow_methods=["GET"], allow_headers=["If-None-Match"],
+            expose_headers=["ETag", "X-Request-Id", "Retry-After"], max_age=3_600,
+        )  # fmt: skip
+    app.add_middleware(FinishMiddleware, counter=counter)
+    proxies = _words(settings.api_trusted_proxies)
+    if proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

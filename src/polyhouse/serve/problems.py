@@ -20,8 +20,8 @@ from polyhouse.serve.refusals import RefusedError
 
 _TITLES = {
     400: "Bad request", 401: "Key missing or refused", 403: "Forbidden", 404: "Not found", 405: "Method not allowed",
-    413: "Body too large", 422: "Malformed input", 429: "Too many requests", 500: "Internal error",
-    503: "Temporarily unavailable",
+    406: "Not acceptable", 413: "Body too large", 422: "Malformed input", 429: "Too many requests",
+    500: "Internal error", 503: "Temporarily unavailable",
 }  # fmt: skip
 _RETRY_SECONDS = 5
 _log = logging.getLogger("polyhouse.serve")
@@ -31,7 +31,7 @@ def problem(request: Request, status: int, *, detail: str, code: str, hint: str 
     """A problem document: type, title, status, detail, code, hint, request_id."""
     body: dict[str, Any] = {
         "type": "about:blank",
-        "title": _TITLES.get(status, "Error"),
+        "title": title_of(status),
         "status": status,
         "detail": detail,
         "code": code,
@@ -108,3 +108,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, validation)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, unknown)
+
+
+def title_of(status: int) -> str:
+    """What a status is called."""
+    return _TITLES.get(status, "Error")

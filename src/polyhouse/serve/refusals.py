@@ -43,6 +43,13 @@ class AdminOffError(NothingThereError):
     code = "ADMIN_OFF"
 
 
+class NotAcceptableError(RefusedError):
+    """The client takes no form that there is."""
+
+    status = 406
+    code = "NOT_ACCEPTABLE"
+
+
 class TooLargeError(RefusedError):
     """A body above the limit."""
 

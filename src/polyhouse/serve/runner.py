@@ -20,7 +20,7 @@ from polyhouse.serve.answers import Answers
 from polyhouse.serve.context import ServeContext
 from polyhouse.serve.gauges import RequestCounter
 from polyhouse.settings import Settings
-from polyhouse.wiring import Stores
+from polyhouse.wiring import Stores, notification_channels, notifier
 
 _TOKEN_BYTES = 32
 
@@ -33,6 +33,7 @@ def serve(
     port: int,
     ready: Callable[[str], None],
     scheduled: bool = True,
+    live: bool = False,
 ) -> int | None:
     """Answer requests until a signal comes; returns its number.
 
@@ -43,6 +44,7 @@ def serve(
         port: 0 = any free one.
         ready: called with the URL when the port is open.
         scheduled: queue the jobs of the plans; without it only what the admin routes ask for is done.
+        live: follow the live socket between jobs.
 
     Raises:
         ConfigError: the address cannot be used, or is not loopback and no key is set; the schedule cannot be.
@@ -57,19 +59,19 @@ def serve(
         url = _local_url(listener)
         stores.warehouse.set_server_url(url, str(token_file))
         try:
-            with _context(settings, stores, token, scheduled=scheduled) as context, _working(context):
+            with _context(settings, stores, token, scheduled=scheduled, live=live) as context, _working(context):
                 return asyncio.run(_run(context, listener, lambda: ready(url)))
         finally:
             stores.warehouse.set_server_url("")
 
 
 @contextlib.contextmanager
-def _context(settings: Settings, stores: Stores, token: str, *, scheduled: bool) -> Iterator[ServeContext]:
+def _context(settings: Settings, stores: Stores, token: str, *, scheduled: bool, live: bool) -> Iterator[ServeContext]:
     """Everything the routers need, with connections of its own for reading."""
     with stores.warehouse.reader() as warehouse:
         answers = Answers(Stores(warehouse, stores.state))
         try:
-            jobs = JobRunner(settings, stores)
+            jobs = JobRunner(settings, stores, is_live=live)
             yield ServeContext(settings, stores, jobs, answers, RequestCounter(), token, scheduled)
         finally:
             answers.close()
@@ -77,15 +79,21 @@ def _context(settings: Settings, stores: Stores, token: str, *, scheduled: bool)
 
 @contextlib.contextmanager
 def _working(context: ServeContext) -> Iterator[None]:
-    """Meanwhile work on jobs, and queue those whose time has come."""
+    """Meanwhile work on jobs, queue those whose time has come, and tell people what is new."""
     settings = context.settings
     schedule = Schedule(settings.schedule, settings.schedule_jitter_seconds, context.stores.state, context.jobs.wake)
+    channels = notification_channels(settings)
+    watch = notifier(settings, context.stores, channels) if channels else None
     context.jobs.start()
     if context.is_scheduled:
         schedule.start()
+    if watch:
+        watch.start()
     try:
         yield
     finally:
+        if watch:
+            watch.stop()
         schedule.stop()
         context.jobs.stop()
 

@@ -192,12 +192,23 @@ def measured(value: Any, measure: str) -> Markup:
 
 
 def _text_value(text: str) -> Markup:
-    """A word as it is; a JSON text of shares or figures by name with the largest first."""
-    if not text.startswith("{"):
+    """A word as it is; a JSON text of figures by their names, the largest first."""
+    if not text.startswith(("{", "[")):
         return Markup("{}").format(text)
-    figures = sorted(json.loads(text, parse_float=Decimal).items(), key=lambda item: -abs(Decimal(item[1] or 0)))
-    shown = ", ".join(f"{words(name)} {_rounded(Decimal(figure), 2)}" for name, figure in figures if figure is not None)
-    return Markup('<span class="many">{}</span>').format(shown)
+    return Markup('<span class="many">{}</span>').format(_figures(json.loads(text, parse_float=Decimal)))
+
+
+def _figures(value: Any) -> str:
+    if isinstance(value, Mapping):
+        pairs = list(value.items())
+        if all(isinstance(figure, int | Decimal) for _, figure in pairs):
+            pairs.sort(key=lambda pair: -abs(pair[1]))
+        return ", ".join(f"{words(name)} {_figures(figure)}" for name, figure in pairs)
+    if isinstance(value, list):
+        return ", ".join(_figures(item) for item in value)
+    if isinstance(value, int | Decimal):
+        return _rounded(Decimal(value), 2)
+    return "–" if value is None else str(value)
 
 
 def lower_first(text: str) -> str:

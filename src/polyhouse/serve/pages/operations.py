@@ -73,7 +73,7 @@ async def _kept(site: Site, name: str, read: Any) -> Any:
     def version() -> str:
         marks = read_marks(answers.stores.warehouse)
         pages = answers.stores.warehouse.query("SELECT count() FROM sync_pages").rows[0][0]
-        return f"{marks.build} {marks.catalogue} {pages} {site.runs_mark()}"
+        return f"{marks.build} {marks.batches} {pages} {site.runs_mark()}"
 
     async def make() -> tuple[Any, int]:
         document = await answers.run(read)

@@ -1,61 +1,115 @@
-"""Public read-only routes."""
+"""Public read-only routes: leaderboards, specialists, markets, categories, the catalogue of metrics, status."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import time
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from polyhouse.domain.categories import CATEGORIES, CATEGORY_VERSION
-from polyhouse.reads.leaderboard import LeaderboardQuery
-from polyhouse.reads.totals import OVERALL, WINDOWS
+from polyhouse.jobs.plans import plans
+from polyhouse.metrics.catalogue import METRICS
+from polyhouse.reads.exact import moment
+from polyhouse.serve.answers import Body
+from polyhouse.serve.conditional import conditional, respond
 from polyhouse.serve.context import ServeContext
+from polyhouse.serve.forms import chosen_form
+from polyhouse.serve.openapi import EXAMPLE_MARKET, answers, example
 from polyhouse.serve.responses import ExactJSONResponse
-
-MAX_API_LIMIT = 1_000
+from polyhouse.serve.routes.parameters import MAX_API_LIMIT, AsOf, BoardParameters, MetricWindow, given
 
 
 def router(context: ServeContext) -> APIRouter:
-    """Leaderboards, wallets, markets, categories, status."""
-    routes = APIRouter(default_response_class=ExactJSONResponse)
+    """The routes that are about more than one wallet."""
+    routes = APIRouter(default_response_class=ExactJSONResponse, tags=["public"])
+    _add_boards(routes, context)
 
-    async def leaderboard(
-        category: str = OVERALL,
-        window: str = "lifetime",
-        sort: str = "omega",
-        min_trades: Annotated[int, Query(ge=0, lt=2**63)] = 0,
-        min_units: Annotated[int, Query(ge=0, lt=2**63)] = 20,
-        min_gains_losses: str = "100",
-        limit: Annotated[int, Query(ge=1, le=MAX_API_LIMIT)] = 100,
-    ) -> Response:
-        query = LeaderboardQuery(category, window, sort, min_trades, min_units, min_gains_losses, limit)
-        return await _document(context, "leaderboard", query.arguments())
+    @routes.get(
+        "/api/markets/{condition_id}", summary="One market: prices, holders, smart-money split, flow",
+        responses=answers("Market", errors=(404,)), openapi_extra=example(f"GET /api/markets/{EXAMPLE_MARKET}"),
+    )  # fmt: skip
+    async def market(request: Request, condition_id: str, as_of: AsOf = None) -> Response:
+        return await respond(request, context, "market", given(condition_id=condition_id, as_of=as_of))
 
-    routes.get("/api/leaderboard", summary="Ranked wallets")(leaderboard)
-    routes.get("/api/omega/leaderboard", summary="The older name of /api/leaderboard")(leaderboard)
+    @routes.get(
+        "/api/categories", summary="The categories and windows, and what it is like to bet there",
+        responses=answers("Categories"), openapi_extra=example("GET /api/categories", "GET /api/categories?window=90d"),
+    )  # fmt: skip
+    async def categories(request: Request, window: MetricWindow = "lifetime", as_of: AsOf = None) -> Response:
+        return await respond(request, context, "categories", given(window=window, as_of=as_of))
 
-    @routes.get("/api/wallets/{address}", summary="Everything known about one wallet")
-    async def wallet(address: str, window: str = "lifetime") -> Response:
-        return await _document(context, "wallet", {"address": address, "window": window})
+    @routes.get(
+        "/api/metrics", summary="The catalogue: every metric with its definition",
+        responses=answers("Metrics", table="metrics"), openapi_extra=example("GET /api/metrics"),
+    )  # fmt: skip
+    async def metrics(request: Request) -> Response:
+        form = chosen_form("metrics", request.headers.get("accept", ""))
+        rows = [metric.definition() for metric in METRICS]
+        content = form.render("metrics", {"count": len(rows), "rows": rows})
+        return conditional(request, Body(form.media_type, content, None, "catalogue", 0))
 
-    @routes.get("/api/markets/{condition_id}", summary="One market")
-    async def market(condition_id: str) -> Response:
-        return await _document(context, "market", {"condition_id": condition_id})
-
-    @routes.get("/api/categories", summary="The categories and windows that exist")
-    async def categories() -> Response:
-        return ExactJSONResponse(
-            {"categories": list(CATEGORIES), "version": CATEGORY_VERSION, "overall": OVERALL, "windows": list(WINDOWS)}
-        )
-
-    @routes.get("/api/status", summary="Progress, queue, failures")
-    async def status() -> Response:
-        return await _document(context, "status", {})
+    @routes.get(
+        "/api/status", summary="Progress, queue, failures, what runs next",
+        responses=answers("Status"), openapi_extra=example("GET /api/status"),
+    )  # fmt: skip
+    async def status(request: Request) -> Response:
+        chosen_form("status", request.headers.get("accept", ""))
+        return ExactJSONResponse(await status_document(context), headers={"Cache-Control": "no-store"})
 
     return routes
 
 
-async def _document(context: ServeContext, name: str, arguments: dict[str, object]) -> Response:
-    found = await context.answers.get(name, arguments)
-    return ExactJSONResponse(found.document)
+def _add_boards(routes: APIRouter, context: ServeContext) -> None:
+    async def leaderboard(request: Request, query: Annotated[BoardParameters, Query()]) -> Response:
+        return await respond(request, context, "leaderboard", given(**query.model_dump()))
+
+    documented = answers("Leaderboard", table="leaderboard")
+    routes.get(
+        "/api/leaderboard", summary="Ranked wallets", responses=documented, operation_id="leaderboard",
+        openapi_extra=example(
+            "GET /api/leaderboard?category=politics&window=90d&sort=pnl&limit=10",
+            "GET /api/leaderboard?preset=copy_trading",
+        ),
+    )(leaderboard)  # fmt: skip
+    routes.get(
+        "/api/omega/leaderboard", summary="The older name of /api/leaderboard", responses=documented,
+        operation_id="omega_leaderboard", openapi_extra=example("GET /api/omega/leaderboard?limit=10"),
+    )(leaderboard)  # fmt: skip
+
+    @routes.get(
+        "/api/wallets/specialists",
+        summary="Wallets that are better in one category, tested",
+        responses=answers("Specialists", table="specialists"),
+        openapi_extra=example("GET /api/wallets/specialists?category=politics"),
+    )
+    async def specialists(
+        request: Request,
+        category: Annotated[str | None, Query(description="one of the categories; all by default")] = None,
+        limit: Annotated[int, Query(ge=1, le=MAX_API_LIMIT, description="rows at most")] = 100,
+        tested: Annotated[bool, Query(description="also those that were tested and are none")] = False,
+        as_of: AsOf = None,
+    ) -> Response:
+        arguments = given(category=category, limit=limit, tested=tested, as_of=as_of)
+        return await respond(request, context, "specialists", arguments)
+
+
+async def status_document(context: ServeContext) -> dict[str, Any]:
+    """The status of the store, and of this server: jobs that run, plans that come next."""
+    found = await context.answers.get("status", {})
+    state, now = context.answers.stores.state, int(time.time())
+
+    def look() -> dict[str, Any]:
+        running = [
+            {"id": job.id, "action": job.action, "origin": job.origin, "progress": job.progress}
+            for job in state.jobs(status="running")
+        ]
+        return {"running": running, "queued": len(state.jobs(status="queued", limit=1_000))}
+
+    held = [plan for plan in plans(context.settings.schedule) if plan.rule is not None]
+    coming = sorted((plan.rule.next_after(now), plan.name) for plan in held if plan.rule is not None)
+    schedule = {
+        "is_on": context.is_scheduled,
+        "next": [{"plan": name, "at": moment(at)} for at, name in coming] if context.is_scheduled else [],
+    }
+    return {**found.document, "schedule": schedule, "jobs": await context.answers.run(look)}

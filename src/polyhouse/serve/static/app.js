@@ -73,68 +73,85 @@ for (const current of document.querySelectorAll(".choices a[aria-current]")) {
   list.scrollLeft = current.offsetLeft - list.offsetLeft - list.clientWidth / 2 + current.clientWidth / 2;
 }
 
-/* Live: ask what the store is at; when it moved, put the new page in the place of the old one */
+/* Live: when the tables were built anew, or a run went on, put the new page in the place of the old one */
 const main = document.getElementById("content");
-const IDLE_MS = 5000;
+const follows = main.dataset.follow;
+const IDLE_MS = follows === "progress" ? 5000 : 15_000;
 const RUNNING_MS = 1500;
 let known = null;
 let failures = 0;
+let timer = 0;
+let news = null;
 
-const stamp = (state) => main.dataset.follow === "progress"
-  ? JSON.stringify(state)
-  : String(state.build);
+const stamp = (state) => (follows === "progress" ? JSON.stringify(state) : String(state.build));
+const builtNow = () => document.documentElement.dataset.build;
 
 function isBusy() {
   const active = document.activeElement;
   return Boolean(document.querySelector("dialog[open]")) || (main.contains(active) && active.matches("input, select, textarea"));
 }
 
+function take(page, id) {
+  const old = document.getElementById(id);
+  const fresh = page.getElementById(id);
+  if (old && fresh) old.replaceChildren(...fresh.childNodes);
+}
+
 async function refresh() {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const open = new Set([...main.querySelectorAll("details[open][id]")].map((one) => one.id));
+  const open = [...main.querySelectorAll("details[open][id]")].map((one) => one.id);
   const focused = document.activeElement?.id;
-  for (const id of ["content", "fresh"]) {
-    const old = document.getElementById(id);
-    const fresh = page.getElementById(id);
-    if (old && fresh) old.replaceChildren(...fresh.childNodes);
-  }
+  for (const id of ["content", "fresh", "data-to"]) take(page, id);
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
-  document.querySelector(".foot span:nth-child(2)")?.replaceWith(page.querySelector(".foot span:nth-child(2)"));
   document.documentElement.dataset.build = page.documentElement.dataset.build;
   markScrollers(main);
   document.dispatchEvent(new Event("contentchange"));
 }
 
 async function look() {
+  clearTimeout(timer);
   let wait = IDLE_MS;
   try {
     const answer = await fetch("/live.json");
     if (!answer.ok) throw new Error(String(answer.status));
     const state = await answer.json();
     failures = 0;
-    if (state.progress?.state === "running") wait = RUNNING_MS;
-    const seen = stamp(state);
-    const isNew = known === null ? String(state.build) !== document.documentElement.dataset.build : seen !== known;
-    if (!isNew) known = seen;
+    if (follows === "progress" && state.progress?.state === "running") wait = RUNNING_MS;
+    const isNew = known === null ? String(state.build) !== builtNow() : stamp(state) !== known;
+    if (!isNew) known = stamp(state);
     else if (!isBusy()) {
-      const build = document.documentElement.dataset.build;
-      known = seen;
+      const before = builtNow();
       await refresh();
-      if (document.documentElement.dataset.build !== build) say(`New numbers: build ${state.build}`);
+      known = stamp(state);
+      if (builtNow() !== before) say("New numbers have arrived");
     }
   } catch {
     failures += 1;
     wait = Math.min(60_000, IDLE_MS * 2 ** failures);
   }
-  setTimeout(look, wait);
+  timer = setTimeout(look, wait);
 }
 
-if (main.dataset.follow !== "nothing" && document.documentElement.dataset.build) {
-  const begin = () => (document.hidden ? document.addEventListener("visibilitychange", begin, { once: true }) : look());
-  setTimeout(begin, 1000);
+// The stream tells of a build at once. Hidden tabs give theirs up: a browser has only a few connections for each server.
+function listen() {
+  if (document.hidden) {
+    news?.close();
+    news = null;
+    clearTimeout(timer);
+    return;
+  }
+  news ??= new EventSource("/api/events?kind=leaderboard");
+  news.onerror = () => { if (news.readyState === EventSource.CLOSED) news = null; };
+  news.addEventListener("build", look);
+  look();
+}
+
+if (follows !== "nothing" && builtNow()) {
+  document.addEventListener("visibilitychange", listen);
+  setTimeout(listen, 500);
 }
 
 /* Copy buttons: addresses and ids are long */
