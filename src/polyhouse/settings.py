@@ -66,6 +66,12 @@ class Settings(BaseSettings):
     dome_url: str = Field(default="https://api.domeapi.io/v1", description="Dome-compatible order history")
     dome_api_key: SecretStr | None = Field(default=None, description="its key")
     live_url: str = Field(default="wss://ws-live-data.polymarket.com", description="live trades")
+    live_settle_seconds: float = Field(
+        default=25.0,
+        ge=0,
+        le=3_600,
+        description="a live trade's wallet is read so much later: the index lags and caches",
+    )
     user_wallets_url: SecretStr | None = Field(
         default=None, description="a Postgres/Supabase database whose user tables are a wallet source"
     )
@@ -85,6 +91,17 @@ class Settings(BaseSettings):
     )
     schedule_jitter_seconds: int = Field(
         default=20, ge=0, le=3_600, description="each planned job is queued up to so many seconds late"
+    )
+    notify_urls: SecretStr | None = Field(
+        default=None, description="where notifications go: Apprise URLs, separated by spaces; unset: nowhere"
+    )
+    notify: dict[str, str] = Field(
+        default_factory=dict,
+        description='rules over the defaults: {"whale_trade": "50000", "insider": "off"}; a [notify] table',
+    )
+    notify_wallets: str = Field(default="", description="wallets whose trades are told, separated by commas or spaces")
+    notify_pause_seconds: int = Field(
+        default=3_600, ge=0, le=604_800, description="between two notifications on one subject"
     )
     lease_seconds: int = Field(
         default=300, ge=5, le=86_400, description="a dead worker's wallets come back to the others after this time"

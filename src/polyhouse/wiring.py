@@ -14,6 +14,7 @@ from polyhouse.reads.queue import UPSTREAM_NOTE
 from polyhouse.settings import Settings
 
 if TYPE_CHECKING:
+    from polyhouse.notify.notifier import Channels, Notifier
     from polyhouse.ports import Clock, Stream
     from polyhouse.sources.chain.rpc import ChainReader
     from polyhouse.sources.http import HttpClient
@@ -269,14 +270,14 @@ async def live_sync(
     """A follower of the live socket; it goes on from where the last one had followed everything up."""
     from polyhouse.sources.http import DATA, HttpClient, SystemClock
     from polyhouse.sources.live import LiveTrades, missed_since
-    from polyhouse.sync.live import NOTE, LiveSync
+    from polyhouse.sync.live import NOTE, LiveLimits, LiveSync
 
     clock = SystemClock()
     socket = LiveTrades(settings.live_url, clock, since=int(stores.state.get_note(NOTE) or 0))
     async with HttpClient(settings.data_url, DATA, clock=clock, rate_scale=settings.rate_scale) as client:
         yield LiveSync(
             socket.events(), lambda since: missed_since(client, since), read_wallets, stores.warehouse, stores.state,
-            clock,
+            clock, LiveLimits(settle=settings.live_settle_seconds),
         )  # fmt: skip
 
 
@@ -347,3 +348,29 @@ def upstream_counters(clients: dict[str, HttpClient]) -> list[dict[str, Any]]:
 def _make_home(settings: Settings) -> None:
     if not settings.warehouse.get_secret_value() or not settings.state.get_secret_value():
         settings.home.mkdir(parents=True, exist_ok=True)
+
+
+def notification_channels(settings: Settings) -> Channels | None:
+    """The services that notifications go to, None if none is set.
+
+    Raises:
+        ConfigError: a URL that no service has.
+    """
+    from polyhouse.notify.notifier import Channels
+
+    urls = settings.notify_urls.get_secret_value() if settings.notify_urls else ""
+    return Channels(urls) if urls.strip() else None
+
+
+def notifier(settings: Settings, stores: Stores, channels: Channels) -> Notifier:
+    """Watches open stores by the rules of the settings.
+
+    Raises:
+        ConfigError: a rule or an address that cannot be.
+    """
+    from polyhouse.notify.notifier import Notifier
+    from polyhouse.notify.rules import followed_wallets, rules
+
+    watched, followed = rules(settings.notify), followed_wallets(settings.notify_wallets)
+    pause = settings.notify_pause_seconds
+    return Notifier(stores.warehouse, stores.state, watched, followed, channels.send, pause=pause)

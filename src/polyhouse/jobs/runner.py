@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from polyhouse.errors import PolyhouseError, RetryableError
 from polyhouse.jobs.actions import ACTIONS, Session
+from polyhouse.jobs.live import following
 from polyhouse.jobs.progress import JobProgress
 from polyhouse.reads.queue import remember_figures
 from polyhouse.settings import Settings
@@ -37,11 +38,13 @@ class JobRunner:
     Args:
         settings: resolved settings.
         stores: open stores; they stay open until ``stop`` has returned.
+        is_live: between jobs, read the wallets that the live socket hints at.
     """
 
-    def __init__(self, settings: Settings, stores: Stores) -> None:
+    def __init__(self, settings: Settings, stores: Stores, *, is_live: bool = False) -> None:
         self._settings = settings
         self._stores = stores
+        self._is_live = is_live
         self._is_owner = stores.warehouse.is_embedded and not stores.state.is_shared
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="jobs", daemon=True)
         self._ready = threading.Event()
@@ -86,10 +89,17 @@ class JobRunner:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ready.set()
-        while not self._stopping.is_set():
-            job = await self._claim()
-            if job is not None:
-                await self._execute(job)
+        async with contextlib.AsyncExitStack() as stack:
+            follow_up = None
+            if self._is_live:
+                live = following(self._settings, self._stores, lambda: self._stop_job)
+                follow_up = await stack.enter_async_context(live)
+            while not self._stopping.is_set():
+                job = await self._claim()
+                if job is not None:
+                    await self._execute(job)
+                elif follow_up is not None:
+                    await follow_up()
 
     async def _claim(self) -> JobRecord | None:
         """The next job; None after a while without one."""

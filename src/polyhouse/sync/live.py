@@ -123,7 +123,7 @@ class LiveSync:
         Raises:
             PolyhouseError: the host refuses the subscription, or a store is gone.
         """
-        listener = asyncio.create_task(self._listen(), name="live-socket")
+        listener = asyncio.create_task(self.listen(), name="live-socket")
         stopping = asyncio.create_task(stop.wait(), name="live-stop")
         try:
             while not stop.is_set():
@@ -140,7 +140,12 @@ class LiveSync:
             await asyncio.gather(listener, stopping, return_exceptions=True)
         return self.report
 
-    async def _listen(self) -> None:
+    async def listen(self) -> None:
+        """Remember what the socket tells, for as long as it does.
+
+        Raises:
+            PolyhouseError: the host refuses the subscription.
+        """
         async for event in self._events:
             self.take(event)
 
