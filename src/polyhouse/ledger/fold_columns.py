@@ -68,7 +68,7 @@ def _compiled(function: Callable[P, R]) -> Callable[P, R]:
 
 
 @_compiled
-def _share_of(total: Any, part: Any, whole: Any) -> Any:
+def share_of(total: Any, part: Any, whole: Any) -> Any:
     """``total * part // whole`` exactly, for 0 <= part <= whole: the product may leave 64 bits, its remainder not."""
     negative = total < 0
     amount = -total if negative else total
@@ -87,7 +87,7 @@ def _share_of(total: Any, part: Any, whole: Any) -> Any:
 
 @_compiled
 def _value(shares: Any, settlement: Any) -> Any:
-    return _share_of(shares, settlement[_NUMERATOR], settlement[_DENOMINATOR])
+    return share_of(shares, settlement[_NUMERATOR], settlement[_DENOMINATOR])
 
 
 @_compiled
@@ -168,7 +168,7 @@ def _take(s: Any, settlement: Any, shares: Any) -> tuple[Any, Any]:
     if s[_SETTLED]:
         basis = _value(s[_HELD], settlement) - _value(s[_HELD] - tracked, settlement)
     elif tracked:
-        basis = s[_COST] if tracked == s[_HELD] else _share_of(s[_COST], tracked, s[_HELD])
+        basis = s[_COST] if tracked == s[_HELD] else share_of(s[_COST], tracked, s[_HELD])
         s[_COST] -= basis
     s[_HELD] -= tracked
     from_external = min(shares - tracked, s[_EXTERNAL])
@@ -183,7 +183,7 @@ def _outflow(s: Any, settlement: Any, shares: Any, proceeds: Any, ts: Any) -> No
         _book(s, proceeds, ts)
         return
     tracked, basis = _take(s, settlement, shares)
-    matched = proceeds if tracked == shares else _share_of(proceeds, tracked, shares)
+    matched = proceeds if tracked == shares else share_of(proceeds, tracked, shares)
     s[_UNTRACKED_CASH] += proceeds - matched
     if tracked:
         _book(s, matched - basis, ts)

@@ -58,14 +58,14 @@ class SubgraphPosition:
         if amount <= 0:
             return
         spent = self.avg_price * self.amount + price * amount
-        self.avg_price = _quotient(spent, self.amount + amount)
+        self.avg_price = quotient(spent, self.amount + amount)
         self.amount += amount
         self.total_bought += amount
 
     def sell(self, price: int, amount: int) -> None:
         """Remove shares, at most those it knows of; the rest vanishes with its cash."""
         known = min(amount, self.amount)
-        self.realized_pnl += _quotient(known * (price - self.avg_price), _ONE)
+        self.realized_pnl += quotient(known * (price - self.avg_price), _ONE)
         self.amount -= known
 
 
@@ -156,7 +156,7 @@ class SubgraphBook:
             return
         position = self._position(log.maker, fill.token)
         trade = position.buy if fill.buy else position.sell
-        trade(_quotient(fill.usdc * _ONE, fill.shares), fill.shares)
+        trade(quotient(fill.usdc * _ONE, fill.shares), fill.shares)
 
     def _change(self, log: PositionChange) -> None:
         skipped = _CTF_SKIPPED if log.emitter == "CTF" else _NRA_SKIPPED
@@ -176,7 +176,7 @@ class SubgraphBook:
             position = self._position(log.redeemer, token)
             # Whatever the index sets say, a redemption at the CTF sells the tracked amount of both outcomes.
             amount = position.amount if from_ctf else log.amounts[outcome] if outcome < len(log.amounts) else 0
-            position.sell(_quotient(numerators[outcome] * _ONE, sum(numerators)), amount)
+            position.sell(quotient(numerators[outcome] * _ONE, sum(numerators)), amount)
 
     def _conversion(self, log: PositionsConverted) -> None:
         info = self._registry.neg_risk_markets.get(log.market)
@@ -197,8 +197,8 @@ class SubgraphBook:
                 position.sell(position.avg_price, log.amount)
         if not credited:
             return
-        no_price = _quotient(averages, len(burned))
-        yes_price = _quotient(no_price * len(burned) - _ONE * (len(burned) - 1), len(credited))
+        no_price = quotient(averages, len(burned))
+        yes_price = quotient(no_price * len(burned) - _ONE * (len(burned) - 1), len(credited))
         for index in credited:
             if index in tokens:
                 self._position(log.stakeholder, tokens[index][0]).buy(yes_price, log.amount)
@@ -211,10 +211,10 @@ class SubgraphBook:
         if not tokens or not log.tokens or log.outcome not in (0, 1):
             return
         if isinstance(log, FpmmBuy):
-            price = _quotient(log.investment * _ONE, log.tokens)
+            price = quotient(log.investment * _ONE, log.tokens)
             self._position(log.buyer, tokens[log.outcome]).buy(price, log.tokens)
         else:
-            price = _quotient(log.returned * _ONE, log.tokens)
+            price = quotient(log.returned * _ONE, log.tokens)
             self._position(log.seller, tokens[log.outcome]).sell(price, log.tokens)
 
     def _funding_added(self, log: FpmmFundingAdded) -> None:
@@ -227,8 +227,8 @@ class SubgraphBook:
         price = _pool_price(log.amounts, returned)
         if back:
             self._position(log.funder, tokens[returned]).buy(price, back)
-        paid = max(first, second) - _quotient(back * price, _ONE)
-        self._position(log.funder, lp_token(log.pool)).buy(_quotient(paid * _ONE, log.shares), log.shares)
+        paid = max(first, second) - quotient(back * price, _ONE)
+        self._position(log.funder, lp_token(log.pool)).buy(quotient(paid * _ONE, log.shares), log.shares)
 
     def _funding_removed(self, log: FpmmFundingRemoved) -> None:
         tokens = self._pool_tokens(log.funder, log.pool)
@@ -237,10 +237,10 @@ class SubgraphBook:
         cost = 0
         for outcome, amount in enumerate(log.amounts):
             price = _pool_price(log.amounts, outcome)
-            cost += _quotient(price * amount, _ONE)
+            cost += quotient(price * amount, _ONE)
             self._position(log.funder, tokens[outcome]).buy(price, amount)
         # The subgraph's own sign error: what the tokens are worth should be added to the fees.
-        proceeds = _quotient((log.fees - cost) * _ONE, log.shares)
+        proceeds = quotient((log.fees - cost) * _ONE, log.shares)
         self._position(log.funder, lp_token(log.pool)).sell(proceeds, log.shares)
 
 
@@ -256,10 +256,10 @@ def _user(log: DecodedLog) -> bytes:
 def _pool_price(amounts: tuple[int, int], outcome: int) -> int:
     """Price of an outcome in a pool in 10^-6, from the amounts of both; 0 for an empty one."""
     total = sum(amounts)
-    return _quotient(amounts[1 - outcome] * _ONE, total) if total else 0
+    return quotient(amounts[1 - outcome] * _ONE, total) if total else 0
 
 
-def _quotient(numerator: int, denominator: int) -> int:
+def quotient(numerator: int, denominator: int) -> int:
     """Integer division that truncates toward zero, as the subgraph's BigInt does."""
     quotient = abs(numerator) // abs(denominator)
     return quotient if (numerator < 0) == (denominator < 0) else -quotient

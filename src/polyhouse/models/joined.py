@@ -12,10 +12,11 @@ from polyhouse.ports import Warehouse
 
 _NUMBERS = "toUnixTimestamp(ts) AS at, block, tx_index, pos, toInt8(kind) AS number, ds, du, fee, amount, convert_cash"
 # Rows of the chain come in the order of the chain whatever their times say, as in ``ledger.columns.in_chain_order``.
-_MOMENT = (
-    "if(block = 0, ts, max(ts) OVER (PARTITION BY wallet, block = 0 ORDER BY block, tx_index, pos"
+MOMENT = (
+    "if(block = 0, ts, max(ts) OVER (PARTITION BY {who}, block = 0 ORDER BY block, tx_index, pos"
     " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))"
 )
+"""SQL of a row's time in the order of the fold; ``who`` is what the rows are folded by."""
 
 
 def fold_joined_wallets(
@@ -40,7 +41,8 @@ def _wallets(warehouse: Warehouse, ledger: str, condition: str) -> Iterator[tupl
         f"SELECT wallet, token, {_NUMBERS}, concat(tx, toString(if(block > 0, pos, row_key))) AS event"
         f" FROM {ledger} FINAL WHERE {condition} AND token != toFixedString('', 32)"
         " AND wallet IN (SELECT wallet FROM joined_wallets)"
-        f" ORDER BY wallet, {_MOMENT}, block, tx_index, pos, cls, tx, if(block > 0, 0, row_key), sub"
+        f" ORDER BY wallet, {MOMENT.format(who='wallet')}, block, tx_index, pos, cls, tx,"
+        " if(block > 0, 0, row_key), sub"
     )
     for wallet, rows in groupby(_rows(warehouse, sql), key=itemgetter(0)):
         yield wallet, (LedgerRow(*row[1:]) for row in rows)

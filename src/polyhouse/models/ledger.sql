@@ -74,7 +74,7 @@ WITH
     )
 SELECT
     wallet, token, ts, block, tx_index, pos, sub, order_class AS cls, tx, row_key, word AS kind, toString(source) AS source,
-    ds, du, fee, volume, unit, amount, convert_cash, label, role
+    ds, du, fee, volume, usdc_gross, shares_gross, unit, amount, convert_cash, label, role
 FROM
 (
     -- fills, transfers and migrations: one row each
@@ -84,6 +84,7 @@ FROM
         multiIf(word = 'BUY', -cash, word = 'SELL', cash, 0) AS du,
         fee_usdc AS fee,
         if(word IN ('BUY', 'SELL') AND label = '', usdc_gross - refund_usdc, 0) AS volume,
+        usdc_gross, shares_gross,
         '' AS unit, toInt64(0) AS amount, toInt64(0) AS convert_cash, toString(label) AS label,
         if(word IN ('BUY', 'SELL'), toString(role), '') AS role
     FROM winners
@@ -96,7 +97,7 @@ FROM
         w.word, w.source,
         if(w.word = 'SPLIT', w.shares, -w.shares) AS ds,
         if(w.word = 'SPLIT', -1, 1) * intDiv(w.shares + 1 - leg.1, 2) AS du,
-        0, 0, '', 0, 0, '', ''
+        0, 0, 0, 0, '', 0, 0, '', ''
     FROM winners AS w
     INNER JOIN legs AS l ON w.condition = l.condition
     ARRAY JOIN l.outcomes AS leg
@@ -108,7 +109,7 @@ FROM
         wallet, leg.2 AS token, ts, block, tx_index, pos, toUInt16(leg.1) AS sub, order_class, tx, row_key, word, source,
         0 AS ds,
         if(leg.1 = redeemed[1].1, cash, 0) AS du,
-        0, 0, '',
+        0, 0, 0, 0, '',
         multiIf(one_outcome, shares, notEmpty(amounts), toInt64(amounts[leg.1 + 1]), -1) AS amount,
         0, '', ''
     FROM
@@ -133,7 +134,7 @@ FROM
         'CONVERT', c.source,
         leg.3 AS ds,
         if(leg.2 = c.burned[1], collateral, 0) AS du,
-        0, 0, c.market, c.amount, collateral AS convert_cash, '', ''
+        0, 0, 0, 0, c.market, c.amount, collateral AS convert_cash, '', ''
     FROM
     (
         SELECT
@@ -158,7 +159,7 @@ FROM
     UNION ALL
     SELECT
         wallet, toFixedString('', 32), ts, block, tx_index, pos, sub, order_class, tx, row_key, word, source,
-        0, if(word = 'WITHDRAWAL', -cash, cash), 0, 0, '', 0, 0, toString(label), ''
+        0, if(word = 'WITHDRAWAL', -cash, cash), 0, 0, 0, 0, '', 0, 0, toString(label), ''
     FROM winners
     WHERE word IN ('INCOME', 'DEPOSIT', 'WITHDRAWAL', 'TIP')
 )

@@ -23,7 +23,7 @@ COMPILED_FROM = 200_000
 """Rows of a slice from which on compiling pays."""
 
 _ROWS = "toUnixTimestamp(ts) AS at, block, tx_index, pos, toInt8(kind) AS number, ds, du, fee, amount"
-_EXTRA = "volume, kind IN ('BUY', 'SELL') AND label = '' AS is_fill"
+_EXTRA = "volume, kind IN ('BUY', 'SELL') AND label = '' AS is_fill, usdc_gross, shares_gross"
 _ORDER = "wallet, token, ts, block, tx_index, pos, cls, sub, tx, row_key"
 
 

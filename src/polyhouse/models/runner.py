@@ -20,6 +20,7 @@ from polyhouse.models.steps.days_step import build_days
 from polyhouse.models.steps.flags_step import build_flags
 from polyhouse.models.steps.ledger_step import build_ledger
 from polyhouse.models.steps.metrics_step import build_metrics
+from polyhouse.models.steps.polymarket_step import build_polymarket, is_missing
 from polyhouse.models.steps.positions_step import build_positions
 from polyhouse.models.steps.price_history_step import keep_prices
 from polyhouse.models.steps.prices_step import stage_day_marks
@@ -43,7 +44,7 @@ def build(warehouse: Warehouse, wallets: Sequence[bytes] | None = None) -> Build
         wallets: 20-byte addresses; None = all.
     """
     started = time.monotonic()
-    first = not warehouse.query("SELECT count() FROM builds").rows[0][0]
+    first = not warehouse.query("SELECT count() FROM builds").rows[0][0] or is_missing(warehouse)
     metric_tables.prepare_metric_tables(warehouse)
     run = Build(warehouse, None if first else wallets)
     _run_steps(run)
@@ -68,6 +69,7 @@ def _run_steps(run: Build) -> None:
         build_ledger(run, wallets)
         pairs = fold_slice(run, wallets, tokens)
         build_positions(run, wallets, pairs)
+        build_polymarket(run, wallets, pairs)
         build_days(run, wallets, pairs)
     run.truncate("day_marks")
     build_scores(run)

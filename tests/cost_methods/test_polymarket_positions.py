@@ -1,0 +1,74 @@
+"""Positions as Polymarket publishes them: equal to the pnl-subgraph's rules on the chain's own logs, in every build."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from score_store import empty, load, universe_tables
+
+from polyhouse.ledger.parity import SubgraphPosition, subgraph_positions
+from polyhouse.ledger.vector_logs import parse_case
+from polyhouse.models.runner import build
+from polyhouse.models.steps import polymarket_step
+from polyhouse.ports import Warehouse
+from polyhouse.sim.universe import Universe
+
+V1_ONLY = 150
+"""Days of a universe before the cut-over to CLOB V2, where the subgraph ends."""
+
+
+def stored(warehouse: Warehouse) -> dict[tuple[bytes, bytes], tuple[int, ...]]:
+    rows = warehouse.query(
+        "SELECT wallet, token, tracked, avg_price_e6, realized, bought FROM positions_polymarket FINAL"
+    ).rows
+    return {(bytes(wallet), bytes(token)): tuple(map(int, numbers)) for wallet, token, *numbers in rows}
+
+
+def case_of(universe: Universe) -> Any:
+    return parse_case({
+        "conditions": [
+            {
+                "id": market.condition_id, "tokens": list(market.token_ids),
+                "neg_risk_market": market.neg_risk_market_id or None, "question_index": market.question_index,
+            }
+            for event in universe.events for market in event.markets
+        ],
+        "neg_risk_markets": [
+            {"id": market, "question_count": count, "fee_bips": bips}
+            for market, (count, bips) in universe.neg_risk_markets.items()
+        ],
+        "fpmms": [
+            {"id": market.pool.address, "condition": market.condition_id}
+            for event in universe.events for market in event.markets if market.pool
+        ],
+        "logs": [
+            {"t": log.t, "tx": tx.tx, "li": log.li, "bn": tx.block, "ti": tx.tx_index, "ts": tx.ts, **log.fields}
+            for tx in universe.transactions(until=universe.now) for log in tx.logs
+        ],
+    })  # fmt: skip
+
+
+def figures(position: SubgraphPosition) -> tuple[int, int, int, int]:
+    return position.amount, position.avg_price, position.realized_pnl, position.total_bought
+
+
+@pytest.mark.parametrize("compiled_from", [0, 10**9], ids=["compiled", "objects"])
+@pytest.mark.parametrize("pools", [0, 6], ids=["ordinary", "pools"])
+def test_equal_to_the_subgraph_on_the_logs_of_the_first_exchanges(
+    shared: Warehouse, pools: int, compiled_from: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polymarket_step, "COMPILED_FROM", compiled_from)
+    universe = Universe(seed=2, wallets=25, fills=1_200, span_days=V1_ONLY, now_fraction=1.0, amm_markets=pools)
+    empty(shared)
+    load(shared, universe_tables(universe))
+    build(shared)
+    case = case_of(universe)
+    logs = [log for logs in case.transactions for log in logs]
+    theirs = subgraph_positions(logs, case.registry)
+    ours = stored(shared)
+    wanted = {pair: figures(theirs.get(pair, SubgraphPosition())) for pair in ours}
+    assert ours == wanted
+    assert sum(1 for amount, *_ in ours.values() if amount) > 10
