@@ -16,7 +16,8 @@ WITH
             if(is_priced, sum(p.bought), 0) AS entry_shares,
             if(is_priced, stake, 0) AS entry_cost,
             if(is_priced, sum(toInt64(intDiv(toInt256(p.bought) * t.numerator, greatest(t.denominator, 1)))), 0) AS entry_payout,
-            realized - sum(d.late_30s) AS copied_30s, realized - sum(d.late_2m) AS copied_2m, realized - sum(d.late_5m) AS copied_5m,
+            realized - ifNull(sum(d.late_30s), 0) AS copied_30s, realized - ifNull(sum(d.late_2m), 0) AS copied_2m,
+            realized - ifNull(sum(d.late_5m), 0) AS copied_5m,
             toUInt32(countIf(p.settled_shares > 0)) AS held_sides,
             sum(if(p.settled_shares > 0, toInt64(intDiv(toInt256(t.numerator) * 1000000000, greatest(t.denominator, 1))), 0)) AS held_payout_e9
         FROM (SELECT * FROM positions FINAL WHERE condition != toString(token) AND /*wallets*/) AS p
@@ -42,7 +43,7 @@ WITH
 SELECT
     wallet, category, at, opened, realized, stake, fees, resolved_at,
     entry_shares, entry_cost, entry_payout, held_sides, held_payout_e9,
-    toInt64(ifNull(copied_30s, 0)) AS copied_30s, toInt64(ifNull(copied_2m, 0)) AS copied_2m, toInt64(ifNull(copied_5m, 0)) AS copied_5m,
+    toInt64(copied_30s) AS copied_30s, toInt64(copied_2m) AS copied_2m, toInt64(copied_5m) AS copied_5m,
     min(opened) OVER (PARTITION BY wallet) AS since,
     -- the upper one of two medians: what is equal stands on one side
     toInt64(resolved_at) - opened >= quantileExactHighIf(0.5)(toInt64(resolved_at) - opened, resolved_at >= opened AND resolved_at > 0)
