@@ -87,7 +87,7 @@ def test_a_registered_wallet_without_rows_has_zero_totals(server):
         ("/api/wallets/0xbb", 422, "BAD_INPUT"),
         ("/api/wallets/%27%3B%20DROP%20TABLE%20units", 422, "BAD_INPUT"),
         ("/api/markets/0x" + "bb" * 32, 404, "UNKNOWN_MARKET"),
-        ("/api/markets/17", 422, "BAD_INPUT"),
+        ("/api/markets/17", 404, "UNKNOWN_MARKET"),
         ("/api/leaderboard?sort=sharp", 422, "BAD_INPUT"),
         ("/api/leaderboard?window=8d", 422, "BAD_INPUT"),
         ("/api/leaderboard?limit=1000000000", 422, "BAD_INPUT"),

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from polyhouse.ports import Warehouse
 
-_CATALOGUE = ("events", "markets", "tokens", "resolutions", "neg_risk_markets")
-_MARKS = (
-    "SELECT (SELECT (max(build), toUnixTimestamp(max(created_at))) FROM builds) AS newest,"
-    " (SELECT sum(last) FROM (SELECT max(max_block_number) AS last FROM system.parts"
-    f" WHERE database = currentDatabase() AND active AND table IN {_CATALOGUE} GROUP BY table)) AS catalogue"
+_BUILD = "SELECT max(build), toUnixTimestamp(max(created_at)) FROM builds"
+_BATCHES = (
+    "SELECT cityHash64(groupArray((table, last))) FROM (SELECT table, max(max_block_number) AS last FROM system.parts"
+    " WHERE database = currentDatabase() AND active AND NOT endsWith(table, '__next') GROUP BY table ORDER BY table)"
 )
 
 
@@ -21,18 +20,25 @@ class Marks:
     Attributes:
         build: number of the newest build, 0 = none yet.
         built_at: when it was published, Unix seconds.
-        catalogue: grows with every batch of events, markets, tokens and resolutions.
+        batches: another number after every batch of rows.
     """
 
     build: int
     built_at: int
-    catalogue: int
+    batches: int
 
 
-def read_marks(warehouse: Warehouse) -> Marks:
-    """The marks as they are now: whatever is committed before the call is behind them."""
-    newest, catalogue = warehouse.query(_MARKS).rows[0]
-    return Marks(int(newest[0]), int(newest[1]), int(catalogue or 0))
+def read_marks(warehouse: Warehouse, batches: int | None = None) -> Marks:
+    """The marks as they are now: whatever is committed before the call is behind them.
+
+    Args:
+        warehouse: the open warehouse.
+        batches: a number that moves with every batch, if the caller has one; else the engine's parts tell.
+    """
+    if batches is None:
+        batches = int(warehouse.query(_BATCHES).rows[0][0])
+    build, built_at = warehouse.query(_BUILD).rows[0]
+    return Marks(int(build), int(built_at), batches)
 
 
 def newest_build_time(warehouse: Warehouse) -> int:

@@ -1,0 +1,45 @@
+"""Whether anything has changed since the last look, cheaply."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from polyhouse.reads.builds import Marks, read_marks
+from polyhouse.serve.coalesce import Fresh
+
+if TYPE_CHECKING:
+    from polyhouse.warehouse import ClickHouseWarehouse
+
+
+class Watch:
+    """The marks of a store, read again only if something was written.
+
+    The process that has an embedded store open is the only one that writes, so its own counters tell. Where the store
+    is a server, it is asked each time, once for all who want to know at the same time.
+
+    Args:
+        warehouse: the store.
+        run: runs something that blocks in a thread.
+    """
+
+    def __init__(self, warehouse: ClickHouseWarehouse, run: Callable[[Callable[[], Any]], Awaitable[Any]]) -> None:
+        self._warehouse = warehouse
+        self._read = Fresh(lambda: run(self._look))
+        self._seen = -1
+        self._marks: Marks | None = None
+
+    async def marks(self) -> Marks:
+        """Not older than this call."""
+        known = self._marks
+        if known is not None and self._warehouse.is_embedded and self._seen == self._warehouse.changes.statements:
+            return known
+        found: Marks = await self._read()
+        return found
+
+    def _look(self) -> Marks:
+        # The counters first: what is written meanwhile makes the next look read again.
+        seen, batches = self._warehouse.changes.statements, self._warehouse.changes.batches
+        marks = read_marks(self._warehouse, batches if self._warehouse.is_embedded else None)
+        self._marks, self._seen = marks, seen
+        return marks

@@ -1,0 +1,70 @@
+"""Parameters that several routes take."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Path, Query
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from polyhouse.reads.board_filters import FILTERS
+from polyhouse.reads.board_query import LeaderboardQuery
+from polyhouse.serve.openapi import EXAMPLE_WALLET
+
+MAX_API_LIMIT = 1_000
+_MOST = 2**63 - 1
+_KINDS = {"count": "a whole number", "usd": "USDC", "ratio": "a fraction, 0.55 for 55 %", "number": "a number"}
+_ABOUT = {
+    "category": "overall, or one of the categories",
+    "window": "1d 7d 30d 90d 180d lifetime",
+    "sort": "omega pnl win_rate roi sharpe …, or any metric; best first",
+    "limit": "rows at most",
+    "cursor": "`next_cursor` of the page before; everything else as it was there",
+    "reverse": "worst first",
+    "preset": "copy_trading: every filter of the copy-trading rules that is not given",
+    "exclude_bots": "leave out wallets flagged as bots",
+    "exclude_market_makers": "leave out wallets flagged as market makers",
+    "specialists_only": "only specialists (of the category)",
+}
+_TYPES: dict[str, Any] = {"str": str, "str | None": str | None, "int": int, "int | None": int | None, "bool": bool}
+
+Address = Annotated[str, Path(description="0x and 40 hex digits, any case", examples=[EXAMPLE_WALLET])]
+AsOf = Annotated[str | None, Query(description="a kept moment of the past, ISO 8601 or Unix seconds", max_length=40)]
+Category = Annotated[str, Query(description="overall, or one of the categories")]
+Window = Annotated[str, Query(description="1d 7d 30d 90d 180d lifetime")]
+MetricWindow = Annotated[str, Query(description="30d 90d 180d lifetime")]
+Limit = Annotated[int, Query(ge=1, le=MAX_API_LIMIT, description="rows of a page")]
+
+
+def given(**arguments: Any) -> dict[str, Any]:
+    """The arguments that are there."""
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def _about(name: str) -> str:
+    known = FILTERS.get(name)
+    return _ABOUT.get(name) or (f"filter, {_KINDS[known.kind]}" if known else "filter")
+
+
+def _parameter(name: str, kind: str, default: Any) -> tuple[Any, Any]:
+    bounds: dict[str, Any] = {}
+    if kind.startswith("int"):
+        bounds = {"ge": 1 if name == "limit" else 0, "le": MAX_API_LIMIT if name == "limit" else _MOST}
+    elif kind.startswith("str"):
+        bounds = {"max_length": 1_000}
+    return _TYPES[kind], Field(default, description=_about(name), **bounds)
+
+
+if TYPE_CHECKING:
+
+    class BoardParameters(BaseModel):
+        """See below."""
+else:
+    BoardParameters = create_model(
+        "BoardParameters",
+        __config__=ConfigDict(extra="forbid"),
+        as_of=(str | None, Field(None, description="a kept moment of the past", max_length=40)),
+        **{one.name: _parameter(one.name, str(one.type), one.default) for one in fields(LeaderboardQuery)},
+    )
+    BoardParameters.__doc__ = "The question of a leaderboard: every field of ``LeaderboardQuery``, and no other."
