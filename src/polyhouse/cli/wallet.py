@@ -23,6 +23,7 @@ _ADDRESS = "0x6af75d4e4aaf700450efbac3708cce1665810ff1"
         f"polyhouse wallet {_ADDRESS} --window 30d",
         f"polyhouse wallet {_ADDRESS} --explain realized --category sports",
         f"polyhouse wallet {_ADDRESS} --as-of 2026-01-31T00:00:00Z",
+        f"polyhouse wallet {_ADDRESS} --cost both",
         f"polyhouse wallet {_ADDRESS} --json | jq .totals",
     ),
 )
@@ -34,8 +35,9 @@ _ADDRESS = "0x6af75d4e4aaf700450efbac3708cce1665810ff1"
 @click.option("--token", metavar="ID", help="With --explain: the number of this position.")
 @click.option("--limit", type=int, metavar="N", help="With --explain: rows of a page.  [default: 100]")
 @click.option("--offset", type=int, metavar="N", help="With --explain: rows to pass over.")
+@click.option("--cost", default="ours", show_default=True, help="Also by Polymarket's cost method: polymarket, both.")
 @as_of_option
-def wallet(run: Run, address: str, window: str, name: str | None, as_of: str | None, **rest: Any) -> None:
+def wallet(run: Run, address: str, window: str, name: str | None, as_of: str | None, cost: str, **rest: Any) -> None:
     """Everything known about one wallet."""
     chosen = {key: value for key, value in rest.items() if value is not None}
     if name is not None:
@@ -44,7 +46,7 @@ def wallet(run: Run, address: str, window: str, name: str | None, as_of: str | N
         return
     if chosen:
         raise click.UsageError(f"--{next(iter(chosen))} belongs to --explain NAME")
-    document = ask(run, "wallet", {"address": address, "window": window, "as_of": as_of})
+    document = ask(run, "wallet", {"address": address, "window": window, "as_of": as_of, "cost": cost})
     if run.json:
         emit_json(document)
         return
@@ -70,8 +72,26 @@ def print_wallet(run: Run, document: dict[str, Any]) -> None:
         names = ("category", "position_pnl", "volume", "trades", "wins", "losses", "win_rate", "roi")
         rows = [[row[name] for name in names] for row in document["categories"]]
         emit_table(run, [Column(name, right=name != "category") for name in names], rows)
+    if "cost_methods" in document:
+        click.echo()
+        _print_cost_methods(run, document["cost_methods"])
     if document["provisional"]:
         say(f"provisional ({', '.join(document['provisional'])}): these numbers may still move")
+
+
+def _print_cost_methods(run: Run, methods: dict[str, Any]) -> None:
+    """Both methods on the wallet, what makes the difference, and the positions as Polymarket counts them."""
+    totals, numbers = methods["totals"], ("realized", "unrealized", "total")
+    rows = [[name, *(totals[name][number] for number in numbers)] for name in ("ours", "polymarket") if name in totals]
+    rows += [[f"  {part['cause']}", *(part[number] for number in numbers)] for part in totals.get("causes", ())]
+    if "difference" in totals:
+        rows.append(["difference", *(totals["difference"][number] for number in numbers)])
+    emit_table(run, [Column("cost method"), *(Column(number, right=True) for number in numbers)], rows)
+    click.echo()
+    names = ("avg_price", "balance", "realized", "unrealized", "total")
+    columns = [Column("token_id"), *(Column(name, right=True) for name in names)]
+    cells = [[one["token_id"], *(one["polymarket"][name] for name in names)] for one in methods["positions"]]
+    emit_table(run, columns, cells)
 
 
 def _provenance(details: dict[str, Any] | None) -> list[tuple[str, Any]]:

@@ -324,12 +324,12 @@ def fold_wallet(
             found = holdings[token] = method(settlements.get(token), boundaries)
         return found
 
-    for event in _events(rows):
+    for event in joined_events(rows):
         first = event[0]
         if first.kind == Kind.CONVERT:
-            _convert([(holding(row.token), row) for row in event])
+            convert([(holding(row.token), row) for row in event])
         elif first.kind == Kind.MIGRATE:
-            _migrate([(holding(row.token), row) for row in event])
+            migrate([(holding(row.token), row) for row in event])
         else:
             holding(first.token).apply(first)
     for state in holdings.values():
@@ -337,7 +337,7 @@ def fold_wallet(
     return holdings
 
 
-def _events(rows: Iterable[LedgerRow]) -> Iterator[list[LedgerRow]]:
+def joined_events(rows: Iterable[LedgerRow]) -> Iterator[list[LedgerRow]]:
     """Rows one by one, but the legs of one conversion or migration together."""
     for (kind, _), members in groupby(rows, key=lambda row: (row.kind, row.event)):
         if kind in (Kind.CONVERT, Kind.MIGRATE):
@@ -347,7 +347,7 @@ def _events(rows: Iterable[LedgerRow]) -> Iterator[list[LedgerRow]]:
                 yield [row]
 
 
-def _convert(legs: list[tuple[Holding, LedgerRow]]) -> None:
+def convert(legs: Sequence[tuple[Holding, LedgerRow]]) -> None:
     """Burn one NO of each question in the set, credit one YES of each other question plus collateral.
 
     Basis carries over; nothing is realised unless the collateral exceeds it or no YES leg exists (accounting §2.3).
@@ -383,7 +383,7 @@ def _convert(legs: list[tuple[Holding, LedgerRow]]) -> None:
         state.external += row.ds - arrived
 
 
-def _migrate(legs: list[tuple[Holding, LedgerRow]]) -> None:
+def migrate(legs: Sequence[tuple[Holding, LedgerRow]]) -> None:
     """Legacy token → Protocol V2 token, one to one: the basis follows, nothing is realised (accounting §2.5)."""
     for state, row in legs:
         state.observe(row)

@@ -21,7 +21,7 @@ _MOMENT = (
     "if(block = 0, ts, max(ts) OVER (PARTITION BY {who}, block = 0 ORDER BY block, tx_index, pos"
     " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))"
 )
-_ALONE = f"token, {_MOMENT.format(who='wallet, token')}, block, tx_index, pos, cls, sub, tx, row_key"
+_ALONE = f"{_MOMENT.format(who='wallet, token')}, block, tx_index, pos, cls, sub, tx, row_key"
 _JOINED = f"{_MOMENT.format(who='wallet')}, block, tx_index, pos, cls, tx, if(block > 0, 0, row_key), sub"
 _CHOSEN = "token IN (SELECT toFixedString(unhex(arrayJoin({tokens:Array(String)})), 32))"
 
@@ -66,7 +66,7 @@ def load_ledger(
         warehouse: with built models.
         scope: names the wallet.
         tokens: which; None = all.
-        part: SQL on a row (alias l): what a number takes from it.
+        part: SQL on a row (alias l): what a number takes from it, as ``part`` of the row.
     """
     bound = scope.bound()
     is_joined = _is_joined(warehouse, scope)

@@ -11,6 +11,7 @@ from polyhouse.ports import Warehouse
 from polyhouse.reads import queue
 from polyhouse.reads.as_of import at_moment, without_present
 from polyhouse.reads.categories import categories
+from polyhouse.reads.cost_methods import OURS, check_method, cost_methods
 from polyhouse.reads.days import days
 from polyhouse.reads.explain import explain
 from polyhouse.reads.leaderboard import LeaderboardQuery, leaderboard
@@ -65,8 +66,11 @@ def _leaderboard(arguments: dict[str, Any], warehouse: Warehouse, _state: StateS
 
 
 def _wallet(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
-    address = arguments.pop("address", "")
-    return wallet(warehouse, address, sync=queue.sync_entry(state, address), **arguments)
+    address, method = arguments.pop("address", ""), check_method(arguments.pop("cost", OURS))
+    document = wallet(warehouse, address, sync=queue.sync_entry(state, address), **arguments)
+    if method != OURS:
+        document["cost_methods"] = cost_methods(warehouse, address, method)
+    return document
 
 
 def _wallet_metrics(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
