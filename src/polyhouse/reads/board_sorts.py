@@ -152,10 +152,12 @@ SORTS: dict[str, Sort] = _KNOWN | {
 """Sort word → order, best first. A metric whose name a total has (``win_rate``, ``roi``) is the total."""
 
 ALIASES = {
-    "omega_ratio": "omega", "omega_shrunk": "omega", "position_pnl": "pnl", "total_pnl": "pnl",
-    "resolved_bets": "units", "ev_per_hour": "return_per_dollar_hour", "sharpe_ratio": "sharpe",
+    "omega_ratio": "omega", "position_pnl": "pnl", "total_pnl": "pnl", "ev_per_hour": "return_per_dollar_hour",
+    "sharpe_ratio": "sharpe",
 }  # fmt: skip
-"""Words of the older API (seed_systems.md §1.5) → ours. ``omega_net``, ``sharpe``, ``tail_ratio`` are ours as well."""
+"""Words of the older API (seed_systems.md §1.5) → ours. Its ``omega_net``, ``sharpe``, ``resolved_bets``, ``tail_ratio``
+are names of metrics.
+"""
 
 
 def find_sort(name: str, window: str) -> Sort:
