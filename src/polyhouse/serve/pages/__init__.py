@@ -6,7 +6,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 
 from polyhouse.serve.context import ServeContext
-from polyhouse.serve.pages import explain, leaderboard, market, operations, search, wallet
+from polyhouse.serve.pages import explain, leaderboard, live, market, operations, search, wallet
 from polyhouse.serve.pages.site import Site
 from polyhouse.serve.responses import ExactJSONResponse
 
@@ -17,11 +17,11 @@ def install(app: FastAPI, context: ServeContext) -> None:
     app.state.error_page = site.error
     routes = APIRouter(include_in_schema=False)
     routes.include_router(site.assets.router())
-    for concern in (leaderboard, wallet, explain, search, market, operations):
+    for concern in (leaderboard, wallet, explain, search, market, live, operations):
         routes.include_router(concern.router(site))
 
     @routes.get("/live.json")
-    async def live() -> Response:
+    async def freshness() -> Response:
         fresh = await site.freshness()
         return ExactJSONResponse(fresh.document(), headers={"Cache-Control": "no-cache"})
 

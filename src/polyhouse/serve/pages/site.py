@@ -33,8 +33,8 @@ STALE_SECONDS = 24 * 3_600
 
 NAVIGATION = (
     ("/", "Leaderboard", "l"), ("/specialists", "Specialists", "s"), ("/categories", "Categories", "c"),
-    ("/markets", "Markets", "m"), ("/sync", "Sync", "y"), ("/quality", "Data quality", "q"), ("/jobs", "Jobs", "j"),
-    ("/glossary", "Glossary", "g"),
+    ("/markets", "Markets", "m"), ("/live", "Live", "v"), ("/sync", "Sync", "y"), ("/quality", "Data quality", "q"),
+    ("/jobs", "Jobs", "j"), ("/glossary", "Glossary", "g"),
 )  # fmt: skip
 """Path, name and the second key of the shortcut ``g …``."""
 

@@ -31,6 +31,12 @@ PROVISIONAL: Mapping[str, str] = {
 }
 """Why a number may still move, in words; other reasons are shown as they are."""
 
+FLAG_TONES: Mapping[str, str] = {
+    "skilled": "good", "specialist": "mark", "lucky": "warn", "insider": "warn", "bot": "", "market_maker": "",
+    "wash_trader": "bad",
+}  # fmt: skip
+"""Flag → tone of its badge."""
+
 POSITION_KEYS: Mapping[str, Callable[[Any], Any]] = {
     "shares": lambda row: row["shares"] + row["external_shares"],
     "cost": lambda row: row["cost"],
@@ -72,7 +78,11 @@ def badges(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if scores["whale"]["is_whale"]:
         found.append(("mark", "whale", "10,000 USDC of volume or more."))
     if scores["insider"]["is_suspected"]:
-        found.append(("warn", "early and contrarian", "An insider score of 7 or more: a ranking aid, no accusation."))
+        found.append(("warn", "insider score", "An insider score of 7 or more: a ranking aid, no accusation."))
+    for flag in document.get("flags", ()):
+        if flag["is_flagged"]:
+            words = flag["flag"].replace("_", " ") + (f": {flag['category']}" if flag["category"] else "")
+            found.append((FLAG_TONES.get(flag["flag"], "mark"), words, f"{flag['meaning']}."))
     return found
 
 
@@ -91,6 +101,7 @@ def overview(request: Request, document: Mapping[str, Any], days: Mapping[str, A
         "largest": max(results, default=None),
         "windows": choices(request, "window", WINDOWS, "lifetime", window),
         "provisional_words": PROVISIONAL,
+        "flag_tones": FLAG_TONES,
     }
 
 

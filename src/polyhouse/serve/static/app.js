@@ -76,6 +76,7 @@ for (const current of document.querySelectorAll(".choices a[aria-current]")) {
 /* Live: when the tables were built anew, or a run went on, put the new page in the place of the old one */
 const main = document.getElementById("content");
 const follows = main.dataset.follow;
+const streams = follows.startsWith("/api/events");
 const IDLE_MS = follows === "progress" ? 5000 : 15_000;
 const RUNNING_MS = 1500;
 let known = null;
@@ -135,6 +136,17 @@ async function look() {
   timer = setTimeout(look, wait);
 }
 
+// Events come in bursts: one refresh for all of them, and the rows that were not there before are marked for a moment.
+let burst = 0;
+function soon() {
+  clearTimeout(burst);
+  burst = setTimeout(async () => {
+    const newest = Number(main.querySelector("[data-id]")?.dataset.id ?? 0);
+    await refresh();
+    for (const row of main.querySelectorAll("[data-id]")) row.classList.toggle("new", Number(row.dataset.id) > newest);
+  }, 300);
+}
+
 // The stream tells of a build at once. Hidden tabs give theirs up: a browser has only a few connections for each server.
 function listen() {
   if (document.hidden) {
@@ -143,9 +155,12 @@ function listen() {
     clearTimeout(timer);
     return;
   }
-  news ??= new EventSource("/api/events?kind=leaderboard");
-  news.onerror = () => { if (news.readyState === EventSource.CLOSED) news = null; };
-  news.addEventListener("build", look);
+  if (!news) {
+    news = new EventSource(streams ? follows : "/api/events?kind=leaderboard");
+    news.addEventListener("build", look);
+    if (streams) for (const kind of ["trade", "resolution", "leaderboard", "flag", "missed"]) news.addEventListener(kind, soon);
+    news.onerror = () => { if (news.readyState === EventSource.CLOSED) news = null; };
+  }
   look();
 }
 
