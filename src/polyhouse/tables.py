@@ -138,6 +138,7 @@ MARKETS = _table(
         "market_id": "u64", "question_id": "condition", "question": "text", "slug": "text", "event_id": "u64",
         "outcomes": "texts", "tokens": "id32s", "neg_risk": "bool", "neg_risk_market": "condition",
         "question_index": "u16", "tags": "texts", "start_ts": "time", "end_ts": "time", "closed_ts": "time",
+        "game_start_ts": "time",  # of a sports market; its listed end may be hours or weeks later
         "closed": "bool", "fee_rate_e6": "i64", "status": "word",
         "prices_e6": "i64s",  # last outcome prices as printed; a fallback mark, never a resolution by itself
     },

@@ -84,7 +84,8 @@ async def test_a_market_and_its_winner(clob_client, clob_api, walks):
     for token in even["tokens"]:
         token |= {"winner": False, "price": 0.5}
     neg_risk = market(4, question_id="0x" + "33" * 31 + "05", neg_risk_market_id="0x" + "33" * 31 + "00", closed=False)
-    clob_api.rows = [market(1), even, market(3, tokens=None, tags=None), neg_risk]
+    game = {"game_start_time": "2023-03-14T12:30:00Z"}
+    clob_api.rows = [market(1, **game), even, market(3, tokens=None, tags=None), neg_risk]
     stream = ClobMarkets(clob_client)
     (page,) = await walks.whole(stream, stream.partitions(0, 1)[0])
     rows = walks.rows([page], "markets")
@@ -94,6 +95,7 @@ async def test_a_market_and_its_winner(clob_client, clob_api, walks):
         ("", [], 65_535),
         ("", [1_000_000, 0], 5),
     ]
+    assert [r["game_start_ts"] for r in rows] == [1_678_797_000, 0, 0, 0]
     assert [len(r["tokens"]) for r in rows] == [2, 2, 0, 2]
     assert len(walks.rows([page], "tokens")) == 6
     assert page.fetched == 4 + 6

@@ -24,6 +24,7 @@ def market(number, *, neg_risk=False, **changes):
         "slug": f"question-{number}", "outcomes": json.dumps(["Yes", "No"]),
         "outcomePrices": json.dumps(["0.584", "0.416"]),
         "clobTokenIds": json.dumps(tokens), "closed": True, "closedTime": "2026-07-24 00:00:16+00",
+        "gameStartTime": "2026-07-23 12:30:00+00",
         "startDate": "2026-07-22T00:01:27.770446Z", "endDate": "2026-07-23T18:30:00Z",
         "umaResolutionStatus": "resolved",
         "questionID": "0x" + bytes([number]).hex() * 32, "feesEnabled": False, "negRisk": neg_risk,
@@ -110,7 +111,8 @@ async def test_an_event_with_its_markets(gamma_client, gamma_api, walks):
         "slug": "question-1", "event_id": 7, "outcomes": ["Yes", "No"], "neg_risk": False, "neg_risk_market": b"",
         "question_index": 65_535, "tags": ["All", "all", "Ice Hockey", "nhl"],
         "start_ts": parse_time("2026-07-22T00:01:27Z"), "end_ts": parse_time("2026-07-23T18:30:00Z"),
-        "closed_ts": parse_time("2026-07-24T00:00:16Z"), "closed": True, "fee_rate_e6": 0, "status": "resolved",
+        "closed_ts": parse_time("2026-07-24T00:00:16Z"), "game_start_ts": parse_time("2026-07-23T12:30:00Z"),
+        "closed": True, "fee_rate_e6": 0, "status": "resolved",
         "prices_e6": [584_000, 416_000], "tokens": list(token_ids(b"\x01" * 32, USDC_E)), "source": "gamma",
     }  # fmt: skip
     tokens = walks.rows([page], "tokens")

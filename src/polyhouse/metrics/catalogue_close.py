@@ -7,7 +7,10 @@ from polyhouse.metrics.metric import Metric
 from polyhouse.metrics.ratios import DISPLAY_MIN_UNITS, RANK_MIN_UNITS
 from polyhouse.metrics.terms import SEED, cut_to_six, json_object, over
 
-_CLOSE = "close = last price at or before the listed end of the market, or one hour before the resolution"
+_CLOSE = (
+    "close = last price at or before the start of the game, the listed end or one hour before the resolution, whichever"
+    " is first"
+)
 _NO_CLOSE = "no closing price"
 _NO_TIME = "no purchase was made so long before the close"
 _TELLING = f"{_NO_CLOSE}, or nothing is resolved"

@@ -52,6 +52,7 @@ class ClobMarket(msgspec.Struct):
     neg_risk: bool | None = None
     neg_risk_market_id: str | None = None
     end_date_iso: str | None = None
+    game_start_time: str | None = None
     closed: bool | None = None
     is_50_50_outcome: bool | None = None
 
@@ -197,7 +198,7 @@ def _read(rows: Sequence[msgspec.Raw], where: str) -> _Batch:
 
 _MARKET_NAMES = (
     "condition", "question_id", "question", "slug", "outcomes", "neg_risk", "neg_risk_market", "question_index", "tags",
-    "end_ts", "closed", "status", "prices_e6", "tokens",
+    "end_ts", "game_start_ts", "closed", "status", "prices_e6", "tokens",
 )  # fmt: skip
 
 
@@ -210,7 +211,7 @@ def _row(market: ClobMarket) -> tuple[Any, ...]:
     return (
         condition, question, market.question or "", market.market_slug or "", [token.outcome or "" for token in tokens],
         bool(market.neg_risk), neg_risk_market, question[-1] if in_market else NO_INDEX, market.tags or [],
-        time_or_zero(market.end_date_iso), bool(market.closed), _status(market),
+        time_or_zero(market.end_date_iso), time_or_zero(market.game_start_time), bool(market.closed), _status(market),
         [reported_micros(token.price, "price") for token in tokens],
     )  # fmt: skip
 

@@ -65,6 +65,7 @@ class MarketRow(msgspec.Struct, rename="camel"):
     start_date: str | None = None
     end_date: str | None = None
     closed_time: str | None = None
+    game_start_time: str | None = None
     closed: bool | None = None
     fees_enabled: bool | None = None
     fee_schedule: FeeSchedule | None = None
@@ -231,8 +232,8 @@ _EVENT_NAMES = (
 )  # fmt: skip
 _MARKET_NAMES = (
     "condition", "market_id", "question_id", "question", "slug", "event_id", "outcomes", "neg_risk", "neg_risk_market",
-    "question_index", "tags", "start_ts", "end_ts", "closed_ts", "closed", "fee_rate_e6", "status", "prices_e6",
-    "tokens",
+    "question_index", "tags", "start_ts", "end_ts", "closed_ts", "game_start_ts", "closed", "fee_rate_e6", "status",
+    "prices_e6", "tokens",
 )  # fmt: skip
 _INDEX_AT = _MARKET_NAMES.index("question_index")
 
@@ -258,8 +259,8 @@ def _market(market: MarketRow, event_id: int, tags: list[str] | None) -> tuple[A
         condition, _number(market.id, "market id") if market.id is not None else 0, question, market.question or "",
         market.slug or "", event_id, texts_of(market.outcomes), bool(market.neg_risk), neg_risk_market,
         _question_index(question, neg_risk_market), own or tags or [], time_or_zero(market.start_date),
-        time_or_zero(market.end_date), time_or_zero(market.closed_time), bool(market.closed), _fee_rate(market),
-        market.uma_resolution_status or "",
+        time_or_zero(market.end_date), time_or_zero(market.closed_time), time_or_zero(market.game_start_time),
+        bool(market.closed), _fee_rate(market), market.uma_resolution_status or "",
         [reported_micros(text, "price") for text in texts_of(market.outcome_prices)],
     )  # fmt: skip
 

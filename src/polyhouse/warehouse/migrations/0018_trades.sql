@@ -3,6 +3,29 @@
 -- The role of a fill, where the source that speaks for its transaction knows it.
 ALTER TABLE ledger ADD COLUMN IF NOT EXISTS role Enum8('' = 0, 'TAKER' = 1, 'MAKER' = 2, 'DIRECT' = 3) DEFAULT '' AFTER label;
 
+-- When the game of a sports market starts: its market closes for the closing price, whatever end is listed.
+ALTER TABLE markets ADD COLUMN IF NOT EXISTS game_start_ts DateTime('UTC') AFTER closed_ts;
+
+CREATE OR REPLACE VIEW markets_current AS SELECT * FROM markets FINAL;
+
+CREATE OR REPLACE VIEW vw_markets AS
+SELECT
+    lower(concat('0x', hex(condition))) AS condition_id,
+    source, market_id,
+    if(question_id = '', '', lower(concat('0x', hex(question_id)))) AS question_hash,
+    question, slug, event_id, outcomes,
+    arrayMap(t -> toString(reinterpretAsUInt256(reverse(t))), tokens) AS token_ids,
+    neg_risk,
+    if(neg_risk_market = '', '', lower(concat('0x', hex(neg_risk_market)))) AS neg_risk_market_id,
+    if(question_index = 65535, NULL, question_index) AS question_index,
+    tags, start_ts, end_ts, closed_ts,
+    if(toUnixTimestamp(game_start_ts) = 0, NULL, game_start_ts) AS game_start_ts,
+    closed,
+    if(fee_rate_e6 < 0, NULL, toDecimal128(fee_rate_e6, 6) / 1000000) AS fee_rate,
+    status,
+    arrayMap(p -> toDecimal128(p, 6) / 1000000, prices_e6) AS prices
+FROM markets FINAL;
+
 -- One row per wallet, token and transaction. Left out: transactions in which the wallet both buys and sells the token.
 -- Prices are those of the token in micro-USDC a share; null = unknown.
 CREATE TABLE IF NOT EXISTS priced_trades
