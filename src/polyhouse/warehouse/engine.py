@@ -55,8 +55,8 @@ EMBEDDED_SESSION_SETTINGS: Mapping[str, str] = {
     "max_threads": "2",
     "preferred_block_size_bytes": "65536",
     "max_block_size": "2048",
-    # Machine code for an expression costs up to a second, once it was met three times: a build of a small store took 6.4
-    # seconds of CPU with it and 2.5 without.
+    # Machine code for an expression costs up to a second, once it was met three times: a build of a small store took
+    # 6.4 seconds of CPU with it and 2.5 without.
     "compile_expressions": "0",
     "compile_aggregate_expressions": "0",
     "compile_sort_description": "0",
