@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from importlib import resources
 
@@ -16,6 +17,7 @@ MANY = 10
 """Rows from which on all metrics of a scope and window are evaluated; below, those that need fewer."""
 _MODELS = ("priced_trades", *(relation.name for relation in RELATIONS))
 _COUNT = "UInt64"
+_INT_DIV = re.compile(r"\bintDiv\(")
 _KEYS = {"wallet", "category", "window", "as_of", "version", "is_deleted"}
 
 
@@ -104,7 +106,8 @@ def measured_sql(relation: Relation) -> str:
         for metric in computed(relation.name)
         if metric.minimum_sample >= MANY
     }
-    return f"{_evaluated(relation, few, f'n < {MANY}')} UNION ALL {_evaluated(relation, {}, f'n >= {MANY}')}"
+    parts = (_evaluated(relation, few, f"n < {MANY}"), _evaluated(relation, {}, f"n >= {MANY}"))
+    return f"SELECT * FROM ({' UNION ALL '.join(parts)})"
 
 
 def _evaluated(relation: Relation, known: Mapping[str, str], rows: str) -> str:
@@ -113,7 +116,9 @@ def _evaluated(relation: Relation, known: Mapping[str, str], rows: str) -> str:
     columns = made.columns | {name: sql for name, sql in known.items() if name in made.columns}
     parts = needed(made.parts, [*columns.values(), rows])
     chosen = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
-    return f"{with_parts(parts)}SELECT wallet, scope, window, {chosen} FROM {values_of(relation)} WHERE {rows}"
+    sql = f"{with_parts(parts)}SELECT wallet, scope, window, {chosen} FROM {values_of(relation)} WHERE {rows}"
+    # Skipping the branches that are not taken costs more than computing them; there a division by 0 is no error.
+    return f"({_INT_DIV.sub('intDivOrZero(', sql)} SETTINGS short_circuit_function_evaluation = 'disable')"
 
 
 def _plan(relation: Relation) -> Plan:

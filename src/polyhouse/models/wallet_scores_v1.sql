@@ -13,6 +13,21 @@ WITH
         WHERE condition != toString(token) AND /*wallets*/ -- shares of an AMM pool are their own condition: no bet
         GROUP BY wallet
     ),
+    -- Purchases before the outcome was known, by wallet and token: models/priced_trades.sql says what a purchase is, and
+    -- which prices were asked for. What a share paid is exact here, where the price of a moment after it is a millionth.
+    purchased AS
+    (
+        SELECT
+            wallet, b.token AS token, cash, earliness_e6, after_1d_e6,
+            day_before_e6 IS NOT NULL AS has_reference,
+            has_reference AND toInt128(cash) * 1000000 < toInt128(shares) * day_before_e6 AS is_against,
+            if(resolved_at > 0 AND resolved_at <= toUInt32(b.at) + 86400,
+               intDiv(toInt128(shares) * t.numerator, greatest(t.denominator, 1)),
+               intDiv(toInt128(shares) * ifNull(after_1d_e6, 0), 1000000)) AS worth
+        FROM (SELECT * FROM priced_trades FINAL WHERE NOT is_sale AND /*wallets*/) AS b
+        LEFT JOIN (SELECT token, numerator, denominator FROM token_map FINAL WHERE resolved) AS t ON t.token = b.token
+        WHERE resolved_at = 0 OR toUInt32(b.at) < resolved_at
+    ),
     entered AS
     (
         SELECT
@@ -22,8 +37,19 @@ WITH
             sum(b.reference_stake) AS reference_stake, sum(b.against_stake) AS against_stake,
             sum(b.timing_stake) AS timing_stake, sum(b.timing_gain) AS timing_gain,
             greatest(max(b.timing_gain), 0) AS timing_best
-        FROM purchases AS b
-        WHERE /*wallets*/
+        FROM
+        (
+            SELECT
+                wallet, token, count() AS entries, sum(cash) AS stake,
+                sumIf(cash, earliness_e6 IS NOT NULL) AS early_stake,
+                sum(toInt128(cash) * ifNull(earliness_e6, 0)) AS early_e6,
+                sumIf(cash, has_reference) AS reference_stake,
+                sumIf(cash, is_against) AS against_stake,
+                sumIf(cash, after_1d_e6 IS NOT NULL) AS timing_stake,
+                toInt64(sumIf(worth - cash, after_1d_e6 IS NOT NULL)) AS timing_gain
+            FROM purchased
+            GROUP BY wallet, token
+        ) AS b
         GROUP BY wallet
     )
 SELECT
