@@ -13,7 +13,7 @@ from fastapi.responses import Response
 import polyhouse
 from polyhouse.serve.answers import Body
 from polyhouse.serve.context import ServeContext
-from polyhouse.serve.forms import FORMS, chosen_form
+from polyhouse.serve.forms import FORMS, chosen_form, takes_gzip
 
 CACHE_CONTROL = "no-cache"
 """Keep it, but ask whether it still holds before using it: an answer is never older than the store."""
@@ -41,7 +41,7 @@ def conditional(request: Request, body: Body) -> Response:
         headers["Last-Modified"] = formatdate(body.built_at, usegmt=True)
     if _is_current(request, tag, headers.get("Last-Modified")):
         return Response(None, 304, headers)
-    if body.zipped is not None and _takes_gzip(request):
+    if body.zipped is not None and takes_gzip(request.headers.get("accept-encoding", "")):
         return Response(body.zipped, 200, headers | {"Content-Encoding": "gzip"}, body.media_type)
     return Response(body.plain, 200, headers, body.media_type)
 
@@ -58,8 +58,3 @@ def _is_current(request: Request, tag: str, modified: str | None) -> bool:
         return parsedate_to_datetime(modified) <= parsedate_to_datetime(since)
     except (ValueError, TypeError):
         return False
-
-
-def _takes_gzip(request: Request) -> bool:
-    words = [word.strip().lower() for word in request.headers.get("accept-encoding", "").split(",")]
-    return any(word == "gzip" or (word.startswith("gzip;") and not word.endswith("q=0")) for word in words)

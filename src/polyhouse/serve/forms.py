@@ -46,6 +46,15 @@ def chosen_form(name: str, accept: str) -> Form:
     return best
 
 
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether a client takes compressed answers."""
+    for word in accept_encoding.lower().split(","):
+        name, *parameters = (part.strip() for part in word.split(";"))
+        if name == "gzip":
+            return _weight_of(parameters) > 0
+    return False
+
+
 def _quality(media_type: str, accept: str) -> float:
     """How much the header wants this type, 0 = not at all: the most precise of its words counts (RFC 9110 §12.5.1)."""
     if not accept.strip():
@@ -55,13 +64,13 @@ def _quality(media_type: str, accept: str) -> float:
     for word in accept.split(","):
         kind, *parameters = (part.strip().lower() for part in word.split(";"))
         precision = {media_type: 3, group: 2, "*/*": 1}.get(kind, 0)
-        weight = next((part[2:] for part in parameters if part.startswith("q=")), "1")
         if precision > found[0]:
-            found = precision, _weight(weight)
+            found = precision, _weight_of(parameters)
     return found[1]
 
 
-def _weight(text: str) -> float:
+def _weight_of(parameters: list[str]) -> float:
+    text = next((part[2:] for part in parameters if part.startswith("q=")), "1")
     try:
         return min(max(float(text), 0.0), 1.0)
     except ValueError:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 
 from fastapi import FastAPI
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from polyhouse.serve.forms import takes_gzip
 from polyhouse.serve.gauges import RequestCounter
 from polyhouse.serve.limits import ClientLimit
 from polyhouse.serve.problems import problem, request_id_of
@@ -28,6 +29,17 @@ _HEADERS = {
 
 _BURST_SECONDS = 10
 _UNLIMITED = ("/healthz", "/readyz", "/metrics", "/internal/", "/static/")
+
+
+class CompressMiddleware(GZipMiddleware):
+    """Compresses what is not compressed yet, for clients that take it."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        if scope["type"] == "http" and takes_gzip(Headers(scope=scope).get("accept-encoding", "")):
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 class LimitMiddleware:
@@ -85,7 +97,7 @@ def install(app: FastAPI, settings: Settings, counter: RequestCounter) -> None:
     """Put everything around the application; the last one is the first that a request meets."""
     from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-    app.add_middleware(GZipMiddleware, minimum_size=1_024, compresslevel=5)
+    app.add_middleware(CompressMiddleware, minimum_size=1_024, compresslevel=5)
     app.add_middleware(LimitMiddleware, per_minute=settings.api_rate_per_minute)
     origins = _words(settings.api_cors_origins)
     if origins:

@@ -46,6 +46,18 @@ def example(*requests: str) -> dict[str, Any]:
     return {"x-examples": list(requests)}
 
 
+def _only_references(node: Any) -> None:
+    """The framework calls every answer a text where we say what it is: a reference stands alone."""
+    if isinstance(node, list):
+        for one in node:
+            _only_references(one)
+    elif isinstance(node, dict):
+        if "$ref" in node:
+            node.pop("type", None)
+        for one in node.values():
+            _only_references(one)
+
+
 def install(app: FastAPI) -> None:
     """Put the schemas of the documents, and of the keys, into the OpenAPI document."""
     original = app.openapi
@@ -59,6 +71,7 @@ def install(app: FastAPI) -> None:
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
                 "bearer": {"type": "http", "scheme": "bearer"},
             }
+            _only_references(made["paths"])
             for path, operations in made["paths"].items():
                 if path.startswith("/api/admin"):
                     for operation in operations.values():

@@ -18,9 +18,11 @@ from polyhouse.reads.exact import moment
 from polyhouse.reads.wallet import unknown_wallet
 from polyhouse.serve.access import Access, Principal
 from polyhouse.serve.context import ServeContext
+from polyhouse.serve.openapi import EXAMPLE_WALLET, answers, example
 from polyhouse.serve.refusals import NothingThereError, TooLargeError
 from polyhouse.serve.responses import ExactJSONResponse
 from polyhouse.serve.routes.internal import small_body
+from polyhouse.serve.routes.parameters import Address
 from polyhouse.state import JobRecord
 from polyhouse.state.jobs import JobRequest
 
@@ -28,6 +30,32 @@ _MOST_KEY_CHARACTERS = 255
 _Number = Annotated[int, Path(ge=1, lt=2**63, description="number of the job")]
 _Limit = Annotated[int, Query(ge=1, le=200, description="rows of one page")]
 _Cursor = Annotated[str | None, Query(description="`next` of the page before", max_length=20)]
+_INGEST = example('POST /api/admin/ingest {"action": "process"}') | {
+    "parameters": [
+        {
+            "name": "Idempotency-Key", "in": "header", "required": False,
+            "description": "a repeat with the same key answers with the same job",
+            "schema": {"type": "string", "minLength": 1, "maxLength": _MOST_KEY_CHARACTERS},
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object", "required": ["action"], "additionalProperties": False,
+                    "properties": {"action": {"type": "string", "enum": list(INGEST)}},
+                },
+                "example": {"action": "full"},
+            }
+        },
+    },
+}  # fmt: skip
+
+
+def _answers(schema: str, status: int = 200) -> dict[int | str, Any]:
+    found = answers(schema, status=status, errors=(401, 403, 404, 413))
+    return {code: what for code, what in found.items() if code not in {304, 406}}
 
 
 class IngestRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,7 +72,10 @@ def router(context: ServeContext) -> APIRouter:
     _add_wallets(routes, context, access)
     _add_schedule(routes, context, access)
 
-    @routes.get("/audit", summary="What was done or tried, newest first")
+    @routes.get(
+        "/audit", summary="What was done or tried, newest first", responses=_answers("Audit"),
+        openapi_extra=example("GET /api/admin/audit?limit=10"),
+    )  # fmt: skip
     async def audit(request: Request, limit: _Limit = 50, cursor: _Cursor = None) -> Response:
         await access.principal(request, "audit")
         state, before = context.answers.stores.state, _number_of(cursor)
@@ -65,11 +96,17 @@ def router(context: ServeContext) -> APIRouter:
 def _add_jobs(routes: APIRouter, context: ServeContext, access: Access) -> None:
     state, jobs = context.answers.stores.state, context.jobs
 
-    @routes.post("/ingest", status_code=202, summary="Start discovery, processing, or both")
+    @routes.post(
+        "/ingest", status_code=202, summary="Start discovery, processing, or both",
+        responses=_answers("Job", status=202), openapi_extra=_INGEST,
+    )  # fmt: skip
     async def ingest(request: Request) -> Response:
         return await _start(context, access, request, None)
 
-    @routes.get("/jobs", summary="Jobs, newest first")
+    @routes.get(
+        "/jobs", summary="Jobs, newest first", responses=_answers("Jobs"),
+        openapi_extra=example("GET /api/admin/jobs", "GET /api/admin/jobs?status=failed&limit=10"),
+    )  # fmt: skip
     async def job_list(
         request: Request,
         status: Literal["queued", "running", "done", "partial", "failed", "cancelled"] | None = None,
@@ -81,13 +118,19 @@ def _add_jobs(routes: APIRouter, context: ServeContext, access: Access) -> None:
         found = await context.answers.run(lambda: state.jobs(status=status, before=before, limit=limit + 1))
         return ExactJSONResponse(_page([job_document(job) for job in found[:limit]], more=len(found) > limit))
 
-    @routes.get("/jobs/{id}", summary="One job with its progress and result")
+    @routes.get(
+        "/jobs/{id}", summary="One job with its progress and result", responses=_answers("Job"),
+        openapi_extra=example("GET /api/admin/jobs/1"),
+    )  # fmt: skip
     async def job(request: Request, number: Annotated[_Number, Path(alias="id")]) -> Response:
         await access.principal(request, "read")
         found = await context.answers.run(lambda: state.job(number))
         return ExactJSONResponse(job_document(_there(found, number)))
 
-    @routes.post("/jobs/{id}/cancel", status_code=202, summary="Cancel a job that waits, stop one that runs")
+    @routes.post(
+        "/jobs/{id}/cancel", status_code=202, summary="Cancel a job that waits, stop one that runs",
+        responses=_answers("Job", status=202), openapi_extra=example("POST /api/admin/jobs/1/cancel"),
+    )  # fmt: skip
     async def cancel(request: Request, number: Annotated[_Number, Path(alias="id")]) -> Response:
         def work(_who: Principal) -> JobRecord:
             return _there(state.cancel_job(number), number)
@@ -100,16 +143,22 @@ def _add_jobs(routes: APIRouter, context: ServeContext, access: Access) -> None:
 def _add_wallets(routes: APIRouter, context: ServeContext, access: Access) -> None:
     state = context.answers.stores.state
 
-    @routes.post("/wallets/{address}/retry", summary="Put a failed wallet back into the queue")
-    async def retry(request: Request, address: str) -> Response:
+    @routes.post(
+        "/wallets/{address}/retry", summary="Put a failed wallet back into the queue",
+        responses=_answers("Queued"), openapi_extra=example(f"POST /api/admin/wallets/{EXAMPLE_WALLET}/retry"),
+    )  # fmt: skip
+    async def retry(request: Request, address: Address) -> Response:
         def work(_who: Principal) -> dict[str, Any]:
             wallet = _registered(context, address)
             return {"wallet": format_address(wallet), "queued": bool(state.retry([wallet]))}
 
         return ExactJSONResponse(await access.logged(request, "wallets", "wallet.retry", address, work))
 
-    @routes.post("/wallets/{address}/reset", summary="Forget a wallet's cursors and read it again from the start")
-    async def reset(request: Request, address: str) -> Response:
+    @routes.post(
+        "/wallets/{address}/reset", summary="Forget a wallet's cursors and read it again from the start",
+        responses=_answers("Queued"), openapi_extra=example(f"POST /api/admin/wallets/{EXAMPLE_WALLET}/reset"),
+    )  # fmt: skip
+    async def reset(request: Request, address: Address) -> Response:
         def work(_who: Principal) -> dict[str, Any]:
             wallet = _registered(context, address)
             return {"wallet": format_address(wallet), "queued": bool(state.reset(wallet))}
@@ -118,14 +167,20 @@ def _add_wallets(routes: APIRouter, context: ServeContext, access: Access) -> No
 
 
 def _add_schedule(routes: APIRouter, context: ServeContext, access: Access) -> None:
-    @routes.get("/schedule", summary="The plans, when each runs next, and how its last job ended")
+    @routes.get(
+        "/schedule", summary="The plans, when each runs next, and how its last job ended",
+        responses=_answers("Schedule"), openapi_extra=example("GET /api/admin/schedule"),
+    )  # fmt: skip
     async def schedule(request: Request) -> Response:
         await access.principal(request, "read")
         chosen, state = context.settings.schedule, context.answers.stores.state
         document = await context.answers.run(lambda: schedule_document(chosen, state, int(time.time())))
         return ExactJSONResponse({"is_on": context.is_scheduled, **document})
 
-    @routes.post("/schedule/{plan}/run", status_code=202, summary="Run a plan now")
+    @routes.post(
+        "/schedule/{plan}/run", status_code=202, summary="Run a plan now",
+        responses=_answers("Job", status=202), openapi_extra=example("POST /api/admin/schedule/metrics/run"),
+    )  # fmt: skip
     async def run_plan(request: Request, plan: str) -> Response:
         return await _start(context, access, request, plan)
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from polyhouse.reads.leaderboard import SHOWN
 from polyhouse.serve.schemas.fields import Field, maybe, object_schema
 from polyhouse.serve.schemas.rows import (
-    BOARD_METRICS,
     BOARD_ROW,
     CATEGORY,
     DAY_ROW,
     FLAG,
+    JOB,
     METRIC_DEFINITION,
     METRIC_ROW,
     OUTCOME,
@@ -32,6 +33,8 @@ _COUNT = Field("count", "count", "rows of this answer")
 _NEXT = Field("next_cursor", "text", "word for the next page; null on the last one", nullable=True)
 _WINDOW = Field("window", "word", "1d 7d 30d 90d 180d lifetime; ends at as_of")
 
+
+_MORE = Field("next", "text", "cursor of the next page; null on the last one", nullable=True)
 
 DOCUMENTS: Mapping[str, tuple[Field, ...]] = {
     "Leaderboard": (
@@ -118,16 +121,23 @@ DOCUMENTS: Mapping[str, tuple[Field, ...]] = {
             Field("running", "document", each=True), Field("queued", "count", "jobs that wait"),
         )),
     ),
-    "Job": (
-        Field("id", "count", "number of the job"), Field("action", "word"), Field("summary", "text"),
-        Field("origin", "text", "key:NAME or schedule:PLAN"),
-        Field("status", "word", "queued, running, done, partial, failed, cancelled"),
-        Field("created_at", "time"), Field("started_at", "time", nullable=True),
-        Field("finished_at", "time", nullable=True), Field("deaths", "count", "times its server died meanwhile"),
-        Field("cancel_asked", "flag"), Field("progress", "document", "of its current step", nullable=True),
-        Field("result", "document", "its runs", nullable=True),
-        Field("error", "document", "code and detail, if it failed", nullable=True),
+    "Job": JOB,
+    "Jobs": (_COUNT, Field("rows", "document", "newest first", of=JOB, each=True), _MORE),
+    "Queued": (WALLET, Field("queued", "flag", "it waits in the queue because of this request")),
+    "Schedule": (
+        Field("is_on", "flag", "this server queues the plans"), Field("time_zone", "word"), _COUNT,
+        Field("rows", "document", of=(
+            Field("plan", "word", "name of its action"), Field("summary", "text", "what it does"),
+            Field("rule", "text", "crontab line; null = off", nullable=True),
+            Field("next_at", "time", "next time", nullable=True),
+            Field("last_job", "document", "newest job of the plan", nullable=True),
+        ), each=True),
     ),
+    "Audit": (_COUNT, Field("rows", "document", "newest first", of=(
+        Field("id", "count"), Field("at", "time", nullable=True), Field("actor", "text", "name of the key, - = none"),
+        Field("address", "text", "of the client"), Field("action", "word"), Field("target", "text", nullable=True),
+        Field("outcome", "text", "done, or status and code of the refusal"), Field("request_id", "text"),
+    ), each=True), _MORE),
     "Problem": (
         Field("type", "text"), Field("title", "text"), Field("status", "count", "HTTP status"),
         Field("detail", "text", "what happened"), Field("code", "word", "stable, as on the command line"),
@@ -158,7 +168,7 @@ TABLES: Mapping[str, Table] = {
 def components() -> dict[str, Any]:
     """The schemas of the OpenAPI document."""
     schemas = {name: object_schema(fields) for name, fields in DOCUMENTS.items()}
-    metrics = {name: metric_field(name).schema() for name in BOARD_METRICS}
+    metrics = {name: metric_field(name).schema() for name in SHOWN}
     row = schemas["Leaderboard"]["properties"]["rows"]["items"]["properties"]
     row["metrics"] |= {"properties": metrics}
     return schemas

@@ -64,12 +64,6 @@ def metric_field(name: str) -> Field:
     return Field(name, "number", f"{metric.meaning} ({metric.unit})", nullable=True)
 
 
-BOARD_METRICS = (
-    "sharpe", "sortino", "tail_ratio", "return_per_dollar_hour", "track_record_days", "bets_per_week", "active_days",
-    "hours_held_median", "max_drawdown", "max_drawdown_percent", "one_hit_share", "roi_without_best_3", "omega_low",
-    "roi_low", "win_rate_low", "avg_win", "avg_loss",
-)  # fmt: skip
-"""Metrics that stand in every row of a leaderboard."""
 BOARD_ROW = (
     Field("rank", "count", "place, from 1"),
     WALLET,
@@ -215,4 +209,20 @@ SYNC = (
     Field("trades_synced", "count", "trades read"),
     Field("attempts", "count", "failures in a row"),
     Field("last_error", "text", "why the last one failed", nullable=True),
+)
+
+JOB = (
+    Field("id", "count", "number of the job"),
+    Field("action", "word"),
+    Field("summary", "text"),
+    Field("origin", "text", "key:NAME or schedule:PLAN"),
+    Field("status", "word", "queued, running, done, partial, failed, cancelled"),
+    Field("created_at", "time"),
+    Field("started_at", "time", nullable=True),
+    Field("finished_at", "time", nullable=True),
+    Field("deaths", "count", "times its server died meanwhile"),
+    Field("cancel_asked", "flag"),
+    Field("progress", "document", "of its current step", nullable=True),
+    Field("result", "document", "its runs", nullable=True),
+    Field("error", "document", "code and detail, if it failed", nullable=True),
 )
