@@ -73,6 +73,18 @@ for (const current of document.querySelectorAll(".choices a[aria-current]")) {
   list.scrollLeft = current.offsetLeft - list.offsetLeft - list.clientWidth / 2 + current.clientWidth / 2;
 }
 
+/* Lists that can be narrowed by typing */
+for (const input of document.querySelectorAll("input[data-filter]")) {
+  input.closest("[hidden]")?.removeAttribute("hidden");
+  input.addEventListener("input", () => {
+    const words = input.value.toLowerCase().split(/\s+/);
+    for (const entry of document.querySelectorAll(input.dataset.filter)) {
+      const text = entry.textContent.toLowerCase();
+      entry.hidden = !words.every((word) => text.includes(word));
+    }
+  });
+}
+
 /* Live: when the tables were built anew, or a run went on, put the new page in the place of the old one */
 const main = document.getElementById("content");
 const follows = main.dataset.follow;
