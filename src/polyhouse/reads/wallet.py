@@ -10,6 +10,7 @@ from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
 from polyhouse.reads.builds import newest_build_time
 from polyhouse.reads.exact import moment, money
+from polyhouse.reads.flags import flags
 from polyhouse.reads.metrics import metric_rows
 from polyhouse.reads.provenance import coverage_details
 from polyhouse.reads.scores import scores
@@ -73,6 +74,7 @@ def wallet(
         "units": _units(warehouse, bound),
         "positions": positions,
         "scores": scores(warehouse, wallet_id),
+        "flags": flags(warehouse, wallet_id),
         "metrics": metric_rows(warehouse, wallet_id),
         "sync": dict(sync) if sync is not None else _never_queued(),
     }
