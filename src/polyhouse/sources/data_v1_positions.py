@@ -18,7 +18,6 @@ import msgspec
 
 from polyhouse.domain.ids import parse_address
 from polyhouse.errors import (
-    BadInputError,
     RowRejectedError,
     UpstreamContractError,
     UpstreamRefusedError,
@@ -153,21 +152,12 @@ class _Pairs(ABC, Generic[R]):
         """New rows, and how many were known already."""
         rows: list[PairRow] = []
         again = 0
-        for index, row in enumerate(page.rows):
-            if row is None:
-                continue
-            try:
-                pair = self._pair(row, wallet)
-            except RowRejectedError as error:
-                page.reject(index, error.reason, str(error))
-            except BadInputError as error:
-                page.reject(index, "bad_value", str(error))
+        for pair in page.read(lambda row: self._pair(row, wallet)):
+            if pair[1] in seen:
+                again += 1
             else:
-                if pair[1] in seen:
-                    again += 1
-                else:
-                    seen.add(pair[1])
-                    rows.append(pair)
+                seen.add(pair[1])
+                rows.append(pair)
         return rows, again
 
     def _pair(self, row: R, wallet: bytes) -> PairRow:

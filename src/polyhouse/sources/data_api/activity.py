@@ -20,7 +20,7 @@ import msgspec
 from polyhouse.domain.amounts import printed_micros
 from polyhouse.domain.ids import parse_address, parse_hash
 from polyhouse.domain.rest import activity_amounts
-from polyhouse.errors import BadInputError, RowRejectedError, UpstreamContractError
+from polyhouse.errors import RowRejectedError, UpstreamContractError
 from polyhouse.ports import Page, Partition, Position
 from polyhouse.sources.columns import NO_TOKEN, checked, condition_of, tables, token_of
 from polyhouse.sources.data_api.envelope import RowsDecoder, RowsPage
@@ -128,23 +128,9 @@ class PageReader:
         Raises:
             UpstreamContractError: the rows are not in ascending order of time.
         """
-        rows: list[tuple[Any, ...]] = []
-        ignored = 0
-        for index, row in enumerate(page.rows):
-            if row is None:
-                continue
-            try:
-                out = self._row(row)
-            except RowRejectedError as error:
-                page.reject(index, error.reason, str(error))
-            except BadInputError as error:
-                page.reject(index, "bad_value", str(error))
-            else:
-                if out is None:
-                    ignored += 1
-                else:
-                    rows.append(out)
-        return rows, ignored
+        results = page.read(self._row)
+        rows = [row for row in results if row is not None]
+        return rows, len(results) - len(rows)
 
     def _row(self, row: ActivityRow) -> tuple[Any, ...] | None:
         ts = require_time(row.timestamp)

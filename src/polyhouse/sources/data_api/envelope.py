@@ -9,10 +9,11 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from polyhouse.errors import UpstreamContractError, UpstreamUnavailableError
+from polyhouse.errors import BadInputError, RowRejectedError, UpstreamContractError, UpstreamUnavailableError
 from polyhouse.ports import Reject
 
 T = TypeVar("T")
+R = TypeVar("R")
 _RAW_LENGTH = 4_000
 
 
@@ -58,6 +59,20 @@ class RowsPage(Generic[T]):
     def fetched(self) -> int:
         """Rows in the answer."""
         return len(self.rows)
+
+    def read(self, row_of: Callable[[T], R]) -> list[R]:
+        """What ``row_of`` makes of each row; rows that it refuses go to quarantine."""
+        results: list[R] = []
+        for index, row in enumerate(self.rows):
+            if row is None:
+                continue
+            try:
+                results.append(row_of(row))
+            except RowRejectedError as error:
+                self.reject(index, error.reason, str(error))
+            except BadInputError as error:
+                self.reject(index, "bad_value", str(error))
+        return results
 
     def reject(self, index: int, reason: str, message: str = "") -> None:
         """Send row ``index`` to quarantine as it was received."""

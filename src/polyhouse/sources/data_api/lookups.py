@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -93,25 +94,20 @@ class Resolutions:
         params = {"condition": checked_conditions(partition)}
         page = await self._client.get("/v2/resolutions", params, _resolutions.decoder(where))
         notes = {"unresolved": 0, "without_payouts": 0}
-        rows, states = [], []
-        for index, row in enumerate(page.rows):
-            if row is None:
-                continue
-            try:
-                state = _state(row)
-                if row.status != RESOLVED:
-                    notes["unresolved"] += 1
-                elif not row.payouts:
-                    notes["without_payouts"] += 1
-                else:
-                    numerators, ts = _payouts(row)
-                    rows.append((state[0], ts, max(0, row.resolved_block or 0), numerators))
-            except RowRejectedError as error:
-                page.reject(index, error.reason, str(error))
-            except BadInputError as error:
-                page.reject(index, "bad_value", str(error))
+        rows = []
+
+        def read(row: ResolutionRow) -> tuple[Any, ...]:
+            state = _state(row)
+            if row.status != RESOLVED:
+                notes["unresolved"] += 1
+            elif not row.payouts:
+                notes["without_payouts"] += 1
             else:
-                states.append(state)
+                numerators, ts = _payouts(row)
+                rows.append((state[0], ts, max(0, row.resolved_block or 0), numerators))
+            return state
+
+        states = page.read(read)
         now = int(self._client.clock.time())
         table = columns(("condition", "ts", "block", "numerators"), rows, source="resolutions", provisional=False)
         state_table = columns(("condition", "status", "disputed", "updated_ts"), states, seen_at=now)
@@ -152,16 +148,7 @@ class Tokens:
         if not 1 <= len(wanted) <= MAX_TOKENS:
             raise ConfigError(f"{self.name}: {len(wanted)} tokens in one request, expected 1 to {MAX_TOKENS}")
         page = await self._client.get("/v2/tokens", {"token_id": ",".join(wanted)}, _tokens.decoder(where))
-        rows = []
-        for index, row in enumerate(page.rows):
-            if row is None:
-                continue
-            try:
-                rows.append(_token(row))
-            except RowRejectedError as error:
-                page.reject(index, error.reason, str(error))
-            except BadInputError as error:
-                page.reject(index, "bad_value", str(error))
+        rows = page.read(_token)
         table = columns(("token", "condition", "outcome", "verified"), rows, source="data")
         yield checked(
             Page(

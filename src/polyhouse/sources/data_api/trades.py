@@ -89,23 +89,9 @@ class PageReader:
 
     def read(self, page: RowsPage[TradeRow]) -> tuple[list[tuple[Any, ...]], int]:
         """Accepted rows as tuples, and how many were ignored (fills of nothing for nothing)."""
-        rows: list[tuple[Any, ...]] = []
-        ignored = 0
-        for index, row in enumerate(page.rows):
-            if row is None:
-                continue
-            try:
-                out = self._row(row)
-            except RowRejectedError as error:
-                page.reject(index, error.reason, str(error))
-            except BadInputError as error:
-                page.reject(index, "bad_value", str(error))
-            else:
-                if out is None:
-                    ignored += 1
-                else:
-                    rows.append(out)
-        return rows, ignored
+        results = page.read(self._row)
+        rows = [row for row in results if row is not None]
+        return rows, len(results) - len(rows)
 
     def _row(self, row: TradeRow) -> tuple[Any, ...] | None:
         ts = require_time(row.timestamp)
