@@ -17,7 +17,8 @@ from polyhouse.reads.ratios import SHRINKAGE
 _E9 = 1_000_000_000
 _MOST = 2**63 - 1
 _DAY_SECONDS = 86_400
-_CLOSE = 8 * np.finfo(np.longdouble).eps
+_CLOSE = 1e-14
+"""What floats cannot tell apart, relatively, is compared as whole numbers."""
 
 Kind = Literal["count", "usd", "ratio", "number"]
 
@@ -56,11 +57,11 @@ def _decided(board: Board) -> Array:
 
 def compare_ratio(above: Array, below: Array, value: int) -> Array:
     """Sign of above / below − value · 10⁻⁹ per row, exact; ``below`` is positive where the answer is used."""
-    left, right = above.astype(np.longdouble) * _E9, below.astype(np.longdouble) * value
+    left, right = above * 1e9, below * float(value)
     signs: Array = np.sign(left - right).astype(np.int8)
-    for place in np.flatnonzero(np.abs(left - right) <= _CLOSE * np.abs(left)):
-        exact = int(above[place]) * _E9 - int(below[place]) * value
-        signs[place] = (exact > 0) - (exact < 0)
+    near = np.flatnonzero(np.abs(left - right) <= _CLOSE * np.abs(left))
+    exact = above[near].astype(object) * _E9 - below[near].astype(object) * value  # whole numbers of any size
+    signs[near] = (exact > 0).astype(np.int8) - (exact < 0).astype(np.int8)
     return signs
 
 
@@ -87,7 +88,7 @@ def _at_most(metric: str) -> Filter:
 FILTERS: Mapping[str, Filter] = {
     "min_trades": Filter("count", lambda b, value: b["trades"] >= value),
     "min_units": Filter("count", lambda b, value: _decided(b) + b["flats"] >= value),
-    "min_gains_losses": Filter("usd", lambda b, value: b["gains"].astype(np.longdouble) + b["losses_abs"] >= value),
+    "min_gains_losses": Filter("usd", lambda b, value: b["gains"] >= value - b["losses_abs"]),
     "min_pnl": Filter("usd", lambda b, value: _is_marked(b) & (_pnl(b) >= value), negative=True),
     "max_pnl": Filter("usd", lambda b, value: _is_marked(b) & (_pnl(b) <= value), negative=True),
     "min_win_rate": Filter("ratio", lambda b, value: (_decided(b) > 0) & (_win_rate(b, value) >= 0)),

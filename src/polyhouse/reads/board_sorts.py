@@ -14,7 +14,7 @@ from polyhouse.reads.boards import SCORES, Array, Board
 from polyhouse.reads.ratios import SHRINKAGE
 
 _Kind = Literal["total", "score", "metric"]
-_CLOSE = 8 * np.finfo(np.longdouble).eps
+_CLOSE = 1e-14
 """Ratios that differ by less, relatively, are compared exactly."""
 
 
@@ -90,10 +90,10 @@ def _total(name: str, field: str, board: Board) -> tuple[Array, Array | None, Ar
 
 
 def _ratio_order(above: Array, below: Array, sign: int) -> Array:
-    """Stable order of above / below. Long doubles tell almost all apart; what they cannot is compared as fractions."""
+    """Stable order of above / below. Floats tell almost all apart; what they cannot is compared as fractions."""
     common = np.gcd(above, below)
     above, below = above // common, below // common
-    value = sign * (above.astype(np.longdouble) / below)
+    value = sign * (above / below)
     order = np.argsort(value, kind="stable")
     if len(order) < 2:
         return order
@@ -155,8 +155,8 @@ ALIASES = {
     "omega_ratio": "omega", "position_pnl": "pnl", "total_pnl": "pnl", "ev_per_hour": "return_per_dollar_hour",
     "sharpe_ratio": "sharpe",
 }  # fmt: skip
-"""Words of the older API (seed_systems.md §1.5) → ours. Its ``omega_net``, ``sharpe``, ``resolved_bets``, ``tail_ratio``
-are names of metrics.
+"""Words of the older API (seed_systems.md §1.5) → ours; its other words (``omega_net``, ``sharpe``, ``resolved_bets``,
+``tail_ratio`` …) are ours as well.
 """
 
 

@@ -150,11 +150,12 @@ def newest_build(warehouse: Warehouse) -> tuple[int, int]:
 
 def _load(warehouse: Warehouse, part: Slice, build: int, as_of: int) -> Board:
     chosen = {name: f"t.{name}" for name in _TOTALS} | _DERIVED
-    enough = f" AND {_ENOUGH}" if part.enough else ""
+    enough = _ENOUGH if part.enough else "1"
     found = _read(
         warehouse, chosen,
-        f"FROM wallet_totals AS t FINAL WHERE category = {{category:String}} AND window = {{window:String}}{enough}"
-        " ORDER BY wallet",
+        # PREWHERE on columns of the key: rows of other slices are left out before versions are compared.
+        "FROM wallet_totals AS t FINAL PREWHERE category = {category:String} AND window = {window:String}"
+        f" WHERE {enough} ORDER BY wallet",
         {"category": part.category, "window": part.window},
     )  # fmt: skip
     wallets = found.pop("wallet")
@@ -178,7 +179,7 @@ def _aligned(
         return {}
     stored = stored_columns(warehouse, table)
     chosen = {name: f"toFloat64(ifNull({name}, nan))" for name in names if name in stored}
-    rows = _read(warehouse, chosen, f"FROM {table} FINAL WHERE {condition}", bound)
+    rows = _read(warehouse, chosen, f"FROM {table} FINAL PREWHERE {condition}", bound)
     wallets = rows.pop("wallet")
     places = np.minimum(np.searchsorted(board.wallets, wallets), max(len(board) - 1, 0))
     known = board.wallets[places] == wallets if len(board) else np.zeros(len(wallets), bool)
