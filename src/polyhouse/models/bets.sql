@@ -49,5 +49,5 @@ SELECT
     toInt64(resolved_at) - opened >= quantileExactHighIf(0.5)(toInt64(resolved_at) - opened, resolved_at >= opened AND resolved_at > 0)
         OVER (PARTITION BY wallet) AS is_early,
     toUInt32(row_number() OVER (PARTITION BY wallet ORDER BY at, unit)) AS close_place,
-    toUInt32(row_number() OVER (PARTITION BY wallet ORDER BY opened, unit)) AS open_place
+    toUInt32(row_number() OVER (PARTITION BY wallet ORDER BY opened, unit)) AS open_place /*named: , unit*/
 FROM closed

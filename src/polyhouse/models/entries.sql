@@ -26,6 +26,6 @@ SELECT
     if(has_5m, close - after_5m, 0) AS left_5m,
     if(has_close AND toUInt32(t.at) + 3600 < closes_at, close - ifNull(after_1h_e6, 0), 0) AS left_1h,
     if(has_close AND toUInt32(t.at) + 21600 < closes_at, close - ifNull(after_6h_e6, 0), 0) AS left_6h,
-    if(has_close AND toUInt32(t.at) + 86400 < closes_at, close - ifNull(after_1d_e6, 0), 0) AS left_1d
+    if(has_close AND toUInt32(t.at) + 86400 < closes_at, close - ifNull(after_1d_e6, 0), 0) AS left_1d /*named: , token, tx_key*/
 FROM priced_trades AS t FINAL
 WHERE NOT is_sale AND (resolved_at = 0 OR toUInt32(t.at) < resolved_at) AND /*wallets*/

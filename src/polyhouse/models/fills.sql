@@ -13,7 +13,7 @@ SELECT
     day_open_e6 IS NOT NULL AND day_end_e6 IS NOT NULL AND (resolved_at = 0 OR toUInt32(t.at) < resolved_at) AS has_move,
     ifNull(day_end_e6, 0) - ifNull(day_open_e6, 0) AS day_move,
     max(toUInt32(t.at)) OVER earlier AS last_at,
-    if(last_at = 0, -1, toInt64(toUInt32(t.at)) - last_at) AS gap
+    if(last_at = 0, -1, toInt64(toUInt32(t.at)) - last_at) AS gap /*named: , token, tx_key*/
 FROM priced_trades AS t FINAL
 WHERE /*wallets*/
 WINDOW earlier AS (PARTITION BY wallet ORDER BY toUInt32(t.at) RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)

@@ -74,7 +74,7 @@ class Compared:
         causes = [
             {"cause": cause, "meaning": CAUSES[cause], **self.causes[cause].document()}
             for cause in CAUSES
-            if cause in self.causes and self.causes[cause] != Figures()
+            if cause in self.causes and (self.causes[cause].realized or self.causes[cause].unrealized)
         ]
         difference = self.ours.less(self.theirs).document()
         return {

@@ -8,11 +8,13 @@ from typing import Any
 
 from polyhouse.domain.ids import format_address, format_token, parse_address, parse_hash, parse_token
 from polyhouse.errors import BadInputError
+from polyhouse.metrics.catalogue import Metric, find
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import moment
+from polyhouse.reads.explain_metrics import explain_metric
 from polyhouse.reads.explain_numbers import DERIVED, POSITION, SUMS, UNIT, WALLET, Derived, Sum
 from polyhouse.reads.explain_rows import Page, position_rows, unit_rows
-from polyhouse.reads.explain_scope import OF_WALLET, Scope, query, shown
+from polyhouse.reads.explain_scope import OF_WALLET, Scope, check_exists, newest_of, query, shown
 from polyhouse.reads.explain_steps import income_rows, position_steps, trade_row
 from polyhouse.reads.explain_windows import WINDOWED, window_parts
 from polyhouse.reads.totals import OVERALL, SELECT_LIST, check_category, check_window, no_totals, totals_document
@@ -37,7 +39,7 @@ def explain(
     Args:
         warehouse: with built models.
         address: ``0x`` and 40 hex digits, any case.
-        name: a number of the wallet document.
+        name: a number of the wallet document, or a metric of the catalogue (``metric.NAME`` where both have the name).
         category: of the wallet's numbers.
         window: ``1d`` … ``180d``, ``lifetime``.
         unit: condition id or neg-risk market id: the number of this unit.
@@ -52,7 +54,7 @@ def explain(
     _check_page(limit, offset)
     wallet = parse_address(address)
     scope = Scope(wallet, category, window)
-    scope = replace(scope, as_of=_as_of(warehouse, scope))
+    scope = replace(scope, as_of=newest_of(warehouse, scope))
     if unit is not None and token is not None:
         raise BadInputError("give either a unit or a token", hint="a token belongs to one unit")
     if token is not None:
@@ -60,8 +62,11 @@ def explain(
     elif unit is not None:
         scope = replace(scope, unit=parse_hash(unit, "unit id"))
     level = POSITION if scope.token else UNIT if scope.unit else WALLET
-    _check_exists(warehouse, scope, level)
-    if name in _TIMES and level == WALLET:
+    check_exists(warehouse, scope)
+    metric = _metric(name) if level == WALLET else None
+    if metric is not None:
+        body = explain_metric(warehouse, metric, scope, limit, offset)
+    elif name in _TIMES and level == WALLET:
         body = _time(warehouse, scope, name)
     else:
         definition = SUMS.get(name) or DERIVED.get(name)
@@ -80,6 +85,13 @@ def explain(
         "source": SOURCE,
         **body,
     }
+
+
+def _metric(name: str) -> Metric | None:
+    """The metric that is meant: by ``metric.NAME``, or by its name where the wallet itself has no such number."""
+    if name in SUMS or name in DERIVED or name in _TIMES:
+        return None
+    return find(name.removeprefix("metric."))
 
 
 _Explained = Callable[..., dict[str, Any]]
@@ -253,35 +265,6 @@ def _time(warehouse: Warehouse, scope: Scope, name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _as_of(warehouse: Warehouse, scope: Scope) -> int:
-    """Where the windows of the wallet's numbers end: the newest row of the build that made them; 0 = never built."""
-    rows = warehouse.query(
-        "SELECT toUnixTimestamp(as_of) FROM builds WHERE build = (SELECT max(version) FROM wallet_totals FINAL"
-        f" WHERE {OF_WALLET})",
-        {"wallet": scope.wallet.hex()},
-    ).rows
-    return int(rows[0][0]) if rows else 0
-
-
-def _check_exists(warehouse: Warehouse, scope: Scope, level: str) -> None:
-    if level == WALLET:
-        if not scope.as_of:
-            raise BadInputError(
-                f"no numbers of wallet {format_address(scope.wallet)} are built",
-                hint=f"polyhouse sync wallets {format_address(scope.wallet)}",
-            )
-        return
-    table, condition = "positions", "token = toFixedString(unhex({token:String}), 32)"
-    if level == UNIT:
-        table, condition = "units", "hex(unit) = upper({unit:String})"
-    sql = f"SELECT count() AS n FROM {table} FINAL WHERE {OF_WALLET} AND {condition}"
-    if not query(warehouse, sql, scope.bound())[0]["n"]:
-        raise BadInputError(
-            f"wallet {format_address(scope.wallet)} has no such {level}",
-            hint=f"polyhouse wallet {format_address(scope.wallet)} --json lists its {table}",
-        )
-
-
 def _check_page(limit: int, offset: int) -> None:
     for name, value, least, most in (("limit", limit, 1, MAX_LIMIT), ("offset", offset, 0, 2**31)):
         if type(value) is not int or not least <= value <= most:
@@ -292,4 +275,7 @@ def _unknown(name: str, level: str) -> BadInputError:
     known = [one for numbers in (SUMS, DERIVED) for one, number in numbers.items() if level in number.levels]
     if level == WALLET:
         known += _TIMES
-    return BadInputError(f"a {level} has no number {name[:40]!r}", hint=f"one of: {' '.join(known)}")
+    hint = f"one of: {' '.join(known)}"
+    if level == WALLET:
+        hint += "; or a metric, see polyhouse metric"
+    return BadInputError(f"a {level} has no number {name[:40]!r}", hint=hint)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from polyhouse.domain.ids import format_address
+from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import money
 from polyhouse.reads.totals import OVERALL
@@ -85,3 +87,34 @@ def shown(amount: int | None, measure: str) -> Any:
     if amount is None:
         return None
     return int(amount) if measure == "count" else money(int(amount))
+
+
+def newest_of(warehouse: Warehouse, scope: Scope) -> int:
+    """Where the windows of the wallet's numbers end: the newest row of the build that made them; 0 = never built."""
+    rows = warehouse.query(
+        "SELECT toUnixTimestamp(as_of) FROM builds WHERE build = (SELECT max(version) FROM wallet_totals FINAL"
+        f" WHERE {OF_WALLET})",
+        {"wallet": scope.wallet.hex()},
+    ).rows
+    return int(rows[0][0]) if rows else 0
+
+
+def check_exists(warehouse: Warehouse, scope: Scope) -> None:
+    """Refuse wallets without numbers, and units and positions that the wallet does not have.
+
+    Raises:
+        BadInputError: there is no such thing.
+    """
+    if not (scope.unit or scope.token):
+        if not scope.as_of:
+            raise BadInputError(
+                f"no numbers of wallet {format_address(scope.wallet)} are built",
+                hint=f"polyhouse sync wallets {format_address(scope.wallet)}",
+            )
+        return
+    table, rows = ("positions", scope.positions()) if scope.token else ("units", scope.units())
+    if not query(warehouse, f"SELECT count() AS n FROM ({rows})", scope.bound())[0]["n"]:
+        raise BadInputError(
+            f"wallet {format_address(scope.wallet)} has no such one among its {table}",
+            hint=f"polyhouse wallet {format_address(scope.wallet)} --json lists them",
+        )
