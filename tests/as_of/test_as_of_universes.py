@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from score_store import empty, load, universe_tables
 
-from polyhouse.models.as_of import _CUTS, forget_moment, keep_moment, kept_moments
+from polyhouse.models.as_of import keep_moment
 from polyhouse.models.build import BY_WALLET
 from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse

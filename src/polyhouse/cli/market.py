@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from polyhouse.cli.base import Run, command, next_steps, say
+from polyhouse.cli.moments import as_of_option
 from polyhouse.cli.output import Column, emit_facts, emit_json, emit_table
 from polyhouse.cli.reading import ask
 from polyhouse.reads.display import dollars, percent, short
@@ -100,9 +101,10 @@ def _one_decimal(value: Any) -> str | None:
 @click.option("--category", metavar="NAME", help="One category; by default all.")
 @click.option("--tested", is_flag=True, help="Also the wallets that were tested and are none.")
 @click.option("--limit", default=100, show_default=True, metavar="N", help="Rows at most.")
-def specialists(run: Run, category: str | None, limit: int, tested: bool) -> None:
+@as_of_option
+def specialists(run: Run, category: str | None, limit: int, tested: bool, as_of: str | None) -> None:
     """Wallets that are better in one category than elsewhere, and than others there."""
-    document = ask(run, "specialists", {"category": category, "limit": limit, "tested": tested})
+    document = ask(run, "specialists", {"category": category, "limit": limit, "tested": tested, "as_of": as_of})
     if run.json:
         emit_json(document)
         return
@@ -132,9 +134,10 @@ def specialists(run: Run, category: str | None, limit: int, tested: bool) -> Non
     ),
 )
 @click.option("--window", default="lifetime", show_default=True, help="30d 90d 180d lifetime")
-def categories(run: Run, window: str) -> None:
+@as_of_option
+def categories(run: Run, window: str, as_of: str | None) -> None:
     """Is a category winnable: wallets, winners, elites, volume and who has it."""
-    document = ask(run, "categories", {"window": window})
+    document = ask(run, "categories", {"window": window, "as_of": as_of})
     if run.json:
         emit_json(document)
         return
