@@ -125,8 +125,10 @@ def reconciliations(warehouse: Warehouse) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _causes(causes: Mapping[str, int]) -> dict[str, int]:
-    return {str(cause): int(number) for cause, number in sorted(causes.items(), key=lambda item: (-item[1], item[0]))}
+def _causes(causes: Mapping[str | bytes, int]) -> dict[str, int]:
+    """Keys of a map come as bytes from one engine and as text from another."""
+    named = {cause.decode() if isinstance(cause, bytes) else cause: int(number) for cause, number in causes.items()}
+    return dict(sorted(named.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _share(part: int, whole: int) -> Decimal | None:
