@@ -24,7 +24,7 @@ from polyhouse.cli.progress import duration
     ),
 )
 @click.argument("addresses", nargs=-1)
-@click.option("--full", is_flag=True, help="Rebuild all wallets (also the default without addresses).")
+@click.option("--full", is_flag=True, help="Rebuild all wallets, and the ledger from scratch.")
 @as_of_option
 @click.option("--list", "list_moments", is_flag=True, help="Moments of the past that are kept.")
 @click.option("--forget", is_flag=True, help="With --as-of: drop what is kept of that moment.")
@@ -48,7 +48,7 @@ def metrics(
         raise click.UsageError("give either addresses or --full")
     wallets = [parse_address(address) for address in addresses]
     with open_stores(run.settings) as stores:
-        report, _ = rebuild(stores.warehouse, stores.state, wallets or None)
+        report, _ = rebuild(stores.warehouse, stores.state, wallets or None, anew=full)
     if run.json:
         from polyhouse.reads.exact import moment
 

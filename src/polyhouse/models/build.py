@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ WINDOWS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90, "180d": 180}
 DAY_SECONDS = 86_400
 SLICE_ROWS = 1_500_000
 """Observations per wallet slice: keeps the peak memory of a build independent of the universe."""
+_MOST_SLICES = 4096
 
 BULK = "SETTINGS max_block_size = 65505, preferred_block_size_bytes = 4194304"
 """Of statements that read a whole slice: the embedded engine's small blocks keep loaders small, but cost twice here."""
@@ -28,6 +30,8 @@ BY_WALLET = (
     "priced_trades", "positions_polymarket", *METRIC_TABLES, "wallet_flags", "category_edges",
 )  # fmt: skip
 """Published tables that are keyed by wallet, in build order."""
+
+_TABLE = re.compile(rf"\b(FROM|JOIN) ({'|'.join(BY_WALLET)})\b( AS \w+)?( FINAL\b)?")
 
 TOUCHED = "wallet IN (SELECT wallet FROM touched_wallets)"
 """Condition on ``wallet``: the wallets of a partial build."""
@@ -47,17 +51,22 @@ class BuildReport:
 class Build:
     """One build of all wallets (``wallets`` None) or of some; the steps are functions of it (``models.steps``).
 
-    A full build writes ``X__next`` beside each published table keyed by wallet, and reads there what it wrote; a
-    partial one writes newer versions into the tables themselves.
+    A full build writes ``X__next`` beside each published table keyed by wallet, and reads there what it wrote, but for
+    those that are kept (``models.steps.ledger_step``); a partial one writes newer versions into the tables themselves.
 
     Attributes:
+        anew: make what is kept from build to build anew too.
+        beside: published tables that this build writes beside and exchanges at its end.
         version: of the rows it writes, above that of every earlier build.
         as_of: end of all windows (Unix seconds).
         params: parameters of the model files: ``as_of`` and the start of each window, ``b_1d`` … ``b_180d``.
     """
 
-    def __init__(self, warehouse: Warehouse, wallets: Sequence[bytes] | None) -> None:
+    def __init__(self, warehouse: Warehouse, wallets: Sequence[bytes] | None, *, anew: bool = False) -> None:
         self.warehouse = warehouse
+        self.anew = anew
+        self.beside: list[str] = []
+        self._is_clean: dict[str, bool] = {}
         self.wallets: list[bytes] | None = None if wallets is None else list(dict.fromkeys(wallets))
         previous = warehouse.query("SELECT max(build) FROM builds").rows[0][0]
         self.version = max(time.time_ns() // 1000, int(previous) + 1)
@@ -87,22 +96,47 @@ class Build:
 
     def place_of(self, table: str) -> str:
         """Where a table is read and written during this build."""
-        return f"{table}__next" if self.full and table in BY_WALLET else table
+        return f"{table}__next" if table in self.beside else table
+
+    def write_beside(self, *tables: str) -> None:
+        """Make an empty table beside each of these; it takes their place when the build is published."""
+        for table in tables:
+            self.warehouse.command(f"DROP TABLE IF EXISTS {table}__next")
+            self.warehouse.command(f"CREATE TABLE {table}__next AS {table}")
+            self.beside.append(table)
+
+    def publish(self) -> None:
+        """Put every table that was written beside in its place."""
+        for table in self.beside:
+            self.warehouse.command(f"EXCHANGE TABLES {table} AND {table}__next")
+            self.warehouse.command(f"DROP TABLE {table}__next")
+        self.beside.clear()
 
     def rows_of(self, table: str) -> str:
-        """What to name behind FROM to read a table's valid rows: ``FINAL`` only where rows may have older versions."""
-        place = self.place_of(table)
-        return place if place != table else f"{table} FINAL"
+        """What to name behind FROM to read a table's valid rows: ``FINAL`` only where rows may have other versions.
 
-    def slices(self, *, everyone: bool = False) -> Iterator[str]:
+        A build writes each row once, so rows that one build wrote are unique.
+        """
+        place = self.place_of(table)
+        if place not in self._is_clean:
+            self._is_clean[place] = place != table or self._is_of_one_build(table)
+        return place if self._is_clean[place] else f"{place} FINAL"
+
+    def _is_of_one_build(self, table: str) -> bool:
+        sql = f"SELECT min(version) = max(version) AND max(is_deleted) = 0 FROM {table}"
+        return self.full and bool(self.warehouse.query(sql).rows[0][0])
+
+    def slices(self, scope: str | None = None, *, everyone: bool = False, most: int | None = None) -> Iterator[str]:
         """Conditions on ``wallet`` that cut the work into ranges of the primary key.
 
         Args:
+            scope: condition on ``wallet``: those to cut; None = those of this build.
             everyone: cut all wallets, even in a partial build.
+            most: observations per slice, about; at most ``SLICE_ROWS``.
         """
-        scope = "1" if everyone else self.chosen
+        scope = "1" if everyone else scope or self.chosen
         rows = self.warehouse.query(f"SELECT count() FROM observations WHERE {scope}").rows[0][0]
-        count = min(int(rows) // SLICE_ROWS + 1, 256)
+        count = min(int(rows) // min(most or SLICE_ROWS, SLICE_ROWS) + 1, _MOST_SLICES)
         edges = [(i * 65_536 // count) for i in range(count + 1)]
         for low, high in pairwise(edges):
             bounds = []
@@ -115,10 +149,14 @@ class Build:
     def sql(self, model: str, condition: str) -> str:
         """A model file's SELECT on the tables of this build; ``condition`` as in ``model_sql``."""
         text = model_sql(model, condition)
-        for table in BY_WALLET if self.full else ():
-            for keyword in ("FROM", "JOIN"):
-                text = text.replace(f"{keyword} {table} ", f"{keyword} {self.place_of(table)} ")
-        return text
+        return _TABLE.sub(self._named, text)
+
+    def _named(self, found: re.Match[str]) -> str:
+        keyword, table, alias, final = found.groups(default="")
+        place = self.place_of(table)
+        if final and self.rows_of(table) == place:
+            final = ""
+        return f"{keyword} {place}{alias}{final}"
 
     def insert(self, model: str, condition: str, *, target: str = "") -> None:
         """Write what a model file selects into its table, or into ``target``."""
@@ -170,13 +208,13 @@ class Build:
             self.warehouse.command(f"TRUNCATE TABLE {table}")
 
     def bury(self, table: str, condition: str) -> None:
-        """Tombstones for rows of older builds that this partial build did not write again. Nothing in a full one.
+        """Tombstones for rows of older builds that this one did not write again. Nothing if it is written beside.
 
         Args:
             table: a published table keyed by wallet.
             condition: on ``wallet``: those that were built.
         """
-        if not self.full:
+        if table not in self.beside:
             self.warehouse.command(
                 f"INSERT INTO {table} SELECT t.* REPLACE ({self.version} AS version, 1 AS is_deleted) FROM {table} AS t"
                 f" FINAL WHERE t.version < {self.version} AND {condition}"

@@ -22,6 +22,9 @@ from polyhouse.models.token_facts import KnownTokens
 COMPILED_FROM = 200_000
 """Rows of a slice from which on compiling pays."""
 
+FOLD_ROWS = 500_000
+"""Rows of a slice that is folded: arrays below 32 MB are used again, larger ones asked for anew each time."""
+
 _ROWS = "toUnixTimestamp(ts) AS at, block, tx_index, pos, toInt8(kind) AS number, ds, du, fee, amount"
 _EXTRA = "volume, kind IN ('BUY', 'SELL') AND label = '' AS is_fill, usdc_gross, shares_gross"
 _ORDER = "wallet, token, ts, block, tx_index, pos, cls, sub, tx, row_key"

@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 from polyhouse.models import metric_tables
 from polyhouse.models.build import BY_WALLET, Build, BuildReport
-from polyhouse.models.pairs import fold_slice
+from polyhouse.models.pairs import FOLD_ROWS, fold_slice
 from polyhouse.models.steps.boards_step import build_category_stats, keep_history
 from polyhouse.models.steps.days_step import build_days
 from polyhouse.models.steps.flags_step import build_flags
-from polyhouse.models.steps.ledger_step import build_ledger
+from polyhouse.models.steps.ledger_step import KEPT, keep_ledger, store_reach
 from polyhouse.models.steps.metrics_step import build_metrics
 from polyhouse.models.steps.polymarket_step import build_polymarket, is_missing
 from polyhouse.models.steps.positions_step import build_positions
@@ -33,7 +33,7 @@ from polyhouse.models.token_facts import load_tokens
 from polyhouse.ports import Warehouse
 
 
-def build(warehouse: Warehouse, wallets: Sequence[bytes] | None = None) -> BuildReport:
+def build(warehouse: Warehouse, wallets: Sequence[bytes] | None = None, *, anew: bool = False) -> BuildReport:
     """Rebuild every model table, or only the rows of ``wallets``.
 
     A partial build also takes the holders of tokens whose resolution or mark changed. It needs a previous full build;
@@ -42,12 +42,14 @@ def build(warehouse: Warehouse, wallets: Sequence[bytes] | None = None) -> Build
     Args:
         warehouse: the open warehouse.
         wallets: 20-byte addresses; None = all.
+        anew: in a build of all wallets, make what is kept from build to build anew too (the ledger).
     """
     started = time.monotonic()
     first = not warehouse.query("SELECT count() FROM builds").rows[0][0] or is_missing(warehouse)
     metric_tables.prepare_metric_tables(warehouse)
-    run = Build(warehouse, None if first else wallets)
-    _run_steps(run)
+    run = Build(warehouse, None if first else wallets, anew=anew)
+    with warehouse.bulk():
+        _run_steps(run)
     rows = {
         table: int(warehouse.query(f"SELECT count() FROM {table} WHERE version = {run.version}").rows[0][0])
         for table in BY_WALLET
@@ -62,11 +64,11 @@ def _run_steps(run: Build) -> None:
     keep_prices(run)
     build_token_map(run)
     stage_touched(run)
-    _prepare_targets(run)
+    run.write_beside(*(table for table in BY_WALLET if run.full and table not in KEPT))
+    reach = keep_ledger(run)
     stage_day_marks(run)
     tokens = load_tokens(run.warehouse, "1")
-    for wallets in run.slices():
-        build_ledger(run, wallets)
+    for wallets in run.slices(most=FOLD_ROWS):
         pairs = fold_slice(run, wallets, tokens)
         build_positions(run, wallets, pairs)
         build_polymarket(run, wallets, pairs)
@@ -80,22 +82,11 @@ def _run_steps(run: Build) -> None:
     build_category_stats(run)
     keep_history(run)
     run.forget_staged()
-    _publish(run)
+    run.publish()
+    store_reach(run, reach)
     forget_touched(run)
     if measured_all:
         metric_tables.store_catalogue(run.warehouse, run.version)
-
-
-def _prepare_targets(run: Build) -> None:
-    for table in BY_WALLET if run.full else ():
-        run.warehouse.command(f"DROP TABLE IF EXISTS {table}__next")
-        run.warehouse.command(f"CREATE TABLE {table}__next AS {table}")
-
-
-def _publish(run: Build) -> None:
-    for table in BY_WALLET if run.full else ():
-        run.warehouse.command(f"EXCHANGE TABLES {table} AND {table}__next")
-        run.warehouse.command(f"DROP TABLE {table}__next")
 
 
 def _record(warehouse: Warehouse, report: BuildReport) -> None:

@@ -81,7 +81,8 @@ class _Again:
         expect_rebuild(self._ctx.state)
         self._ctx.state.set_note(REBUILD_NOTE, "all")
         # A row may come back as something else: what was a fill need not be one any more.
-        self._warehouse.command("TRUNCATE TABLE price_builds")
+        for kept in ("price_builds", "ledger_builds"):
+            self._warehouse.command(f"TRUNCATE TABLE {kept}")
         self._rename()
         first, last = (self.covered[REGISTRY] or [(0, -1)])[0]
         start = min(one.first_block for one in group_filters()[LEDGER])

@@ -72,6 +72,10 @@ def remove_from(warehouse: Warehouse, state: RunState, run: int, fork: int, now:
     on_chain = "source = 'chain' AND "
     _delete(warehouse, "coverage", f"{on_chain}to_block >= {{b:UInt32}}", fork)
     _forget_prices(warehouse, fork)
+    warehouse.command(
+        f"INSERT INTO ledger_changes SELECT DISTINCT wallet FROM observations WHERE {on_chain}block >= {{b:UInt32}}",
+        {"b": fork},
+    )
     _delete(warehouse, "observations", f"{on_chain}block >= {{b:UInt32}}", fork)
     _delete(warehouse, "resolutions", f"{on_chain}block >= {{b:UInt32}}", fork)
     if _count(warehouse, "chain_logs", "block >= {b:UInt32} AND status = 'registry'", fork):

@@ -31,10 +31,10 @@ def rebuild_touched(
 
 
 def rebuild(
-    warehouse: Warehouse, state: RunState, wallets: Collection[bytes] | None
+    warehouse: Warehouse, state: RunState, wallets: Collection[bytes] | None, *, anew: bool = False
 ) -> tuple[BuildReport, list[bytes] | None]:
     """Recompute these wallets, those that a re-organisation took rows from, and the holders of tokens whose resolution
-    changed; None = everything. What is new by it goes into the feed.
+    changed; None = everything. What is new by it goes into the feed. ``anew``: as of ``models.runner.build``.
 
     Returns:
         The report, and the wallets that were named; None if all were built.
@@ -44,7 +44,7 @@ def rebuild(
         named = None if wallets is None or noted is None else sorted({*wallets, *noted})
         if named is not None and len(named) > MOST_TOUCHED:
             named = None
-        report = build(warehouse, named)
+        report = build(warehouse, named, anew=anew)
         if report.wallets is None:
             named = None
         rebuilt(state, noted)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from polyhouse.warehouse.mapped import LoadedLibrary
@@ -22,9 +24,13 @@ _AT_ONCE_MS = 0
 # of 845 and 875 MB. A loader of small batches gains nothing by it and holds 18 MB more.
 _BULK_MS = 2_500
 _ARROW_ALLOCATOR = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
-_M_TRIM_THRESHOLD, _M_ARENA_MAX = -1, -8
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _TRIM_BYTES = 128 * 1024
+_KEPT_BYTES = 1 << 30
+_LARGEST_IN_HEAP = 32 << 20  # the most that the C library accepts
 _ARENAS = 2
+_keepers: list[object] = []
+_keepers_lock = threading.Lock()
 # Each kind of statement touches other pages of the library: 190 MB after a minute, where 100 are in use at a time.
 # Giving all back costs 5 ms, and as much again when they return.
 _library = LoadedLibrary("_chdb", seconds_between=0.5)
@@ -51,9 +57,32 @@ def import_engine(*, for_bulk: bool = False) -> Any:
     return chdb
 
 
+@contextmanager
+def keeping_freed() -> Iterator[None]:
+    """Keep freed memory until the block ends: half the time of large work on columns goes into asking for it again."""
+    this = object()
+    with _keepers_lock:
+        _keepers.append(this)
+        _set_thresholds(_KEPT_BYTES, _LARGEST_IN_HEAP)
+    try:
+        yield
+    finally:
+        with _keepers_lock:
+            _keepers.remove(this)
+            if not _keepers:
+                _set_thresholds(_TRIM_BYTES, _TRIM_BYTES)
+        give_back()
+
+
 def give_back() -> None:
-    """Return freed memory to the system after a batch, and now and then what statements touched of the library."""
+    """Return freed memory to the system after a batch, and now and then what statements touched of the library.
+
+    Nothing while somebody is ``keeping_freed``.
+    """
     import pyarrow as pa
+
+    if _keepers:
+        return
 
     pa.default_memory_pool().release_unused()
     trim = _libc("malloc_trim")
@@ -67,6 +96,14 @@ def _tune_libc() -> None:
     if tune is not None:
         tune(_M_ARENA_MAX, _ARENAS)
         tune(_M_TRIM_THRESHOLD, _TRIM_BYTES)
+
+
+def _set_thresholds(trim: int, mapped: int) -> None:
+    """How much free heap is kept, and from what size on memory is mapped apart from the heap (bytes)."""
+    tune = _libc("mallopt")
+    if tune is not None:
+        tune(_M_TRIM_THRESHOLD, trim)
+        tune(_M_MMAP_THRESHOLD, mapped)
 
 
 def _libc(name: str) -> Callable[..., Any] | None:

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from polyhouse.errors import BadInputError, ConfigError
@@ -18,10 +19,10 @@ from polyhouse.warehouse.comparing import compare
 from polyhouse.warehouse.engine import Engine
 from polyhouse.warehouse.guard import ReadonlyResult, run_readonly
 from polyhouse.warehouse.location import Embedded
-from polyhouse.warehouse.memory import give_back
+from polyhouse.warehouse.memory import give_back, keeping_freed
 from polyhouse.warehouse.migrate import AppliedMigration, apply_migrations
 from polyhouse.warehouse.results import decode_columns
-from polyhouse.warehouse.streaming import stream_batches
+from polyhouse.warehouse.streaming import insert_in_memory, stream_batches
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +34,8 @@ MAX_BLOCK_ROWS = 1_000_000
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DATABASE_ENGINES = ("Atomic", "Replicated", "Shared")
+_UNIQUE = {"optimize_on_insert": 0, "max_block_size": MAX_BLOCK_ROWS, "max_threads": 1}
+"""For rows of which no two have one key: stored as they are, in one piece."""
 _PLACED = 1 << 52
 """Added to the version of observations that know their place; above the microseconds of any year before 2112."""
 
@@ -114,8 +117,16 @@ class ClickHouseWarehouse:
 
         rows = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
         for start in range(0, rows.num_rows, MAX_BLOCK_ROWS):
-            settings = {"optimize_on_insert": 0} if is_unique else {}
-            self._insert(table, rows.slice(start, MAX_BLOCK_ROWS), settings)
+            block = rows.slice(start, MAX_BLOCK_ROWS).combine_chunks()
+            if is_unique and self.is_embedded:
+                insert_in_memory(self._engine, table, block, _UNIQUE)
+                give_back()
+            else:
+                self._insert(table, block, _UNIQUE if is_unique else {})
+
+    def bulk(self) -> AbstractContextManager[None]:
+        """While it is open, large work follows: freed memory stays with the process, which is faster."""
+        return keeping_freed()
 
     def query(self, sql: str, params: Mapping[str, Any] | None = None) -> QueryResult:
         """Run one trusted SELECT of ours; ``{name:Type}`` parameters are bound by the engine (ids as ``bytes``).

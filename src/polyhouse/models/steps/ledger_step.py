@@ -1,20 +1,128 @@
-"""``ledger`` and ``unmapped``: which source tells what happened, one row per change of a (wallet, token)."""
+"""``ledger`` and ``unmapped``: which source tells what happened, one row per change of a (wallet, token).
+
+The ledger is kept from build to build. A build of all wallets recomputes it for those of whom something changed: rows
+that arrived since (the engine numbers inserts) or were taken out, or what is known of a token or a neg-risk market.
+When the rules changed, or when it is asked for, everything is made anew.
+"""
 
 from __future__ import annotations
 
-from polyhouse.models.build import Build
+import hashlib
+from dataclasses import dataclass
+
+from polyhouse.models.build import Build, model_sql
+
+KEPT = ("ledger", "unmapped")
+_CLAIMS = ("contested", "best_claims", "chain_conditions")
+_ANEW = 4
+"""Above one row in so many that arrived, everything is made anew: cheaper than rewriting most wallets one by one."""
+_MARGIN = 600_000_000
+"""Clocks of machines that write versions may differ by so many microseconds."""
+_STALE = "wallet IN (SELECT wallet FROM stale_wallets)"
 
 
-def build_ledger(run: Build, wallets: str) -> None:
-    """Write the ledger rows of one wallet slice, and what could not be mapped.
+@dataclass(frozen=True, slots=True)
+class LedgerReach:
+    """Up to which insert the ledger follows the observations, by which rules, and in which build it came there."""
 
-    Args:
-        run: the build.
-        wallets: SQL condition on ``wallet``, true for the slice.
+    rules: str
+    rows_to: int
+    version: int = 0
+
+
+def keep_ledger(run: Build) -> LedgerReach:
+    """Bring the ledger to the rows that are stored now; a partial build does so for its wallets alone.
+
+    Returns:
+        What ``store_reach`` is to be told when the build is published.
     """
+    known, now = _known(run), _reach(run)
+    if not run.full:
+        for wallets in run.slices():
+            _recompute(run, wallets)
+        return now
+    if run.anew or known is None or known.rules != now.rules or known.rows_to > now.rows_to or _much(run, known, now):
+        run.truncate("ledger_builds")
+        run.write_beside(*KEPT)
+        for wallets in run.slices():
+            _recompute(run, wallets)
+        return now
+    if _stage_stale(run, known, now):
+        for wallets in run.slices(_STALE):
+            _recompute(run, wallets)
+    return now
+
+
+def store_reach(run: Build, reach: LedgerReach) -> None:
+    """Note how far the ledger of all wallets came. Nothing in a partial build: others may be behind."""
+    if run.full:
+        run.truncate("ledger_changes")
+        run.warehouse.command(
+            "INSERT INTO ledger_builds VALUES ({version:UInt64}, {rules:String}, {rows:UInt64})",
+            {"version": run.version, "rules": reach.rules, "rows": reach.rows_to},
+        )
+
+
+def _known(run: Build) -> LedgerReach | None:
+    sql = "SELECT rules, rows_to, version FROM ledger_builds ORDER BY version DESC LIMIT 1"
+    rows = run.warehouse.query(sql).rows
+    return LedgerReach(*rows[0]) if rows else None
+
+
+def _reach(run: Build) -> LedgerReach:
+    rules = "".join(model_sql(model, "") for model in (*_CLAIMS, *KEPT))
+    newest = run.warehouse.query("SELECT max(_block_number) FROM observations").rows[0][0]
+    return LedgerReach(hashlib.sha256(rules.encode()).hexdigest()[:16], int(newest))
+
+
+def _much(run: Build, known: LedgerReach, now: LedgerReach) -> bool:
+    if known.rows_to == now.rows_to:
+        return False
+    arrived, stored = run.warehouse.query(
+        f"SELECT countIf(_block_number > {known.rows_to}), count() FROM observations"
+    ).rows[0]
+    return bool(int(arrived) * _ANEW > int(stored))
+
+
+def _stage_stale(run: Build, known: LedgerReach, now: LedgerReach) -> bool:
+    """Write down whose ledger is out of date; whether there is anybody."""
+    arrived = f"SELECT wallet FROM observations WHERE _block_number > {known.rows_to}"
+    if known.rows_to == now.rows_to:
+        arrived += " AND 0"
+    markets = f"SELECT market FROM neg_risk_markets WHERE version > {known.version - _MARGIN}"
+    run.stage_rows(
+        "stale_wallets",
+        f"{arrived} UNION DISTINCT SELECT wallet FROM ledger_changes UNION DISTINCT {remapped_wallets()}"
+        " UNION DISTINCT SELECT wallet FROM observations WHERE kind = 'CONVERT' AND (condition IN"
+        f" ({markets}) OR condition IN (SELECT condition FROM token_map WHERE neg_risk_market IN ({markets})))",
+    )
+    return bool(run.warehouse.query("SELECT count() FROM stale_wallets").rows[0][0])
+
+
+def remapped_wallets() -> str:
+    """SELECT of the wallets whose rows belong to other tokens or conditions than before, by ``remapped_tokens``.
+
+    A token that was unknown has left its rows in ``unmapped``; only where a known one became another must all rows be
+    asked. A conversion names a market or one of its conditions, and what it changed depends on all questions there.
+    """
+    new = "FROM remapped_tokens WHERE is_new"
+    old = "FROM remapped_tokens WHERE NOT is_new"
+    places = "SELECT condition FROM remapped_tokens UNION DISTINCT SELECT neg_risk_market FROM remapped_tokens"
+    legs = f"SELECT condition FROM token_map WHERE neg_risk_market != '' AND neg_risk_market IN ({places})"
+    return (
+        f"SELECT wallet FROM unmapped WHERE token IN (SELECT token {new}) OR condition IN (SELECT condition {new})"
+        f" UNION DISTINCT SELECT wallet FROM observations WHERE (SELECT count() {old}) > 0"
+        f" AND (token IN (SELECT token {old}) OR condition IN (SELECT condition {old}))"
+        " UNION DISTINCT SELECT wallet FROM observations WHERE (SELECT count() FROM remapped_tokens) > 0"
+        f" AND kind = 'CONVERT' AND (condition IN ({places}) OR condition IN ({legs}))"
+    )
+
+
+def _recompute(run: Build, wallets: str) -> None:
+    """Write the ledger rows of one wallet slice, and what could not be mapped."""
     # The transactions of which several sources tell, and who wins there.
-    for table in ("contested", "best_claims", "chain_conditions"):
+    for table in _CLAIMS:
         run.stage(table, wallets)
-    for table in ("unmapped", "ledger"):
+    for table in KEPT:
         run.insert(table, wallets)
         run.bury(table, wallets)
