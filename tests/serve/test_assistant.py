@@ -52,11 +52,16 @@ def test_tools_answer_exactly_and_change_nothing(environment):
         ("leaderboard", {"min_units": 0}),
         ("sql", {"statement": "SELECT count() AS rows FROM observations"}),
         ("metric", {"name": "omega_net"}),
+        ("explain", {"address": WALLET, "name": "realized"}),
+        ("market", {"market": CONDITION}),
+        ("specialists", {}),
+        ("categories", {}),
     )
     assert [tool.name for tool in tools] == list(TOOLS)
     assert all(tool.annotations.read_only_hint and tool.description for tool in tools)
     assert not any(failed for failed, _ in answers)
-    wallet, positions, _, sql, metric = [json.loads(text, parse_float=Decimal) for _, text in answers]
+    documents = [json.loads(text, parse_float=Decimal) for _, text in answers]
+    wallet, positions, _, sql, metric, explained, market, *_ = documents
     # 4 of 10 shares that cost 4.000001 were sold for 3.
     assert wallet["totals"]["realized"] == Decimal("1.4")
     assert wallet["positions_count"] == 1
@@ -64,6 +69,8 @@ def test_tools_answer_exactly_and_change_nothing(environment):
     assert (positions["count"], positions["left_out_after"], len(positions["positions"])) == (1, 0, 1)
     assert sql["rows"] == [[2]]
     assert metric["unit"] == "ratio"
+    assert explained["adds_up"] is True
+    assert market["condition_id"] == CONDITION
 
 
 def test_what_cannot_be_is_said(environment):

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "mcp": (_C + "assistant", "mcp", "Read-only tools for assistants, on stdin and stdout."),
     "schedule": (_C + "schedule", "schedule", "What runs when; the same for cron, systemd, Kubernetes, Cloud Run."),
     "keys": (_C + "keys", "keys", "Keys of the admin routes."),
+    "notify": (_C + "notifying", "notify", "Tell what is new of what the notification rules watch."),
     "init": (_C + "admin", "init", "Write a commented polyhouse.toml."),
     "config": (_C + "admin", "config", "Resolved settings with where each came from."),
     "migrate": (_C + "admin", "migrate", "Bring the schema up to date."),

@@ -35,6 +35,7 @@ _INSTRUCTIONS = (
 Category = Annotated[str, Field(description="overall, or one of the categories that `categories` lists")]
 Window = Annotated[str, Field(description="1d 7d 30d 90d 180d lifetime; a window ends at the newest row")]
 Address = Annotated[str, Field(description="wallet address: 0x and 40 hex digits")]
+AsOf = Annotated[str | None, Field(description="ISO 8601: as it was known then, if models of that moment are kept")]
 Limit = Annotated[int, Field(description="rows to return", ge=1, le=MAX_PAGE)]
 Offset = Annotated[int, Field(description="rows to skip", ge=0)]
 
@@ -75,8 +76,8 @@ def assistant_server(ask: Ask) -> MCPServer[Any]:
 
 
 TOOLS = (
-    "leaderboard", "wallet", "wallet_units", "wallet_positions", "wallet_metrics", "wallet_days", "market", "metric",
-    "categories", "status", "sql",
+    "leaderboard", "specialists", "wallet", "wallet_units", "wallet_positions", "explain", "wallet_metrics",
+    "wallet_days", "market", "metric", "categories", "status", "sql",
 )  # fmt: skip
 """Names of the tools: methods of ``Tools``, whose docstrings are their descriptions."""
 
@@ -89,25 +90,37 @@ class Tools:
 
     def leaderboard(
         self, category: Category = "overall", window: Window = "lifetime",
-        sort: Annotated[str, Field(description="omega (shrunk), pnl, win_rate, roi, volume, …")] = "omega",
+        sort: Annotated[str, Field(description="omega (shrunk), pnl, win_rate, roi, volume, or a metric")] = "omega",
         min_trades: Annotated[int, Field(description="fills at least", ge=0)] = 0,
         min_units: Annotated[int, Field(description="closed bets at least", ge=0)] = 20,
+        exclude_bots: Annotated[bool, Field(description="leave out bots and market makers")] = False,
+        active_within_days: Annotated[int | None, Field(description="traded in the last days", ge=1)] = None,
         limit: Limit = PAGE,
+        cursor: Annotated[str | None, Field(description="next_cursor of the page before")] = None,
+        as_of: AsOf = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Ranked wallets: who made money, and how surely."""
-        return self._ask(
+        return self._past(
             "leaderboard",
             {
                 "category": category, "window": window, "sort": sort, "min_trades": min_trades,
-                "min_units": min_units, "limit": limit,
+                "min_units": min_units, "exclude_bots": exclude_bots, "exclude_market_makers": exclude_bots,
+                "active_within_days": active_within_days, "limit": limit, "cursor": cursor,
             },
+            as_of,
         )  # fmt: skip
 
-    def wallet(self, address: Address, window: Window = "lifetime") -> dict[str, Any]:
+    def specialists(
+        self, category: Annotated[str | None, Field(description="one category; none = all")] = None, limit: Limit = PAGE
+    ) -> dict[str, Any]:
+        """Wallets that are better in one category than elsewhere and than others there, with the statistics."""
+        return self._ask("specialists", {"category": category, "limit": limit})
+
+    def wallet(self, address: Address, window: Window = "lifetime", as_of: AsOf = None) -> dict[str, Any]:
         """One wallet: totals, results by category, scores, how complete its history is. Units, positions and metrics
         have tools of their own.
         """
-        document = self._ask("wallet", {"address": address, "window": window})
+        document = self._past("wallet", {"address": address, "window": window}, as_of)
         document.pop("metrics", None)
         for name in ("units", "positions"):
             document[f"{name}_count"] = len(document.pop(name))
@@ -121,6 +134,23 @@ class Tools:
         """The outcome tokens a wallet ever held, largest realised results first."""
         return self._page(address, "positions", limit, offset)
 
+    def explain(
+        self, address: Address,
+        name: Annotated[str, Field(description="a number of the wallet, such as realized, or a metric")],
+        category: Category = "overall", window: Window = "lifetime",
+        unit: Annotated[str | None, Field(description="the number of this bet")] = None,
+        token: Annotated[str | None, Field(description="the number of this position")] = None,
+        limit: Limit = PAGE, offset: Offset = 0,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Where a number of a wallet comes from: what it is the sum of, down to the transactions."""
+        return self._ask(
+            "explain",
+            {
+                "address": address, "name": name, "category": category, "window": window, "unit": unit,
+                "token": token, "limit": limit, "offset": offset,
+            },
+        )  # fmt: skip
+
     def wallet_metrics(
         self, address: Address, category: Category = "overall", window: Window = "lifetime"
     ) -> dict[str, Any]:
@@ -131,9 +161,9 @@ class Tools:
         """The daily result, equity and capital at risk of a wallet."""
         return self._ask("wallet_days", {"address": address, "category": category, "window": window})
 
-    def market(self, condition_id: Annotated[str, Field(description="0x and 64 (or 62) hex digits")]) -> dict[str, Any]:
-        """One market: its question, outcomes, prices, and what the wallets made of it."""
-        return self._ask("market", {"condition_id": condition_id})
+    def market(self, market: Annotated[str, Field(description="condition id, slug or token id")]) -> dict[str, Any]:
+        """One market: outcomes and prices, holders with their scores, smart money against the price, top traders."""
+        return self._ask("market", {"condition_id": market})
 
     def metric(
         self, name: Annotated[str, Field(description="a metric's name or number; empty: the list of all")] = ""
@@ -148,14 +178,9 @@ class Tools:
             raise BadInputError(f"unknown metric {name[:40]!r}", hint="call it without a name for the list of all")
         return found.definition()
 
-    def categories(self) -> dict[str, Any]:
-        """The categories and windows that exist."""
-        from polyhouse.domain.categories import CATEGORIES, CATEGORY_VERSION
-        from polyhouse.reads.totals import OVERALL, WINDOWS
-
-        return {
-            "categories": list(CATEGORIES), "version": CATEGORY_VERSION, "overall": OVERALL, "windows": list(WINDOWS)
-        }  # fmt: skip
+    def categories(self, window: Window = "lifetime") -> dict[str, Any]:
+        """What it is like to bet in each category: who trades, who wins, whether anybody does. 30d to lifetime."""
+        return self._ask("categories", {"window": window})
 
     def status(self) -> dict[str, Any]:
         """How fresh and complete the store is: wallets by state, rows, the last run."""
@@ -169,6 +194,9 @@ class Tools:
         vw_ show ids as text.
         """
         return self._ask("sql", {"statement": statement, "max_rows": MAX_SQL_ROWS})
+
+    def _past(self, name: str, arguments: dict[str, Any], as_of: str | None) -> dict[str, Any]:
+        return self._ask(name, arguments if as_of is None else arguments | {"as_of": as_of})
 
     def _page(self, address: str, name: str, limit: int, offset: int) -> dict[str, Any]:
         document = self._ask("wallet", {"address": address})
