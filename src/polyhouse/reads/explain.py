@@ -15,6 +15,7 @@ from polyhouse.reads.explain_metrics import explain_metric
 from polyhouse.reads.explain_numbers import DERIVED, POSITION, SUMS, UNIT, WALLET, Derived, Sum
 from polyhouse.reads.explain_rows import Page, position_rows, unit_rows
 from polyhouse.reads.explain_scope import OF_WALLET, Scope, check_exists, newest_of, query, shown
+from polyhouse.reads.explain_scores import SCORES, explain_score
 from polyhouse.reads.explain_steps import income_rows, position_steps, trade_row
 from polyhouse.reads.explain_windows import WINDOWED, window_parts
 from polyhouse.reads.totals import OVERALL, SELECT_LIST, check_category, check_window, no_totals, totals_document
@@ -64,7 +65,9 @@ def explain(
     level = POSITION if scope.token else UNIT if scope.unit else WALLET
     check_exists(warehouse, scope)
     metric = _metric(name) if level == WALLET else None
-    if metric is not None:
+    if name in SCORES and level == WALLET:
+        body = explain_score(warehouse, name, scope, limit, offset)
+    elif metric is not None:
         body = explain_metric(warehouse, metric, scope, limit, offset)
     elif name in _TIMES and level == WALLET:
         body = _time(warehouse, scope, name)
@@ -274,7 +277,7 @@ def _check_page(limit: int, offset: int) -> None:
 def _unknown(name: str, level: str) -> BadInputError:
     known = [one for numbers in (SUMS, DERIVED) for one, number in numbers.items() if level in number.levels]
     if level == WALLET:
-        known += _TIMES
+        known += [*_TIMES, *SCORES]
     hint = f"one of: {' '.join(known)}"
     if level == WALLET:
         hint += "; or a metric, see polyhouse metric"

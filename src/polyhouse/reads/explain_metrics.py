@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from polyhouse.domain.ids import format_address, format_token
-from polyhouse.metrics.catalogue import METRIC_WINDOWS, RELATIONS, Metric
+from polyhouse.metrics.catalogue import METRIC_WINDOWS, RELATIONS, Metric, Relation
 from polyhouse.models.build import WINDOWS, model_sql
 from polyhouse.models.metric_states import AGGREGATES, GIVEN_PARTS, needed, with_parts
 from polyhouse.ports import Warehouse
@@ -83,29 +84,22 @@ def _from_rows(
 ) -> dict[str, Any]:
     """The metric's rows and inputs, and the value that the expression gives ``again``."""
     relation = _RELATIONS[metric.relation]
-    bound = scope.bound() | {f"b_{name}": max(as_of - days * _DAY_SECONDS, 0) for name, days in WINDOWS.items()}
-    bound["as_of"] = as_of
-    rows = entered(metric.relation, scope, is_whole=relation.has_overall)
+    scope = replace(scope, as_of=as_of)
+    rows = _entered(relation, scope)
     seconds = METRIC_WINDOWS[scope.window] * _DAY_SECONDS
     parts = {"window_seconds": f"toInt64({seconds})", "n": "toInt64(count())"} | dict(relation.parts)
     used = needed(parts, [metric.sql])
     inputs = _of_all_rows(used)
     chosen = ", ".join([*(f"{name} AS {name}_" for name in inputs), f"{metric.sql} AS again"])
-    (values,) = query(warehouse, f"{with_parts(used)}SELECT {chosen} FROM ({rows})", bound)
-    ((count,),) = (row.values() for row in query(warehouse, f"SELECT count() AS n FROM ({rows})", bound))
-    page = query(
-        warehouse,
-        f"SELECT at, * EXCEPT (at, wallet) FROM ({rows}) ORDER BY ALL LIMIT {int(limit)} OFFSET {int(offset)}",
-        bound,
-    )
+    (values,) = query(warehouse, f"{with_parts(used)}SELECT {chosen} FROM ({rows})", _bound(scope))
+    page, count = relation_page(warehouse, metric.relation, scope, limit, offset)
     following = offset + len(page)
-    hashes = _hashes(warehouse, scope, page) if page and "tx_key" in page[0] else {}
     return {
         "inputs": [
             {"name": name, "value": _shown(value), "formula": used[name], "next": None}
             for name, value in zip(inputs, values.values(), strict=False)
         ],
-        "rows_are": relation.name, "rows": [_row(row, hashes) for row in page], "count": int(count),
+        "rows_are": relation.name, "rows": page, "count": count,
         "again": readable(values["again"]), "next_offset": following if following < count else None,
     }  # fmt: skip
 
@@ -119,21 +113,42 @@ def _of_all_rows(parts: Mapping[str, str]) -> list[str]:
     return found
 
 
-def entered(relation: str, scope: Scope, *, is_whole: bool) -> str:
-    """SELECT of the rows of a relation that belong to a wallet, category and window.
+def relation_page(
+    warehouse: Warehouse, relation: str, scope: Scope, limit: int, offset: int
+) -> tuple[list[dict[str, Any]], int]:
+    """A page of the rows of a relation that belong to a wallet, category and window, and how many there are.
 
     Args:
-        relation: name of its model file.
-        scope: wallet, category and window.
-        is_whole: the relation has rows of its own for the wallet as a whole.
+        warehouse: with built models.
+        relation: its name.
+        scope: wallet, category, window and its end.
+        limit: rows of a page. offset: rows to pass over.
     """
+    rows, bound = _entered(_RELATIONS[relation], scope), _bound(scope)
+    (counted,) = query(warehouse, f"SELECT count() AS n FROM ({rows})", bound)
+    page = query(
+        warehouse,
+        f"SELECT at, * EXCEPT (at, wallet) FROM ({rows}) ORDER BY ALL LIMIT {int(limit)} OFFSET {int(offset)}",
+        bound,
+    )
+    hashes = _hashes(warehouse, scope, page) if page and "tx_key" in page[0] else {}
+    return [_row(row, hashes) for row in page], int(counted["n"])
+
+
+def _entered(relation: Relation, scope: Scope) -> str:
+    """SELECT of the rows of a relation that belong to a wallet, category and window."""
     conditions = ["1"]
-    if is_whole or scope.category != OVERALL:
+    if relation.has_overall or scope.category != OVERALL:
         conditions.append("category = {category:String}")
     if METRIC_WINDOWS[scope.window]:
         conditions.append(f"at > {{b_{scope.window}:UInt32}}")
-    rows = _NAMED.sub(r"\1", model_sql(relation, OF_WALLET))
+    rows = _NAMED.sub(r"\1", model_sql(relation.name, OF_WALLET))
     return f"SELECT * FROM ({rows}) WHERE {' AND '.join(conditions)}"
+
+
+def _bound(scope: Scope) -> dict[str, Any]:
+    starts = {f"b_{name}": max(scope.as_of - days * _DAY_SECONDS, 0) for name, days in WINDOWS.items()}
+    return scope.bound() | starts | {"as_of": scope.as_of}
 
 
 def _shown(value: Any) -> Any:
