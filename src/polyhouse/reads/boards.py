@@ -30,6 +30,7 @@ _TOTALS = (
     "realized", "unrealized_marked", "unmarked", "fees", "income", "untracked_cash", "redeemed_cash", "volume",
     "trades", "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs", "bought_cost",
 )  # fmt: skip
+_ENOUGH = f"toUInt64(wins) + losses + flats >= {RANK_MIN_UNITS} AND toInt128(gains) + losses_abs >= {RANK_MIN_TURNOVER}"
 _DERIVED = {
     "first_trade": "toUnixTimestamp(first_trade_ts)",
     "last_trade": "toUnixTimestamp(last_trade_ts)",
@@ -37,8 +38,8 @@ _DERIVED = {
     "unknown": "toUInt8(t.unrealized IS NULL)",
 }
 """Columns with their SQL; ``unknown`` = an open position has no mark."""
+_NEWEST = {"row_version": "t.version", "is_gone": "t.is_deleted", "has_enough": f"toUInt8({_ENOUGH})"}
 SCORES = ("whale_tenths", "insider_tenths")
-_ENOUGH = f"toUInt64(wins) + losses + flats >= {RANK_MIN_UNITS} AND toInt128(gains) + losses_abs >= {RANK_MIN_TURNOVER}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +150,29 @@ def newest_build(warehouse: Warehouse) -> tuple[int, int]:
 
 
 def _load(warehouse: Warehouse, part: Slice, build: int, as_of: int) -> Board:
-    chosen = {name: f"t.{name}" for name in _TOTALS} | _DERIVED
-    enough = _ENOUGH if part.enough else "1"
+    chosen = {name: f"t.{name}" for name in _TOTALS} | _DERIVED | _NEWEST
+    # The engine has the rows in this order only for reads without FINAL and without ORDER BY (the projection by_board):
+    # a quarter of the work. The newest version of each row is found here.
     found = _read(
-        warehouse, chosen,
-        # PREWHERE on columns of the key: rows of other slices are left out before versions are compared.
-        "FROM wallet_totals AS t FINAL PREWHERE category = {category:String} AND window = {window:String}"
-        f" WHERE {enough} ORDER BY wallet",
+        warehouse, chosen, "FROM wallet_totals AS t WHERE category = {category:String} AND window = {window:String}",
         {"category": part.category, "window": part.window},
     )  # fmt: skip
-    wallets = found.pop("wallet")
-    return Board(part, build, as_of, wallets, {name: column.astype(np.int64) for name, column in found.items()})
+    places = _newest(found["wallet"], found.pop("row_version"), found.pop("is_gone"))
+    if part.enough:
+        places = places[found["has_enough"][places] > 0]
+    del found["has_enough"]
+    wallets = found.pop("wallet")[places]
+    return Board(part, build, as_of, wallets, {name: column[places].astype(np.int64) for name, column in found.items()})
+
+
+def _newest(wallets: Array, versions: Array, is_gone: Array) -> Array:
+    """Places of the newest row of each wallet that has not gone, in the order of addresses."""
+    order = np.lexsort((versions, wallets))
+    ordered = wallets[order]
+    is_last = np.append(ordered[1:] != ordered[:-1], True) if len(order) else np.zeros(0, bool)
+    places: Array = order[is_last]
+    there: Array = places[is_gone[places] == 0]
+    return there
 
 
 def _metrics(warehouse: Warehouse, board: Board, names: Sequence[str]) -> dict[str, Array]:

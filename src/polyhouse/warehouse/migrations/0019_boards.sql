@@ -1,4 +1,10 @@
--- Specialists, category analytics and the history of leaderboards (docs/specialists.md, docs/leaderboards.md).
+-- Leaderboards, specialists, category analytics (docs/leaderboards.md, docs/specialists.md).
+
+-- The totals once more in the order of boards, so that one category and window is read without all others: reads without
+-- FINAL and without an order use it (reads/boards.py).
+ALTER TABLE wallet_totals MODIFY SETTING deduplicate_merge_projection_mode = 'rebuild';
+ALTER TABLE wallet_totals ADD PROJECTION IF NOT EXISTS by_board (SELECT * ORDER BY category, window, wallet);
+ALTER TABLE wallet_totals MATERIALIZE PROJECTION by_board;
 
 -- How the first bets of a wallet on each event of a category went (models/event_bets.sql), as sums for the test of specialists.
 -- Whole numbers, so that sums depend on no order: prices and payouts of a share in 10^-9.
