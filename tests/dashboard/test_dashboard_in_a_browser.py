@@ -83,6 +83,7 @@ def places(site):
         "bets": f"/wallets/{wallet}/bets",
         "trades": f"/wallets/{wallet}/trades",
         "metrics": f"/wallets/{wallet}/metrics",
+        "cost": f"/wallets/{wallet}/cost",
         "explain": f"/wallets/{wallet}/explain?name=realized",
         "market": f"/markets/{market}",
         "markets": "/markets",
@@ -100,7 +101,7 @@ def places(site):
 
 
 PAGES = (
-    "leaderboard", "wallet", "positions", "bets", "trades", "metrics", "explain", "market", "markets", "live",
+    "leaderboard", "wallet", "positions", "bets", "trades", "metrics", "cost", "explain", "market", "markets", "live",
     "specialists", "categories", "sync", "quality", "checks", "jobs", "glossary", "search", "nothing",
 )  # fmt: skip
 

@@ -25,6 +25,7 @@ _REASONS: Mapping[str, str] = {
     "NO_DECIDED": "no bet has won or lost yet",
     "NO_COST": "nothing was bought, or an open position has no price",
     "NO_MARK": "an open position has no known price",
+    "NO_VALUE": "these bets have no such value",
     "NEVER": "it has not happened yet",
     "UNKNOWN": "no source has told it",
 }

@@ -18,6 +18,7 @@ from polyhouse.serve.pages.filters import GROUPS, active_filters
 from polyhouse.serve.pages.formats import metric_title
 from polyhouse.serve.pages.site import Page, Site, link
 from polyhouse.serve.pages.tables import Sorted, choices, csv_stream, number_of, with_query
+from polyhouse.serve.pages.wallet_view import FLAG_TONES
 
 ROWS = 50
 _FILE_ROWS = 5_000
@@ -90,6 +91,7 @@ def _view(
     return {
         "board": board,
         "sparks": lines,
+        "flag_tones": FLAG_TONES,
         "order": _order(request, board),
         "extra": None if sort.name in _COLUMNS else {"name": sort.name, "meaning": sort.meaning, "metric": metric},
         "categories": choices(request, "category", (OVERALL, *CATEGORIES), OVERALL, board["category"]),

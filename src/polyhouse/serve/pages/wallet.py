@@ -17,7 +17,10 @@ from polyhouse.serve.pages import wallet_view
 from polyhouse.serve.pages.site import Page, Site
 from polyhouse.serve.pages.tables import ROWS, csv_answer, csv_stream, in_order, page_of, sorted_by, with_query
 
-TABS = (("", "Overview"), ("positions", "Positions"), ("bets", "Bets"), ("trades", "Trades"), ("metrics", "Metrics"))
+TABS = (
+    ("", "Overview"), ("positions", "Positions"), ("bets", "Bets"), ("trades", "Trades"), ("metrics", "Metrics"),
+    ("cost", "Cost methods"),
+)  # fmt: skip
 
 
 def router(site: Site) -> APIRouter:
@@ -27,6 +30,7 @@ def router(site: Site) -> APIRouter:
     _add_lists(routes, site)
     _add_trades(routes, site)
     _add_metrics(routes, site)
+    _add_cost(routes, site)
     return routes
 
 
@@ -139,6 +143,26 @@ def _add_trades(routes: APIRouter, site: Site) -> None:
                     return
 
         return await site.context.answers.run(lambda: csv_stream(f"{address.lower()}-trades", pages()))
+
+
+def _add_cost(routes: APIRouter, site: Site) -> None:
+    @routes.get("/wallets/{address}/cost")
+    async def cost(request: Request, address: str) -> Response:
+        found = await site.ask("wallet", address=address, cost="both")
+        methods = found.document["cost_methods"]
+        order = sorted_by(request, wallet_view.COST_KEYS, "difference")
+        by = wallet_view.COST_KEYS[order.key]
+        shown = page_of(request, in_order(methods["positions"], by, order.direction), "positions")
+        ids = {row["condition_id"] for row in shown.rows}
+        names = await site.context.answers.run(lambda: market_names(site.context.answers.stores.warehouse, ids))
+        page = Page(
+            "wallet_cost.html", f"Cost methods of {address[:10]}…",
+            lambda: {
+                **frame(address, "cost", found), "methods": methods, "page": shown, "order": order, "names": names,
+                "largest": wallet_view.largest_cause,
+            },
+        )  # fmt: skip
+        return await site.show(request, page)
 
 
 def _add_metrics(routes: APIRouter, site: Site) -> None:

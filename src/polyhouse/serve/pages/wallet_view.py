@@ -43,6 +43,11 @@ POSITION_KEYS: Mapping[str, Callable[[Any], Any]] = {
     "realized": lambda row: row["realized"],
     "unrealized": lambda row: row["unrealized"],
 }
+COST_KEYS: Mapping[str, Callable[[Any], Any]] = {
+    "difference": lambda row: None if row["difference"]["total"] is None else abs(row["difference"]["total"]),
+    "ours": lambda row: row["ours"]["total"],
+    "polymarket": lambda row: row["polymarket"]["total"],
+}
 UNIT_KEYS: Mapping[str, Callable[[Any], Any]] = {
     "closed": lambda row: row["closed_at"],
     "realized": lambda row: row["realized"],
@@ -151,6 +156,12 @@ def extremes(units: Sequence[Mapping[str, Any]]) -> tuple[list[Any], list[Any]]:
     best = sorted((unit for unit in closed if unit["realized"] > 0), key=lambda unit: -unit["realized"])
     worst = sorted((unit for unit in closed if unit["realized"] < 0), key=lambda unit: unit["realized"])
     return best[:_SHOWN], worst[:_SHOWN]
+
+
+def largest_cause(causes: Sequence[Mapping[str, Any]]) -> str:
+    """The cause that makes most of a difference, "" without any."""
+    known = [cause for cause in causes if cause["total"]]
+    return max(known, key=lambda cause: abs(cause["total"]))["cause"] if known else ""
 
 
 def metrics(request: Request, document: Mapping[str, Any]) -> dict[str, Any]:
