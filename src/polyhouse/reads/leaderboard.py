@@ -58,7 +58,7 @@ def leaderboard(warehouse: Warehouse, query: LeaderboardQuery) -> dict[str, Any]
     then = _then(warehouse, board, asked.sort.name)
     places = _ranked(board, asked, people)
     first = 0 if after is None else _place_after(board, asked.sort, places, after, reverse=query.reverse)
-    page = places[first : first + query.limit].tolist()
+    page = places[first : first + query.limit]
     build = board.build if after is None else after.build
     more = first + len(page) < len(places)
     return {
@@ -74,8 +74,10 @@ def leaderboard(warehouse: Warehouse, query: LeaderboardQuery) -> dict[str, Any]
         "changed_since_first_page": build != board.build,
         "total": len(places),
         "count": len(page),
-        "next_cursor": encode_cursor(_cursor(board, asked.sort, page[-1], build), question) if more else None,
-        "rows": [_row(board, asked, people, then, place, rank) for rank, place in enumerate(page, start=first + 1)],
+        "next_cursor": encode_cursor(_cursor(board, asked.sort, int(page[-1]), build), question) if more else None,
+        "rows": [
+            _row(row, asked, people, then, rank) for rank, row in enumerate(_cells(board, asked, page), start=first + 1)
+        ],
     }
 
 
@@ -146,17 +148,27 @@ def _cursor(board: Board, sort: Sort, place: int, build: int) -> Cursor:
 _COLUMNS = (
     "realized", "unrealized_marked", "unmarked", "fees", "income", "untracked_cash", "redeemed_cash", "volume",
     "trades", "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs", "bought_cost", "first_trade",
-    "last_trade",
+    "last_trade", "unrealized", "unknown", "whale_tenths", "insider_tenths", "whole_volume",
 )  # fmt: skip
 
 
-def _row(board: Board, asked: Checked, people: People, then: Then | None, place: int, rank: int) -> dict[str, Any]:
-    wallet = board.wallet(place)
-    row: dict[str, Any] = {name: int(board[name][place]) for name in _COLUMNS}
-    row["unrealized"] = None if board["unknown"][place] else int(board["unrealized"][place])
-    totals = totals_document(row)
+def _cells(board: Board, asked: Checked, places: Array) -> list[dict[str, Any]]:
+    """The cells of some rows as Python's own numbers, and their wallets."""
+    metrics = (*SHOWN, *asked.metrics) if asked.query.window in METRIC_WINDOWS else ()
+    names = dict.fromkeys((*_COLUMNS, *metrics))
+    columns = {name: board[name][places].tolist() for name in names}
+    wallets = [board.wallet(place) for place in places.tolist()]
+    return [
+        {"wallet": wallet, **dict(zip(names, cells, strict=True))}
+        for wallet, cells in zip(wallets, zip(*columns.values(), strict=True), strict=True)
+    ]
+
+
+def _row(row: dict[str, Any], asked: Checked, people: People, then: Then | None, rank: int) -> dict[str, Any]:
+    wallet = row["wallet"]
     units = row["wins"] + row["losses"] + row["flats"]
     with_metrics = asked.query.window in METRIC_WINDOWS
+    totals = totals_document(row | {"unrealized": None if row["unknown"] else row["unrealized"]})
     document = {
         "rank": rank,
         "wallet": format_address(wallet),
@@ -165,13 +177,13 @@ def _row(board: Board, asked: Checked, people: People, then: Then | None, place:
         "grade": grade_of(row["gains"], row["losses_abs"]),
         "specialist": _speciality(people.specialities.get(wallet, ()), asked.query.category),
         "flags": list(people.flags.get(wallet, ())),
-        "whale_score": _tenths(board["whale_tenths"][place]),
-        "insider_score": _tenths(board["insider_tenths"][place]),
-        "category_share": _share(row["volume"], int(board["whole_volume"][place])),
-        "metrics": {name: _number(board[name][place]) for name in SHOWN} if with_metrics else None,
+        "whale_score": _tenths(row["whale_tenths"]),
+        "insider_score": _tenths(row["insider_tenths"]),
+        "category_share": _share(row["volume"], row["whole_volume"]),
+        "metrics": {name: _number(row[name]) for name in SHOWN} if with_metrics else None,
     }
     sort = asked.sort
-    value = _number(board[sort.name][place]) if sort.kind == "metric" else document[sort.field]
+    value = _number(row[sort.name]) if sort.kind == "metric" else document[sort.field]
     document["week_ago"] = (
         None if then is None else then.document(wallet, rank=rank if asked.is_standard else None, value=value)
     )
@@ -191,7 +203,7 @@ def _tenths(value: float) -> Decimal | None:
 
 def _number(value: float) -> Decimal | None:
     """A metric by its shortest digits."""
-    return None if math.isnan(value) else Decimal(repr(float(value)))
+    return None if math.isnan(value) else Decimal(repr(value))
 
 
 def _share(part: int, whole: int) -> Decimal | None:
