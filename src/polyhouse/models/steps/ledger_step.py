@@ -16,18 +16,20 @@ KEPT = ("ledger", "unmapped")
 _CLAIMS = ("contested", "best_claims", "chain_conditions")
 _ANEW = 4
 """Above one row in so many that arrived, everything is made anew: cheaper than rewriting most wallets one by one."""
-_MARGIN = 600_000_000
-"""Clocks of machines that write versions may differ by so many microseconds."""
 _STALE = "wallet IN (SELECT wallet FROM stale_wallets)"
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerReach:
-    """Up to which insert the ledger follows the observations, by which rules, and in which build it came there."""
+    """Up to which insert the ledger follows the observations and the neg-risk markets, and by which rules."""
 
     rules: str
     rows_to: int
-    version: int = 0
+    markets_to: int
+
+    def is_continued_by(self, newer: LedgerReach) -> bool:
+        """Whether what is newer only added rows."""
+        return self.rules == newer.rules and self.rows_to <= newer.rows_to and self.markets_to <= newer.markets_to
 
 
 def keep_ledger(run: Build) -> LedgerReach:
@@ -41,7 +43,7 @@ def keep_ledger(run: Build) -> LedgerReach:
         for wallets in run.slices():
             _recompute(run, wallets)
         return now
-    if run.anew or known is None or known.rules != now.rules or known.rows_to > now.rows_to or _much(run, known, now):
+    if run.anew or known is None or not known.is_continued_by(now) or _is_much(run, known, now):
         run.truncate("ledger_builds")
         run.write_beside(*KEPT)
         for wallets in run.slices():
@@ -58,24 +60,27 @@ def store_reach(run: Build, reach: LedgerReach) -> None:
     if run.full:
         run.truncate("ledger_changes")
         run.warehouse.command(
-            "INSERT INTO ledger_builds VALUES ({version:UInt64}, {rules:String}, {rows:UInt64})",
-            {"version": run.version, "rules": reach.rules, "rows": reach.rows_to},
+            "INSERT INTO ledger_builds VALUES ({version:UInt64}, {rules:String}, {rows:UInt64}, {markets:UInt64})",
+            {"version": run.version, "rules": reach.rules, "rows": reach.rows_to, "markets": reach.markets_to},
         )
 
 
 def _known(run: Build) -> LedgerReach | None:
-    sql = "SELECT rules, rows_to, version FROM ledger_builds ORDER BY version DESC LIMIT 1"
+    sql = "SELECT rules, rows_to, markets_to FROM ledger_builds ORDER BY version DESC LIMIT 1"
     rows = run.warehouse.query(sql).rows
     return LedgerReach(*rows[0]) if rows else None
 
 
 def _reach(run: Build) -> LedgerReach:
     rules = "".join(model_sql(model, "") for model in (*_CLAIMS, *KEPT))
-    newest = run.warehouse.query("SELECT max(_block_number) FROM observations").rows[0][0]
-    return LedgerReach(hashlib.sha256(rules.encode()).hexdigest()[:16], int(newest))
+    newest = [
+        int(run.warehouse.query(f"SELECT max(_block_number) FROM {table}").rows[0][0])
+        for table in ("observations", "neg_risk_markets")
+    ]
+    return LedgerReach(hashlib.sha256(rules.encode()).hexdigest()[:16], *newest)
 
 
-def _much(run: Build, known: LedgerReach, now: LedgerReach) -> bool:
+def _is_much(run: Build, known: LedgerReach, now: LedgerReach) -> bool:
     if known.rows_to == now.rows_to:
         return False
     arrived, stored = run.warehouse.query(
@@ -88,8 +93,8 @@ def _stage_stale(run: Build, known: LedgerReach, now: LedgerReach) -> bool:
     """Write down whose ledger is out of date; whether there is anybody."""
     arrived = f"SELECT wallet FROM observations WHERE _block_number > {known.rows_to}"
     if known.rows_to == now.rows_to:
-        arrived += " AND 0"
-    markets = f"SELECT market FROM neg_risk_markets WHERE version > {known.version - _MARGIN}"
+        arrived += " AND 0"  # nothing is read
+    markets = f"SELECT market FROM neg_risk_markets WHERE _block_number > {known.markets_to}"
     run.stage_rows(
         "stale_wallets",
         f"{arrived} UNION DISTINCT SELECT wallet FROM ledger_changes UNION DISTINCT {remapped_wallets()}"

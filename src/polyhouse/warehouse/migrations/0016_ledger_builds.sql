@@ -15,13 +15,17 @@ ALTER TABLE units
     DROP COLUMN IF EXISTS unrealized_180d, DROP COLUMN IF EXISTS bought_cost_1d, DROP COLUMN IF EXISTS bought_cost_7d,
     DROP COLUMN IF EXISTS bought_cost_30d, DROP COLUMN IF EXISTS bought_cost_90d, DROP COLUMN IF EXISTS bought_cost_180d;
 
+ALTER TABLE observations MODIFY SETTING enable_block_number_column = 1;
+ALTER TABLE neg_risk_markets MODIFY SETTING enable_block_number_column = 1;
+
 -- How far the ledger follows the observations: the newest row counts. A build of all wallets recomputes the ledger of those
 -- of whom rows arrived since; the engine numbers inserts.
 CREATE TABLE IF NOT EXISTS ledger_builds
 (
-    version UInt64,
-    rules   String,                               -- digest of the rules it was made by
-    rows_to UInt64                                -- number of the newest insert into observations that is in it
+    version    UInt64,
+    rules      String,                            -- digest of the rules it was made by
+    rows_to    UInt64,                            -- number of the newest insert into observations that is in it
+    markets_to UInt64                             -- … into neg_risk_markets
 )
 ENGINE = MergeTree
 ORDER BY version;
