@@ -26,13 +26,15 @@ def router(site: Site) -> APIRouter:
         offset = number_of(request, "offset", 0)
         arguments = {**wanted, "name": name, "limit": ROWS, "offset": offset}
         found = await site.ask("wallet", address=address)
-        document = (await site.ask("explain", address=address, **arguments)).document
+        explained = await site.ask("explain", address=address, **arguments)
+        document = explained.document
         page = Page(
             "wallet_explain.html", f"{name.replace('_', ' ')} of {address[:10]}…",
             lambda: {
                 **frame(address, "explain", found), "it": document, "pages": _pages(request, document, offset),
                 "deeper": lambda step: deeper(document, step),
             },
+            f"{found.version} {explained.version}",
         )  # fmt: skip
         return await site.show(request, page)
 

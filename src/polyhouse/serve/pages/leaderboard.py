@@ -39,13 +39,13 @@ def router(site: Site) -> APIRouter:
         asked = {"limit": ROWS, **arguments(request)}
         found = await site.ask("leaderboard", **asked)
         board = found.document
-        wallets = [row["wallet"] for row in board["rows"]]
-        lines = await site.context.answers.run(
-            lambda: sparks(warehouse, wallets, category=board["category"], window=board["window"])
-        )
-        return await site.show(
-            request, Page("leaderboard.html", "Leaderboard", lambda: _view(request, board, lines, asked), found.version)
-        )
+
+        def view() -> dict[str, Any]:
+            wallets = [row["wallet"] for row in board["rows"]]
+            lines = sparks(warehouse, wallets, category=board["category"], window=board["window"])
+            return _view(request, board, lines, asked)
+
+        return await site.show(request, Page("leaderboard.html", "Leaderboard", view, found.version))
 
     @routes.get("/leaderboard.csv")
     async def download(request: Request) -> Response:

@@ -10,7 +10,6 @@ from fastapi.responses import Response
 
 from polyhouse.metrics.catalogue import METRICS, RELATIONS
 from polyhouse.models.checks import run_checks
-from polyhouse.reads.builds import read_marks
 from polyhouse.reads.health import HOURS, health
 from polyhouse.reads.quality import quality
 from polyhouse.serve.pages.charts import Chart, Series
@@ -46,7 +45,7 @@ def _add_health(routes: APIRouter, site: Site) -> None:
     async def sync(request: Request) -> Response:
         status = (await site.ask("status")).document
         # Its queries read whole columns, and pages that are open ask every few seconds.
-        kept = await _kept(site, "sync health", lambda: health(stores.warehouse, stores.state))
+        kept = await site.kept("sync health", lambda: health(stores.warehouse, stores.state))
         view = {"status": status, "health": kept, "rows": _written(kept)}
         return await site.show(request, Page("sync.html", "Sync health", lambda: view))
 
@@ -56,30 +55,14 @@ def _add_quality(routes: APIRouter, site: Site) -> None:
 
     @routes.get("/quality")
     async def page(request: Request) -> Response:
-        document = await _kept(site, "quality", lambda: quality(warehouse))
+        document = await site.kept("quality", lambda: quality(warehouse))
         view = {"quality": document, "history": _history(document)}
         return await site.show(request, Page("quality.html", "Data quality", lambda: view))
 
     @routes.get("/quality/checks")
     async def checks(request: Request) -> Response:
-        found = await _kept(site, "checks", lambda: {"checks": run_checks(warehouse)})
+        found = await site.kept("checks", lambda: {"checks": run_checks(warehouse)})
         return await site.show(request, Page("checks.html", "Invariants", lambda: found))
-
-
-async def _kept(site: Site, name: str, read: Any) -> Any:
-    """A document that follows from what is stored: read once per build and batch of pages."""
-    answers = site.context.answers
-
-    def version() -> str:
-        marks = read_marks(answers.stores.warehouse)
-        pages = answers.stores.warehouse.query("SELECT count() FROM sync_pages").rows[0][0]
-        return f"{marks.build} {marks.batches} {pages} {site.runs_mark()}"
-
-    async def make() -> tuple[Any, int]:
-        document = await answers.run(read)
-        return document, len(str(document))
-
-    return await answers.kept(f"page data {name}", await answers.run(version), make)
 
 
 def _written(document: Mapping[str, Any]) -> Chart:

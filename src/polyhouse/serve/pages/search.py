@@ -18,7 +18,9 @@ def router(site: Site) -> APIRouter:
 
     async def found(text: str) -> dict[str, Any]:
         warehouse = site.context.answers.stores.warehouse
-        return await site.context.answers.run(lambda: search(warehouse, text) if text else newest_markets(warehouse))
+        if not text:
+            return await site.kept("newest markets", lambda: newest_markets(warehouse))
+        return await site.context.answers.run(lambda: search(warehouse, text))
 
     @routes.get("/search")
     async def look(request: Request, q: str = "") -> Response:

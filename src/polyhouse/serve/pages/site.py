@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Request
@@ -28,6 +28,7 @@ POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """The content security policy of every page: nothing inline, nothing from elsewhere."""
+T = TypeVar("T")
 STALE_SECONDS = 24 * 3_600
 """After a day without a run, pages say so in a banner."""
 
@@ -105,10 +106,26 @@ class Site:
         """How new the numbers are; asked once for all who ask at the same time."""
         return await self._fresh()
 
-    def runs_mark(self) -> str:
-        """Changes with every run that begins or ends."""
-        last = self.context.answers.stores.state.last_run()
-        return "" if last is None else f"{last.id} {last.status} {last.finished_at}"
+    async def kept(self, name: str, read: Callable[[], T]) -> T:
+        """What ``read`` returns: read once for every state of the store and of the runs.
+
+        Args:
+            name: of the thing, with whatever it depends on besides.
+            read: reads the stores; called in a thread.
+        """
+        answers = self.context.answers
+
+        def version() -> str:
+            last = answers.stores.state.last_run()
+            run = "" if last is None else f"{last.id} {last.status} {last.finished_at}"
+            return f"{read_marks(answers.stores.warehouse)} {run}"
+
+        async def make() -> tuple[T, int]:
+            value = await answers.run(read)
+            return value, len(str(value))
+
+        found: T = await answers.kept(f"page data {name}", await answers.run(version), make)
+        return found
 
     async def show(self, request: Request, page: Page) -> Response:
         """The page; 304 if the browser has it already."""

@@ -52,12 +52,13 @@ def _add_overview(routes: APIRouter, site: Site) -> None:
     async def overview(request: Request, address: str, window: str = "lifetime") -> Response:
         found = await site.ask("wallet", address=address, window=window)
         days = await site.ask("wallet_days", address=address, window=wallet_view.chart_window(window))
-        beside = await site.context.answers.run(lambda: _beside(found.document))
         page = Page(
             "wallet.html", f"Wallet {address[:10]}…",
             lambda: {
-                **frame(address, "", found), **wallet_view.overview(request, found.document, days.document), **beside,
+                **frame(address, "", found), **wallet_view.overview(request, found.document, days.document),
+                **_beside(found.document),
             },
+            found.version,
         )  # fmt: skip
         return await site.show(request, page)
 
@@ -82,10 +83,12 @@ def _add_lists(routes: APIRouter, site: Site) -> None:
         order = sorted_by(request, keys, default)
         shown = page_of(request, in_order(rows_of(found.document), keys[order.key], order.direction), tab)
         ids = {condition for row in shown.rows for condition in wallet_view.conditions_of(row)}
-        names = await site.context.answers.run(lambda: market_names(warehouse, ids))
         page = Page(
             f"wallet_{tab}.html", f"{tab.capitalize()} of {address[:10]}…",
-            lambda: {**frame(address, tab, found), "page": shown, "order": order, "names": names},
+            lambda: {
+                **frame(address, tab, found), "page": shown, "order": order, "names": market_names(warehouse, ids),
+            },
+            found.version,
         )  # fmt: skip
         return await site.show(request, page)
 
@@ -118,14 +121,15 @@ def _add_trades(routes: APIRouter, site: Site) -> None:
         found = await site.ask("wallet", address=address)
         document = (await site.ask("wallet_trades", address=address, limit=ROWS, cursor=cursor or None)).document
         ids = {row["condition_id"] for row in document["rows"] if row["condition_id"]}
-        names = await site.context.answers.run(lambda: market_names(site.context.answers.stores.warehouse, ids))
         page = Page(
             "wallet_trades.html", f"Trades of {address[:10]}…",
             lambda: {
-                **frame(address, "trades", found), "document": document, "names": names,
+                **frame(address, "trades", found), "document": document,
+                "names": market_names(site.context.answers.stores.warehouse, ids),
                 "next": with_query(request, cursor=document["next_cursor"]) if document["next_cursor"] else None,
                 "first": with_query(request, cursor=None) if cursor else None,
             },
+            found.version,
         )  # fmt: skip
         return await site.show(request, page)
 
@@ -154,13 +158,14 @@ def _add_cost(routes: APIRouter, site: Site) -> None:
         by = wallet_view.COST_KEYS[order.key]
         shown = page_of(request, in_order(methods["positions"], by, order.direction), "positions")
         ids = {row["condition_id"] for row in shown.rows}
-        names = await site.context.answers.run(lambda: market_names(site.context.answers.stores.warehouse, ids))
         page = Page(
             "wallet_cost.html", f"Cost methods of {address[:10]}…",
             lambda: {
-                **frame(address, "cost", found), "methods": methods, "page": shown, "order": order, "names": names,
+                **frame(address, "cost", found), "methods": methods, "page": shown, "order": order,
+                "names": market_names(site.context.answers.stores.warehouse, ids),
                 "largest": wallet_view.largest_cause,
             },
+            found.version,
         )  # fmt: skip
         return await site.show(request, page)
 
@@ -173,5 +178,6 @@ def _add_metrics(routes: APIRouter, site: Site) -> None:
         page = Page(
             "wallet_metrics.html", f"Metrics of {address[:10]}…",
             lambda: {**frame(address, "metrics", found), **wallet_view.metrics(request, values.document)},
+            found.version,
         )  # fmt: skip
         return await site.show(request, page)

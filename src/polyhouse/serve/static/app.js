@@ -182,6 +182,11 @@ if (follows !== "nothing" && builtNow()) {
 }
 
 /* Copy buttons: addresses and ids are long */
+function showCopyButtons() {
+  for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
+}
+showCopyButtons();
+document.addEventListener("contentchange", showCopyButtons);
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
