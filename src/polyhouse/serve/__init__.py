@@ -1,1 +1,1 @@
-"""The HTTP API: public read-only routes, a page with the leaderboard, and the door for other local processes."""
+"""The server: the HTTP API, the dashboard, and the door for other local processes."""

@@ -124,7 +124,7 @@ def equity_chart(days: Mapping[str, Any]) -> Chart:
     if rows and days["to"] and _day(days["to"]) > times[-1]:
         times, equity, realized = [*times, _day(days["to"])], [*equity, equity[-1]], [*realized, realized[-1]]
     series = (
-        Series("Realised and unrealised", equity, 1, "line", fill=True), Series("Realised", realized, 2, "step"),
+        Series("Realised and unrealised", equity, 1, "step", fill=True), Series("Realised", realized, 2, "step"),
     )  # fmt: skip
     return Chart("Equity", times, series, "usd", _in_words(times, equity))
 
