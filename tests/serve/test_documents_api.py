@@ -6,15 +6,12 @@ import csv
 import gzip
 import io
 import json
-import subprocess
-import sys
 from decimal import Decimal
-from pathlib import Path
 
 import jsonschema_rs
 import pyarrow as pa
 import pytest
-from api_server import Server, environment, until
+from api_server import NOBODY, Server, fill, until
 
 from polyhouse.serve.openapi import EXAMPLE_MARKET, EXAMPLE_WALLET
 from polyhouse.state import open_state
@@ -29,14 +26,9 @@ ARROW = "application/vnd.apache.arrow.stream"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     home = tmp_path_factory.mktemp("documents")
-    filler = Path(__file__).with_name("fill_store.py")
-    subprocess.run(
-        [sys.executable, str(filler), str(home), EXAMPLE_WALLET, EXAMPLE_MARKET],
-        env=environment(home), check=True, timeout=100,
-    )  # fmt: skip
-    nobody = dict.fromkeys(("gamma_url", "clob_url", "data_url"), "http://127.0.0.1:9")
+    fill(home, EXAMPLE_WALLET, EXAMPLE_MARKET)
     running = Server(
-        home, admin_api_key=MASTER, api_cors_origins="https://example.org", api_rate_per_minute=100_000, **nobody
+        home, admin_api_key=MASTER, api_cors_origins="https://example.org", api_rate_per_minute=100_000, **NOBODY
     )
     yield running
     running.stop()

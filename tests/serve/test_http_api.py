@@ -3,12 +3,10 @@
 import json
 import signal
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from api_server import Server, environment, polyhouse
+from api_server import Server, fill, polyhouse
 
 from polyhouse.warehouse.lock import holder
 
@@ -20,11 +18,7 @@ TOKEN = bytes.fromhex("01" * 32)
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     home = tmp_path_factory.mktemp("serve")
-    filler = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("fill_store.py")), str(home)],
-        env=environment(home), capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert filler.returncode == 0, filler.stderr
+    fill(home)
     running = Server(home)
     yield running
     running.stop()

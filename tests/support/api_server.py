@@ -82,6 +82,20 @@ class Server:
         self.process.wait(timeout=20)
 
 
+NOBODY = dict.fromkeys(("gamma_url", "clob_url", "data_url"), "http://127.0.0.1:9")
+"""Upstreams that do not answer."""
+
+
+def fill(home, *ids):
+    """Put two fills of one wallet into a fresh store; ``ids``: hex of the wallet and of the market."""
+    script = Path(__file__).parents[1] / "serve" / "fill_store.py"
+    done = subprocess.run(
+        [sys.executable, str(script), str(home), *ids],
+        env=environment(home), capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 def until(condition, seconds=60):
     """What ``condition`` returns, as soon as that is true."""
     end = time.monotonic() + seconds

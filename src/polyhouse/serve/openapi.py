@@ -54,6 +54,8 @@ def _only_references(node: Any) -> None:
     elif isinstance(node, dict):
         if "$ref" in node:
             node.pop("type", None)
+        if node.get(JSON) == {"schema": {"type": "string"}}:
+            node[JSON] = {"schema": {"type": "object"}}
         for one in node.values():
             _only_references(one)
 
@@ -73,9 +75,13 @@ def install(app: FastAPI) -> None:
             }
             _only_references(made["paths"])
             for path, operations in made["paths"].items():
-                if path.startswith("/api/admin"):
-                    for operation in operations.values():
+                for operation in operations.values():
+                    if "422" in operation["responses"]:  # the framework's own shape of errors is never sent
+                        operation["responses"]["422"] = problems(422)[422]
+                    if path.startswith("/api/admin"):
                         operation["security"] = [{"key": []}, {"bearer": []}]
+            for name in ("HTTPValidationError", "ValidationError"):
+                parts["schemas"].pop(name, None)
             app.openapi_schema = made
         return app.openapi_schema
 

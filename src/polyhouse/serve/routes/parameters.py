@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from polyhouse.domain.categories import CATEGORIES
+from polyhouse.metrics.catalogue import METRIC_WINDOWS
 from polyhouse.reads.board_filters import FILTERS
-from polyhouse.reads.board_query import LeaderboardQuery
+from polyhouse.reads.board_query import PRESETS, LeaderboardQuery
+from polyhouse.reads.board_sorts import ALIASES, SORTS
+from polyhouse.reads.totals import OVERALL, WINDOWS
 from polyhouse.serve.openapi import EXAMPLE_WALLET
 
 MAX_API_LIMIT = 1_000
@@ -29,11 +33,32 @@ _ABOUT = {
 }
 _TYPES: dict[str, Any] = {"str": str, "str | None": str | None, "int": int, "int | None": int | None, "bool": bool}
 
-Address = Annotated[str, Path(description="0x and 40 hex digits, any case", examples=[EXAMPLE_WALLET])]
+_CATEGORIES = {"enum": [OVERALL, *CATEGORIES]}
+_WINDOWS = {"enum": list(WINDOWS)}
+_ENUMS: dict[str, dict[str, Any]] = {
+    "category": _CATEGORIES,
+    "window": _WINDOWS,
+    "sort": {"enum": sorted({*SORTS, *ALIASES})},
+    "preset": {"enum": [*PRESETS, None]},
+}
+
+Address = Annotated[
+    str,
+    Path(
+        description="0x and 40 hex digits, any case", examples=[EXAMPLE_WALLET],
+        json_schema_extra={"pattern": "^0x[0-9a-fA-F]{40}$"},
+    ),
+]  # fmt: skip
 AsOf = Annotated[str | None, Query(description="a kept moment of the past, ISO 8601 or Unix seconds", max_length=40)]
-Category = Annotated[str, Query(description="overall, or one of the categories")]
-Window = Annotated[str, Query(description="1d 7d 30d 90d 180d lifetime")]
-MetricWindow = Annotated[str, Query(description="30d 90d 180d lifetime")]
+Category = Annotated[str, Query(description="overall, or one of the categories", json_schema_extra=_CATEGORIES)]
+OneCategory = Annotated[
+    str | None,
+    Query(description="one of the categories; all by default", json_schema_extra={"enum": [*CATEGORIES, None]}),
+]
+Window = Annotated[str, Query(description="ends at as_of of the answer", json_schema_extra=_WINDOWS)]
+MetricWindow = Annotated[
+    str, Query(description="ends at as_of of the answer", json_schema_extra={"enum": list(METRIC_WINDOWS)})
+]
 Limit = Annotated[int, Query(ge=1, le=MAX_API_LIMIT, description="rows of a page")]
 
 
@@ -52,7 +77,7 @@ def _parameter(name: str, kind: str, default: Any) -> tuple[Any, Any]:
     if kind.startswith("int"):
         bounds = {"ge": 1 if name == "limit" else 0, "le": MAX_API_LIMIT if name == "limit" else _MOST}
     elif kind.startswith("str"):
-        bounds = {"max_length": 1_000}
+        bounds = {"max_length": 1_000, "json_schema_extra": _ENUMS.get(name)}
     return _TYPES[kind], Field(default, description=_about(name), **bounds)
 
 

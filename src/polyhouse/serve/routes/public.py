@@ -17,7 +17,7 @@ from polyhouse.serve.context import ServeContext
 from polyhouse.serve.forms import chosen_form
 from polyhouse.serve.openapi import EXAMPLE_MARKET, answers, example
 from polyhouse.serve.responses import ExactJSONResponse
-from polyhouse.serve.routes.parameters import MAX_API_LIMIT, AsOf, BoardParameters, MetricWindow, given
+from polyhouse.serve.routes.parameters import MAX_API_LIMIT, AsOf, BoardParameters, MetricWindow, OneCategory, given
 
 
 def router(context: ServeContext) -> APIRouter:
@@ -85,7 +85,7 @@ def _add_boards(routes: APIRouter, context: ServeContext) -> None:
     )
     async def specialists(
         request: Request,
-        category: Annotated[str | None, Query(description="one of the categories; all by default")] = None,
+        category: OneCategory = None,
         limit: Annotated[int, Query(ge=1, le=MAX_API_LIMIT, description="rows at most")] = 100,
         tested: Annotated[bool, Query(description="also those that were tested and are none")] = False,
         as_of: AsOf = None,
