@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from decimal import Decimal
 
@@ -17,6 +18,7 @@ from starlette.requests import Request
 from polyhouse.errors import BadInputError
 from polyhouse.serve.pages import charts, formats, tables
 from polyhouse.serve.pages.assets import Assets
+from polyhouse.serve.pages.site import Freshness, environment
 
 MINUS = formats.MINUS
 MONEY = st.decimals(min_value=-(10**13), max_value=10**13, places=6, allow_nan=False)
@@ -175,3 +177,63 @@ def test_vendored_files_come_with_their_licences():
     names = set(Assets()._files)
     for vendored in ("inter", "uPlot"):
         assert any(name.startswith(f"vendor/{vendored}") and name.endswith("LICENSE.txt") for name in names)
+
+
+HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)>"
+
+
+def rendered(template, **view):
+    frame = {"title": HOSTILE, "fresh": None, "path": "/", "here": "/", "query": {}, "now": 0.0}
+    return environment(Assets()).get_template(template).render({**frame, **view})
+
+
+def test_texts_from_outside_cannot_become_markup():
+    market = {
+        "condition_id": "0x" + "c1" * 32, "question": HOSTILE, "slug": HOSTILE, "closed": False, "outcomes": [HOSTILE],
+        "end_at": None,
+    }  # fmt: skip
+    page = rendered(
+        "markets.html", result={"text": HOSTILE, "markets": [market], "wallets": [], "more": False}, most=50
+    )
+    assert page.count("&lt;img src=x") >= 3
+    assert "<img" not in page
+    assert "alert('x')" not in page
+
+
+def test_names_inside_of_charts_cannot_end_their_script():
+    chart = charts.Chart(HOSTILE, [1, 2], [charts.Series(HOSTILE, [Decimal("1.5"), None])], "usd", HOSTILE)
+    macro = environment(Assets()).from_string('{% import "_parts.html" as parts %}{{ parts.chart(it) }}')
+    figure = macro.render(it=chart)
+    assert figure.count("</script>") == 1
+    assert "<img" not in figure
+    data = json.loads(re.search(r'<script type="application/json">(.*)</script>', figure)[1], parse_float=Decimal)
+    assert data["series"][0] == {
+        "label": HOSTILE, "values": [Decimal("1.5"), None], "color": 1, "style": "line", "fill": False,
+    }  # fmt: skip
+
+
+def test_an_error_page_says_what_happened_and_what_to_do():
+    problem = {
+        "title": "Not found", "status": 404, "code": "UNKNOWN_WALLET", "detail": HOSTILE, "hint": "polyhouse run",
+        "request_id": "abc",
+    }  # fmt: skip
+    page = rendered("error.html", problem=problem)
+    assert "<img" not in page
+    for said in ("UNKNOWN_WALLET", "polyhouse run", "abc", 'href="/"'):
+        assert said in page
+
+
+@pytest.mark.parametrize(
+    ("last_run", "state", "stale"),
+    [
+        (None, None, False), ("2020-01-01T00:00:00Z", None, True), ("2020-01-01T00:00:00Z", "running", False),
+        ("2020-01-01T00:00:00Z", "done", True), ("2999-01-01T00:00:00Z", None, False),
+    ],
+)  # fmt: skip
+def test_pages_say_when_the_last_run_is_long_ago(last_run, state, stale):
+    run = None if last_run is None else {"command": "run", "status": "ok", "at": last_run}
+    progress = None if state is None else {"state": state, "phase": "x", "percent": None}
+    fresh = Freshness(7, "2020-01-01T00:00:00Z", run, progress)
+    assert fresh.is_stale is stale
+    page = rendered("markets.html", fresh=fresh, result={"text": "", "markets": [], "more": False}, most=50)
+    assert ("These numbers are" in page or "these numbers are" in page) is stale

@@ -95,7 +95,7 @@ class Site:
     def __init__(self, context: ServeContext) -> None:
         self.context = context
         self.assets = Assets()
-        self._environment = _environment(self.assets)
+        self._environment = environment(self.assets)
         self._fresh = Fresh(lambda: context.answers.run(self._read_freshness))
 
     async def ask(self, command: str, /, **arguments: Any) -> Answer:
@@ -189,20 +189,21 @@ def _answer(request: Request, body: bytes, status: int) -> Response:
     return Response(body, status, headers, media_type="text/html; charset=utf-8")
 
 
-def _environment(assets: Assets) -> Environment:
-    environment = Environment(
+def environment(assets: Assets) -> Environment:
+    """The templates with their filters. Everything is escaped, and an unknown name is an error."""
+    made = Environment(
         loader=PackageLoader("polyhouse.serve"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, auto_reload=False,
     )  # fmt: skip
     # Documents hold exact decimals, which the standard encoder refuses.
-    environment.policies["json.dumps_function"] = lambda value, **_: encode(value).decode()
+    made.policies["json.dumps_function"] = lambda value, **_: encode(value).decode()
     for name in (
         "usd", "pnl", "count", "shares", "ratio", "percent", "cents", "moment", "day", "ago", "lasting", "short_id",
         "words", "title_words", "metric_value", "metric_title", "measured", "lower_first",
     ):  # fmt: skip
-        environment.filters[name] = getattr(formats, name)
-    environment.globals.update(
+        made.filters[name] = getattr(formats, name)
+    made.globals.update(
         asset=assets.url, navigation=NAVIGATION, version=polyhouse.__version__, link=link, nothing=formats.nothing,
         sparkline=charts.sparkline, diverging=charts.diverging, meter=charts.meter, split_bar=charts.split,
     )  # fmt: skip
-    return environment
+    return made
