@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -55,12 +54,9 @@ def main() -> None:
     wanted = [(seed, cast) for cast in (True, False) for seed in range(1, options.universes + 1)]
     wanted = [key for key in wanted if key not in done]
     if wanted and not options.report:
-        with (
-            options.to.open("a") as file,
-            ProcessPoolExecutor(options.workers, mp_context=get_context("spawn"), max_tasks_per_child=10) as pool,
-        ):
-            for number, future in enumerate(as_completed([pool.submit(observe, key) for key in wanted]), 1):
-                file.write(json.dumps(future.result()) + "\n")
+        with options.to.open("a") as file, get_context("spawn").Pool(options.workers, maxtasksperchild=10) as pool:
+            for number, line in enumerate(pool.imap_unordered(observe, wanted), 1):
+                file.write(json.dumps(line) + "\n")
                 file.flush()
                 print(f"{number} of {len(wanted)}", file=sys.stderr)
     print("\n".join(report(list(read(options.to)))))

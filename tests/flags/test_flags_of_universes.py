@@ -70,6 +70,12 @@ def dump(warehouse: Warehouse) -> list[tuple[Any, ...]]:
     return sorted((*row[:-1], sorted(row[-1].items())) for row in rows)
 
 
+def intervals_of(warehouse: Warehouse) -> list[tuple[Any, ...]]:
+    return warehouse.query(
+        "SELECT * EXCEPT (version, is_deleted) FROM wallet_intervals FINAL ORDER BY wallet, category, window"
+    ).rows
+
+
 def markets_of(tables: Tables) -> dict[bytes, Market]:
     paid = dict(zip(tables["resolutions"]["condition"], range(10**9), strict=False))
     numerators, times = tables["resolutions"]["numerators"], tables["resolutions"]["ts"]
@@ -192,6 +198,12 @@ def test_the_wallet_document_shows_every_flag_and_why(
     assert "no accusation" in lines["insider"]
     assert ", q " in lines["insider"]
     assert "skilled" in lines["flags_not_judged"]
+    shown_intervals = document(shared, named["skilled_trader"], sync=None)["intervals"]
+    encode(shown_intervals)
+    whole = next(row for row in shown_intervals if (row["category"], row["window"]) == ("overall", "lifetime"))
+    assert whole["bets"] > 100
+    assert 1 < whole["omega_low"] < whole["omega_high"]
+    assert 0 < whole["roi_low"] < whole["roi_high"]
 
 
 def test_a_wallet_that_no_build_has_seen_has_no_flags(shared: Warehouse) -> None:
@@ -219,10 +231,12 @@ def test_touched_wallets_only_equals_a_full_build(warehouse: Warehouse, monkeypa
     before = dump(warehouse)
     load(warehouse, {"observations": rows})
     build(warehouse, sorted(some))
-    partial = dump(warehouse)
+    partial, partial_intervals = dump(warehouse), intervals_of(warehouse)
     monkeypatch.setattr(build_module, "SLICE_ROWS", 1_000)
     build(warehouse)
     full = dump(warehouse)
+    assert partial_intervals == intervals_of(warehouse)
+    assert len(partial_intervals) > 3
     touched = {row[0] for row in full if bytes(row[0]) in some}
     assert [row for row in partial if row[0] in touched] == [row for row in full if row[0] in touched]
     assert [row for row in before if row[0] in touched] != [row for row in full if row[0] in touched]

@@ -42,7 +42,7 @@ def test_the_wallet_route_answers_the_same_document_as_the_command(server):
     assert status == 200
     assert set(document) == {
         "wallet", "as_of", "coverage", "provisional", "coverage_details", "totals", "categories", "units", "positions",
-        "scores", "flags", "metrics", "sync",
+        "scores", "flags", "intervals", "metrics", "sync",
     }  # fmt: skip
     assert {"value", "is_whale", "inputs"} <= set(document["scores"]["whale"])
     assert {"value", "is_suspected", "inputs"} <= set(document["scores"]["insider"])

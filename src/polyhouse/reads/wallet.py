@@ -11,6 +11,7 @@ from polyhouse.ports import Warehouse
 from polyhouse.reads.builds import newest_build_time
 from polyhouse.reads.exact import moment, money
 from polyhouse.reads.flags import flags
+from polyhouse.reads.intervals import intervals
 from polyhouse.reads.metrics import metric_rows
 from polyhouse.reads.provenance import coverage_details
 from polyhouse.reads.scores import scores
@@ -75,6 +76,7 @@ def wallet(
         "positions": positions,
         "scores": scores(warehouse, wallet_id),
         "flags": flags(warehouse, wallet_id),
+        "intervals": intervals(warehouse, wallet_id),
         "metrics": metric_rows(warehouse, wallet_id),
         "sync": dict(sync) if sync is not None else _never_queued(),
     }

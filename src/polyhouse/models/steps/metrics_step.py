@@ -5,6 +5,7 @@ from __future__ import annotations
 from polyhouse.metrics.catalogue import RELATIONS
 from polyhouse.models import metric_tables
 from polyhouse.models.build import Build
+from polyhouse.models.steps.intervals_step import build_intervals
 
 
 def build_metrics(run: Build) -> bool:
@@ -13,6 +14,8 @@ def build_metrics(run: Build) -> bool:
     for wallets in run.slices(everyone=everyone):
         for relation in RELATIONS:
             run.stage(relation.name, wallets)
+            if relation.name == "bets":
+                build_intervals(run, wallets)
             values = metric_tables.values_of(relation)
             run.stage_rows(values, metric_tables.values_sql(relation))
             run.warehouse.command(f"DROP TABLE {relation.name}")

@@ -55,6 +55,14 @@ FLAG = (
     Field("inputs", "document", "name and number"), Field("meaning", "text", "what the flag says"),
 )  # fmt: skip
 
+INTERVAL = (
+    CATEGORY, Field("window", "word", "30d, 90d, 180d or lifetime"), Field("bets", "count", "closed bets"),
+    Field("omega_low", "number", "lower 95 % bound of omega", nullable=True),
+    Field("omega_high", "number", "upper 95 % bound of omega", nullable=True),
+    Field("roi_low", "number", "lower 95 % bound of the return", nullable=True),
+    Field("roi_high", "number", "upper 95 % bound of the return", nullable=True),
+)  # fmt: skip
+
 GRADE = Field("grade", "word", "S A B C D F by omega; null without a sample", nullable=True)
 
 
