@@ -23,6 +23,8 @@ from polyhouse.settings import Settings
 from polyhouse.wiring import Stores, notification_channels, notifier
 
 _TOKEN_BYTES = 32
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients and proxies keep an idle connection: a server that closes first cuts off requests on their way."""
 
 
 def serve(
@@ -111,7 +113,7 @@ async def _run(context: ServeContext, listener: socket.socket, ready: Callable[[
 
     config = uvicorn.Config(
         create_app(context), log_level="warning", access_log=False, proxy_headers=False,
-        server_header=False, timeout_graceful_shutdown=5, lifespan="off",
+        server_header=False, timeout_graceful_shutdown=5, timeout_keep_alive=KEEP_ALIVE_SECONDS, lifespan="off",
     )  # fmt: skip
     server = Server(config)
     received: list[int] = []
