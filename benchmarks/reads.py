@@ -6,6 +6,7 @@ as a whole and in one category, and all metrics. Every page asks another questio
 
 from __future__ import annotations
 
+import argparse
 import random
 import statistics
 import tempfile
@@ -128,3 +129,16 @@ def _fill(warehouse, wallets: int) -> None:
             f" FROM numbers({2 * wallets})"
         )
     warehouse.command(f"INSERT INTO builds VALUES (1, {_AS_OF}, 'all', {wallets}, 1, 1, now())")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.reads")
+    parser.add_argument("--fills", type=int, default=10_000_000)
+    parser.add_argument("--pages", type=int, default=400)
+    options = parser.parse_args()
+    for row in run(options.fills, options.pages):
+        print("{:<46} {:<34} {}".format(*row), flush=True)
+
+
+if __name__ == "__main__":
+    main()
