@@ -9,7 +9,7 @@ WITH
     (
         SELECT wallet, token, sum(shares) AS shares
         FROM reported_positions FINAL
-        WHERE (wallet, run) IN (SELECT wallet, max(run) FROM reported_positions FINAL GROUP BY wallet) AND /*wallets*/
+        WHERE (wallet, run) IN (SELECT wallet, max(run) FROM reported_positions FINAL WHERE /*wallets*/ GROUP BY wallet) AND /*wallets*/
         GROUP BY wallet, token
     ),
     asked AS
@@ -23,7 +23,7 @@ WITH
         FROM
         (
             SELECT p.wallet AS wallet, p.token AS token, p.shares + p.external_shares AS ours, toInt64(0) AS theirs
-            FROM positions AS p FINAL
+            FROM (SELECT * FROM positions FINAL WHERE wallet IN (SELECT wallet FROM asked)) AS p
             INNER JOIN asked AS a ON a.wallet = p.wallet
             WHERE p.last_ts <= a.seen_at
             UNION ALL
@@ -43,7 +43,7 @@ WITH
             SELECT l.wallet, t.condition
             FROM ledger AS l FINAL
             INNER JOIN (SELECT token, condition FROM token_map FINAL) AS t ON t.token = l.token
-            WHERE l.kind = 'REDEEM' AND l.source != 'chain'
+            WHERE l.kind = 'REDEEM' AND l.source != 'chain' AND /*wallets*/
         ) AND /*wallets*/
         GROUP BY wallet, condition
         HAVING sum(redeemed_cash) > 0 AND sum(shares) = 0 AND abs(sum(redeemed_cash) - sum(settled_value)) > 100
@@ -56,7 +56,7 @@ WITH
         FROM ledger AS l FINAL
         INNER JOIN (SELECT token FROM token_map FINAL WHERE resolved AND numerator = 0) AS t ON t.token = l.token
         WHERE l.kind = 'REDEEM' AND l.source != 'chain' AND l.amount = -1
-          AND (l.wallet, l.token) IN (SELECT wallet, token FROM positions FINAL WHERE settled_shares > 0)
+          AND (l.wallet, l.token) IN (SELECT wallet, token FROM positions FINAL WHERE settled_shares > 0 AND /*wallets*/)
           AND /*wallets*/
     ),
     facts AS

@@ -32,17 +32,17 @@ class LedgerReach:
         return self.rules == newer.rules and self.rows_to <= newer.rows_to and self.markets_to <= newer.markets_to
 
 
-def keep_ledger(run: Build) -> LedgerReach:
+def keep_ledger(run: Build) -> LedgerReach | None:
     """Bring the ledger to the rows that are stored now; a partial build does so for its wallets alone.
 
     Returns:
-        What ``store_reach`` is to be told when the build is published.
+        What ``store_reach`` is to be told when the build is published; None for a partial one: others may be behind.
     """
-    known, now = _known(run), _reach(run)
     if not run.full:
         for wallets in run.slices():
             _recompute(run, wallets)
-        return now
+        return None
+    known, now = _known(run), _reach(run)
     if run.anew or known is None or not known.is_continued_by(now) or _is_much(run, known, now):
         run.truncate("ledger_builds")
         run.write_beside(*KEPT)
@@ -55,9 +55,9 @@ def keep_ledger(run: Build) -> LedgerReach:
     return now
 
 
-def store_reach(run: Build, reach: LedgerReach) -> None:
-    """Note how far the ledger of all wallets came. Nothing in a partial build: others may be behind."""
-    if run.full:
+def store_reach(run: Build, reach: LedgerReach | None) -> None:
+    """Note how far the ledger of all wallets came."""
+    if reach is not None:
         run.truncate("ledger_changes")
         run.warehouse.command(
             "INSERT INTO ledger_builds VALUES ({version:UInt64}, {rules:String}, {rows:UInt64}, {markets:UInt64})",

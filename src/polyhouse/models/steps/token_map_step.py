@@ -40,9 +40,12 @@ def _stage_remapped(run: Build) -> None:
 
 
 def _holders_of_revalued(run: Build) -> list[bytes]:
-    """Who holds, or held, tokens whose resolution or category changed; who holds those whose mark changed."""
+    """Who holds, or held, tokens whose resolution or category changed; who holds those whose mark changed.
+
+    Older versions of positions are asked too: a wallet too many is harmless, and finding the newest rows is not free.
+    """
     rows = run.warehouse.query(
-        "SELECT DISTINCT p.wallet FROM positions AS p FINAL WHERE"
+        "SELECT DISTINCT p.wallet FROM positions AS p WHERE"
         f" p.token IN (SELECT n.token {_PAIRED} WHERE {_differ(_SETTLED)})"
         f" OR (p.status = 'OPEN' AND p.token IN (SELECT n.token {_PAIRED} WHERE n.mark_e6 IS DISTINCT FROM o.mark_e6))"
     ).rows
