@@ -28,7 +28,7 @@ def router(site: Site) -> APIRouter:
     async def one(request: Request, market: str) -> Response:
         found = await site.ask("market", condition_id=market)
         name = found.document["question"] or "Market"
-        return await site.show(request, Page("market.html", name, lambda: _market(found.document), found.version))
+        return await site.show(request, Page("market.html", name, lambda: view_of(found.document), found.version))
 
     @routes.get("/specialists")
     async def specialists(request: Request) -> Response:
@@ -78,7 +78,8 @@ def _categories(request: Request, document: Mapping[str, Any]) -> dict[str, Any]
     }
 
 
-def _market(document: Mapping[str, Any]) -> dict[str, Any]:
+def view_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page of a market shows, from its document."""
     names = {one["outcome_index"]: one["outcome"] or f"Outcome {one['outcome_index']}" for one in document["outcomes"]}
     return {
         "market": document,
