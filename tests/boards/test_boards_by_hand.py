@@ -6,13 +6,14 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from board_rows import AS_OF, DAY, USD, built, flag, once, ranked, specialist, three_wallets, totals, wallet
+from board_rows import AS_OF, DAY, USD, built, flag, measured, once, ranked, specialist, three_wallets, totals, wallet
 
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
 from polyhouse.reads.board_query import PRESETS
 from polyhouse.reads.board_sorts import ALIASES, SORTS
 from polyhouse.reads.leaderboard import LeaderboardQuery, leaderboard
+from polyhouse.reads.omega_board import omega_leaderboard
 
 
 @pytest.fixture
@@ -45,6 +46,36 @@ def test_words_of_the_older_api_are_understood(three: Warehouse) -> None:
         assert [row["rank"] for row in document["rows"]] == [1, 2, 3]
     for word in ("omega_ratio", "omega_net", "pnl", "win_rate", "sharpe", "resolved_bets", "tail_ratio", "ev_per_hour"):
         assert ALIASES.get(word, word) in SORTS, word
+
+
+def test_the_older_api_gets_its_own_words_beside_ours(three: Warehouse) -> None:
+    measured(three, "aa", version=2, trend="improving", sharpe=2.5, avg_win=13, avg_loss=-10, track_record_days=100,
+             active_days=10, stake_median=10, hours_held_median=24)  # fmt: skip
+    built(three)
+    document = omega_leaderboard(three, {"sort_by": "omega_ratio", "category": "all", "min_trades": 10, "limit": 2})
+    assert {key: document[key] for key in ("success", "count", "window", "category", "min_trades", "sort_by")} == {
+        "success": True, "count": 2, "window": "lifetime", "category": "overall", "min_trades": 10, "sort_by": "omega",
+    }  # fmt: skip
+    assert [row["wallet_id"] for row in document["data"]] == [row["wallet"] for row in document["rows"]]
+    row = document["data"][1]
+    assert {key: value for key, value in row.items() if value is not None} == {
+        "wallet_id": wallet("aa"), "omega_ratio": 2, "omega_status": "OK", "grade": "B", "momentum_direction": "up",
+        "total_pnl": 100, "total_gains": 200, "total_losses": 100, "win_rate": 60, "avg_gain": 13, "avg_loss": -10,
+        "total_positions": 25, "closed_positions": 25, "calculated_at": "2026-09-21T14:13:20Z", "roi_per_bet": 4,
+        "overall_roi": Decimal("0.25"), "sharpe_ratio": Decimal("2.5"), "track_record_days": 100,
+        "performance_trend": "improving", "window": "lifetime", "category": "overall", "trades_in_category": 40,
+        "pct_of_total_trades": 100,
+    }  # fmt: skip
+    assert set(row) >= {"wallet_alias", "omega_momentum", "tail_ratio", "ev_per_hour", "bets_per_week"}
+    for wrong in (
+        {"sort_by": "pnl", "sort": "pnl"},
+        {"sorted": "pnl"},
+        {"sort_by": "magic"},
+        {"category": "everything"},
+    ):
+        with pytest.raises(BadInputError):
+            omega_leaderboard(three, wrong)
+    assert omega_leaderboard(three, {"min_trades": 10**6})["data"] == []
 
 
 def test_every_sort_ranks_each_wallet_once(three: Warehouse) -> None:

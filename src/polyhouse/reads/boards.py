@@ -126,15 +126,15 @@ class Boards:
         return value
 
     def add_whole(self, warehouse: Warehouse, board: Board) -> None:
-        """Give a board the column ``whole_volume``: the volume of each wallet in all categories of the window."""
+        """Give a board ``whole_volume`` and ``whole_trades``: of each wallet in all categories of the window."""
         if "whole_volume" in board.columns:
             return
-        column = board["volume"]
+        whole, places = board, np.arange(len(board))
         if board.part.category != OVERALL:
             whole = self.get(warehouse, Slice(OVERALL, board.part.window, enough=False))
-            places = np.searchsorted(whole.wallets, board.wallets)
-            column = whole["volume"][np.minimum(places, max(len(whole) - 1, 0))] if len(whole) else column
-        board.columns["whole_volume"] = column
+            places = np.minimum(np.searchsorted(whole.wallets, board.wallets), max(len(whole) - 1, 0))
+        for name in ("trades", "volume"):
+            board.columns[f"whole_{name}"] = (whole if len(whole) else board)[name][places]
 
     def _keep(self, part: Slice, board: Board) -> None:
         self._kept[part] = board

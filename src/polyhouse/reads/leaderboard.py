@@ -31,7 +31,7 @@ SHOWN = tuple(
     for name in (
         "sharpe", "sortino", "tail_ratio", "return_per_dollar_hour", "track_record_days", "bets_per_week",
         "active_days", "hours_held_median", "stake_median", "max_drawdown", "max_drawdown_percent", "one_hit_share",
-        "roi_without_best_3", "omega_low", "roi_low", "win_rate_low", "avg_win", "avg_loss",
+        "roi_without_best_3", "omega_slope_30d", "omega_low", "roi_low", "win_rate_low", "avg_win", "avg_loss",
     )
     if name in BY_NAME
 )  # fmt: skip
@@ -149,6 +149,7 @@ _COLUMNS = (
     "realized", "unrealized_marked", "unmarked", "fees", "income", "untracked_cash", "redeemed_cash", "volume",
     "trades", "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs", "bought_cost", "first_trade",
     "last_trade", "unrealized", "unknown", "whale_tenths", "insider_tenths", "whole_volume",
+    "whole_trades",
 )  # fmt: skip
 
 
@@ -180,6 +181,7 @@ def _row(row: dict[str, Any], asked: Checked, people: People, then: Then | None,
         "whale_score": _tenths(row["whale_tenths"]),
         "insider_score": _tenths(row["insider_tenths"]),
         "category_share": _share(row["volume"], row["whole_volume"]),
+        "category_trade_share": _share(row["trades"], row["whole_trades"]),
         "metrics": {name: _number(row[name]) for name in SHOWN} if with_metrics else None,
     }
     sort = asked.sort

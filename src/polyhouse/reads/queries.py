@@ -17,6 +17,7 @@ from polyhouse.reads.explain import explain
 from polyhouse.reads.leaderboard import LeaderboardQuery, leaderboard
 from polyhouse.reads.market import market
 from polyhouse.reads.metrics import metrics, was_built
+from polyhouse.reads.omega_board import omega_leaderboard
 from polyhouse.reads.specialists import specialists
 from polyhouse.reads.status import status
 from polyhouse.reads.table import sql
@@ -63,6 +64,10 @@ def answer(name: str, arguments: Arguments, warehouse: Warehouse, state: StateSt
 
 def _leaderboard(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
     return leaderboard(warehouse, LeaderboardQuery(**arguments))
+
+
+def _omega_leaderboard(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    return omega_leaderboard(warehouse, arguments)
 
 
 def _wallet(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
@@ -125,6 +130,7 @@ def _sql(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) ->
 
 _COMMANDS: dict[str, Callable[[dict[str, Any], Warehouse, StateStore], dict[str, Any]]] = {
     "leaderboard": _leaderboard,
+    "omega_leaderboard": _omega_leaderboard,
     "wallet": _wallet,
     "wallet_metrics": _wallet_metrics,
     "wallet_days": _wallet_days,
