@@ -24,7 +24,7 @@ from polyhouse.wiring import Stores, notification_channels, notifier
 
 _TOKEN_BYTES = 32
 KEEP_ALIVE_SECONDS = 75
-"""Longer than clients and proxies keep an idle connection: a server that closes first cuts off requests on their way."""
+"""Longer than clients and proxies keep an idle connection: who closes first cuts off requests on their way."""
 
 
 def serve(
