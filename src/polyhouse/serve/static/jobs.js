@@ -126,8 +126,8 @@ async function act(path, says, body) {
     // A key per click: a request that is sent again after a lost answer starts nothing twice.
     const headers = { "Idempotency-Key": crypto.randomUUID?.() ?? String(Math.random()) };
     if (body) headers["Content-Type"] = "application/json";
-    const job = await api(path, { method: "POST", headers, body: body && JSON.stringify(body) });
-    $("started").textContent = says ?? `Job ${job.id} is ${job.status}.`;
+    const done = await api(path, { method: "POST", headers, body: body && JSON.stringify(body) });
+    $("started").textContent = typeof says === "function" ? says(done) : says;
     show(null);
     await refresh();
   } catch (problem) {
@@ -195,7 +195,12 @@ $("key-form").addEventListener("submit", (event) => {
 });
 $("forget").addEventListener("click", () => lock(null));
 for (const button of document.querySelectorAll("[data-action]")) {
-  button.addEventListener("click", () => act("ingest", undefined, { action: button.dataset.action }));
+  button.addEventListener("click", () => act("ingest", (job) => `Job ${job.id}: ${job.action} is ${job.status}.`, { action: button.dataset.action }));
 }
+$("wallet-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const told = (done) => `${done.wallet} ${done.queued ? "is in the queue again." : "did not fail, so nothing changed."}`;
+  act(`wallets/${encodeURIComponent($("wallet").value.trim())}/${event.submitter.value}`, told);
+});
 if (key) open();
 else $("key-form").hidden = false;
