@@ -180,11 +180,17 @@ class Build:
         """Keep what a model file selects in memory, for the statements that follow."""
         self.stage_rows(model, self.sql(model, condition))
 
-    def stage_rows(self, table: str, sql: str) -> None:
-        """Keep what a SELECT returns in memory under a name, until ``forget_staged``."""
+    def stage_rows(self, table: str, sql: str, *, settings: str = "") -> None:
+        """Keep what a SELECT returns in memory under a name, until ``forget_staged``.
+
+        Args:
+            table: the name.
+            sql: the SELECT.
+            settings: of the engine for this statement, ``name = value``.
+        """
         self._staged.add(table)
         self.warehouse.command(f"DROP TABLE IF EXISTS {table}")
-        self._run(f"CREATE TABLE {table} ENGINE = Memory AS {sql}")
+        self._run(f"CREATE TABLE {table} ENGINE = Memory AS {sql}", settings)
 
     def stage_wallets(self, table: str, wallets: Bytes) -> None:
         """Keep a list of wallets in memory under a name, until ``forget_staged``."""
@@ -220,9 +226,9 @@ class Build:
                 f" FINAL WHERE t.version < {self.version} AND {condition}"
             )
 
-    def _run(self, sql: str) -> None:
+    def _run(self, sql: str, settings: str = "") -> None:
         used = {name: value for name, value in self.params.items() if f"{{{name}:" in sql}
-        self.warehouse.command(f"{sql} {BULK}", used or None)
+        self.warehouse.command(", ".join(filter(None, (f"{sql} {BULK}", settings))), used or None)
 
     def _columns(self, table: str) -> list[str]:
         rows = self.warehouse.query(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from polyhouse.ledger.columns import EXTRA, ROW, Bytes, Ints
 from polyhouse.ledger.day_series import DAY_SECONDS, NO_MARK, SERIES, DaySeries, Histories, Marks, day_series
-from polyhouse.models.build import BULK
+from polyhouse.models.arrow_columns import binary, numbers
+from polyhouse.models.arrow_columns import names as names_of
+from polyhouse.models.build import Build
 from polyhouse.models.pairs import SlicePairs
-from polyhouse.ports import Warehouse
+from polyhouse.models.price_columns import DayMarks
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,25 +26,8 @@ OVERALL = "overall"
 
 
 @dataclass(frozen=True, slots=True)
-class _Tokens:
-    """What is known of the tokens of a slice, by place: ids, category (a place in ``categories``), price of now."""
-
-    ids: pa.Array
-    categories: list[str]
-    category: Ints
-    newest: Ints
-
-    def places(self, tokens: Bytes) -> Ints:
-        """Where these tokens are; −1 = unknown."""
-        import pyarrow.compute as pc
-
-        found = pc.index_in(_binary(tokens), value_set=self.ids).fill_null(-1)
-        return cast("Ints", found.to_numpy(zero_copy_only=False).astype(np.int64))
-
-
-@dataclass(frozen=True, slots=True)
 class _Scopes:
-    """Wallets and their categories: the pairs of each, its wallet (a place in the slice) and its name's place."""
+    """Wallets and their categories: the pairs of each, a pair of its wallet, and its name's place."""
 
     starts: Ints
     members: Ints
@@ -50,51 +35,24 @@ class _Scopes:
     name: Ints
 
 
-def store_days(
-    warehouse: Warehouse, pairs: SlicePairs, ledger: str, condition: str, target: str, as_of: int, version: int
-) -> None:
+def store_days(run: Build, pairs: SlicePairs, marks: DayMarks) -> None:
     """Write the rows of ``wallet_days`` of one wallet slice.
 
     Args:
-        warehouse: holds ``day_marks`` and ``token_map``.
+        run: the build.
         pairs: of the slice, folded.
-        ledger: name of the ledger table of this build.
-        condition: SQL condition on ``wallet``, true for the slice.
-        target: table to insert into.
-        as_of: end of all windows, Unix seconds.
-        version: of the rows.
+        marks: at least of the slice's tokens, by their places in ``pairs.tokens``.
     """
-    chosen = f"token IN (SELECT token FROM {ledger} WHERE {condition})"
-    tokens = _tokens(warehouse, chosen)
-    places = tokens.places(pairs.columns.tokens)
-    histories = _histories(pairs)
-    scopes = _scopes(pairs.columns.wallets, places, tokens)
+    names, scopes = _scopes(pairs)
     if not len(scopes.wallet):
         return
-    marks = _marks(warehouse, chosen, tokens, places)
-    last_day = as_of // DAY_SECONDS
+    last_day = run.as_of // DAY_SECONDS
     compute = day_series
     if len(pairs.columns.rows) >= COMPILED_FROM:
         from polyhouse.ledger.day_columns import day_columns as compute
     edges = [last_day - before for before in EDGES]
-    series = compute(scopes.starts, scopes.members, histories, marks, edges, last_day)
-    _store(warehouse, target, pairs.columns.wallets, [OVERALL, *tokens.categories], scopes, series, version)
-
-
-def _tokens(warehouse: Warehouse, chosen: str) -> _Tokens:
-    import pyarrow as pa
-
-    sql = (
-        f"SELECT token, toString(category), ifNull(mark_e6, {NO_MARK}) FROM token_map FINAL WHERE {chosen}"
-        f" ORDER BY token {BULK}"
-    )
-    batches = list(warehouse.query_columns(sql))
-    if not batches:
-        return _Tokens(pa.array([], type=pa.binary(32)), [], np.zeros(0, np.int64), np.zeros(0, np.int64))
-    table = pa.Table.from_batches(batches)
-    names, category = np.unique(np.array(table.column(1).to_pylist(), dtype=str), return_inverse=True)
-    newest = table.column(2).to_numpy().astype(np.int64)
-    return _Tokens(table.column(0).combine_chunks(), names.tolist(), category.astype(np.int64), newest)
+    series = compute(scopes.starts, scopes.members, _histories(pairs), _marks(pairs, marks), edges, last_day)
+    _store(run, pairs.columns.wallets, names, scopes, series)
 
 
 def _histories(pairs: SlicePairs) -> Histories:
@@ -106,42 +64,33 @@ def _histories(pairs: SlicePairs) -> Histories:
     return Histories(step_starts, pairs.steps.values, np.searchsorted(is_fill, columns.starts), fills)
 
 
-def _scopes(wallets: Bytes, places: Ints, tokens: _Tokens) -> _Scopes:
-    """Each wallet as a whole (name 0) and in each of its categories; pairs without a token belong to none."""
-    is_first = np.ones(len(wallets), dtype=bool)
-    is_first[1:] = (wallets[1:] != wallets[:-1]).any(axis=1)
-    wallet_of = np.cumsum(is_first) - 1
-    pair = np.flatnonzero(places >= 0)
-    names = len(tokens.categories) + 1
-    keys = np.concatenate([wallet_of[pair] * names, wallet_of[pair] * names + 1 + tokens.category[places[pair]]])
+def _scopes(pairs: SlicePairs) -> tuple[pa.Array, _Scopes]:
+    """Each wallet as a whole and in each of its categories, and their names; pairs without a token belong to none."""
+    import pyarrow as pa
+
+    categories = [bytes(name).decode() for name in pairs.tokens.categories.cast(pa.binary()).to_pylist()]
+    names = sorted({OVERALL, *categories})
+    name_of = np.array([names.index(name) for name in categories], dtype=np.int64)
+    pair = np.flatnonzero(pairs.places >= 0)
+    wallet = pairs.wallet[pair] * len(names)
+    category = name_of[pairs.tokens.facts.category[pairs.places[pair]]] if len(pair) else pair
+    keys = np.concatenate([wallet + names.index(OVERALL), wallet + category])
     order = np.argsort(keys, kind="stable")
     members, keys = np.concatenate([pair, pair])[order], keys[order]
     starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else keys
     key = keys[starts]
-    first_pairs = np.flatnonzero(is_first)
-    return _Scopes(np.append(starts, len(keys)), members, first_pairs[key // names], key % names)
+    first_pairs = np.searchsorted(pairs.wallet, key // len(names))
+    return pa.array(names), _Scopes(np.append(starts, len(keys)), members, first_pairs, key % len(names))
 
 
-def _marks(warehouse: Warehouse, chosen: str, tokens: _Tokens, places: Ints) -> Marks:
-    sql = f"SELECT token, toInt64(day), price_e6 FROM day_marks WHERE {chosen} ORDER BY token, day {BULK}"
-    token, days, prices = [], [], []
-    for batch in warehouse.query_columns(sql):
-        token.append(tokens.places(_bytes(batch.column(0))))
-        days.append(batch.column(1).to_numpy())
-        prices.append(batch.column(2).to_numpy())
-    of_token = np.concatenate([*token, np.zeros(0, np.int64)])
-    known = np.maximum(places, 0)
-    starts = np.searchsorted(of_token, known, side="left")
-    ends = np.where(places < 0, starts, np.searchsorted(of_token, known, side="right"))
-    newest = np.where(places < 0, NO_MARK, tokens.newest[known])
-    none = np.zeros(0, np.int64)
-    return Marks(starts, ends, np.concatenate([*days, none]), np.concatenate([*prices, none]), newest)
+def _marks(pairs: SlicePairs, marks: DayMarks) -> Marks:
+    known = np.maximum(pairs.places, 0)
+    starts, ends = (np.searchsorted(marks.token, known, side=side) for side in ("left", "right"))
+    newest = np.append(pairs.tokens.facts.marks[:, 0], NO_MARK)[pairs.places]
+    return Marks(starts, np.where(pairs.places < 0, starts, ends), marks.day, marks.price, newest)
 
 
-def _store(
-    warehouse: Warehouse, target: str, wallets: Bytes, names: list[str], scopes: _Scopes, series: DaySeries,
-    version: int,
-) -> None:  # fmt: skip
+def _store(run: Build, wallets: Bytes, names: pa.Array, scopes: _Scopes, series: DaySeries) -> None:
     import pyarrow as pa
 
     column = {name: series.values[:, place] for place, name in enumerate(SERIES)}
@@ -152,21 +101,19 @@ def _store(
     before = np.append(0, equity[known[:-1]])
     is_first = np.append(True, series.scopes[known[1:]] != series.scopes[known[:-1]])
     pnl[known] = equity[known] - np.where(is_first, 0, before)[: len(known)]
-    texts = pa.DictionaryArray.from_arrays(pa.array(scopes.name[series.scopes].astype(np.int32)), pa.array(names))
     table = {
-        "wallet": _binary(wallets[scopes.wallet[series.scopes]]),
-        "category": texts.cast(pa.string()),
-        "day": pa.array(column["day"].astype(np.uint16)),
+        "wallet": binary(wallets[scopes.wallet[series.scopes]]),
+        "category": names_of(scopes.name[series.scopes], names),
+        "day": numbers(column["day"], "uint16"),
     }
     values = column | {"equity": equity, "pnl": pnl}
     for name in _COLUMNS:
-        nullable = name in ("unrealized", "equity", "pnl")
-        cells = values[name].astype(np.uint32) if name in ("unmarked", "fills") else values[name]
-        table[name] = pa.array(np.ascontiguousarray(cells), mask=~is_known if nullable else None)
-    table["version"] = pa.array(np.full(len(equity), version, dtype=np.uint64))
+        kind = "uint32" if name in ("unmarked", "fills") else "int64"
+        table[name] = numbers(values[name], kind, ~is_known if name in ("unrealized", "equity", "pnl") else None)
+    table["version"] = pa.array(np.full(len(equity), run.version, dtype=np.uint64))
     table["is_deleted"] = pa.array(np.zeros(len(equity), dtype=np.uint8))
     if len(equity):
-        warehouse.insert_arrow(target, pa.table(table))
+        run.warehouse.insert_arrow(run.place_of("wallet_days"), pa.table(table), is_unique=True)
 
 
 _COLUMNS = (
@@ -174,16 +121,3 @@ _COLUMNS = (
     "at_risk_peak", "worst", "volume", "fills",
 )  # fmt: skip
 """Numbers of ``wallet_days``, in its order."""
-
-
-def _binary(cells: Bytes) -> Any:
-    import pyarrow as pa
-
-    cells = np.ascontiguousarray(cells)
-    return pa.Array.from_buffers(pa.binary(cells.shape[1]), len(cells), [None, pa.py_buffer(cells)])
-
-
-def _bytes(column: Any) -> Bytes:
-    width = column.type.byte_width
-    raw = np.frombuffer(column.buffers()[1], dtype=np.uint8)
-    return raw[column.offset * width : (column.offset + len(column)) * width].reshape(len(column), width)

@@ -17,6 +17,9 @@ MANY = 10
 """Rows from which on all metrics of a scope and window are evaluated; below, those that need fewer."""
 _MODELS = ("priced_trades", *(relation.name for relation in RELATIONS))
 _COUNT = "UInt64"
+EVALUATION = "short_circuit_function_evaluation = 'disable'"
+"""Setting for ``measured_sql``: to skip the branches that are not taken costs more than to compute them."""
+# In a branch that is not taken a division by 0 is no error.
 _INT_DIV = re.compile(r"\bintDiv\(")
 _KEYS = {"wallet", "category", "window", "as_of", "version", "is_deleted"}
 
@@ -107,7 +110,7 @@ def measured_sql(relation: Relation) -> str:
         if metric.minimum_sample >= MANY
     }
     parts = (_evaluated(relation, few, f"n < {MANY}"), _evaluated(relation, {}, f"n >= {MANY}"))
-    return f"SELECT * FROM ({' UNION ALL '.join(parts)})"
+    return " UNION ALL ".join(parts)
 
 
 def _evaluated(relation: Relation, known: Mapping[str, str], rows: str) -> str:
@@ -117,8 +120,7 @@ def _evaluated(relation: Relation, known: Mapping[str, str], rows: str) -> str:
     parts = needed(made.parts, [*columns.values(), rows])
     chosen = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
     sql = f"{with_parts(parts)}SELECT wallet, scope, window, {chosen} FROM {values_of(relation)} WHERE {rows}"
-    # Skipping the branches that are not taken costs more than computing them; there a division by 0 is no error.
-    return f"({_INT_DIV.sub('intDivOrZero(', sql)} SETTINGS short_circuit_function_evaluation = 'disable')"
+    return _INT_DIV.sub("intDivOrZero(", sql)
 
 
 def _plan(relation: Relation) -> Plan:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from polyhouse.ledger.columns import Ints
+from polyhouse.ledger.columns import Ints, binary_cells
 from polyhouse.models.build import BULK, Build
+from polyhouse.models.price_columns import load_prices, second_prices
+from polyhouse.models.token_facts import places_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,10 +49,10 @@ class Prices:
 
 
 def store_priced_trades(run: Build, wallets: str) -> None:
-    """Write the trades of some wallets in the markets of ``scored_tokens``, priced by ``fill_prices``.
+    """Write the trades of some wallets in the markets of ``scored_tokens``, priced by ``token_prices``.
 
     Args:
-        run: the build; both tables are filled for one cut of the markets.
+        run: the build; ``scored_tokens`` is filled for one cut of the markets.
         wallets: SQL condition on ``wallet``.
     """
     prices = _prices(run)
@@ -61,12 +63,14 @@ def store_priced_trades(run: Build, wallets: str) -> None:
 
 
 def _prices(run: Build) -> Prices:
-    keys, levels = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    sql = f"SELECT market, at, first_e6 FROM fill_prices ORDER BY market, at {BULK}"
-    for batch in run.warehouse.query_columns(sql):
-        keys.append((_ints(batch.column(0)) << _KEY_BITS) | _ints(batch.column(1)))
-        levels.append(_ints(batch.column(2)))
-    return Prices(np.concatenate(keys), np.concatenate(levels))
+    """What the markets of ``scored_tokens`` traded at."""
+    history = load_prices(run.warehouse, "token IN (SELECT token FROM scored_tokens)")
+    batches = list(run.warehouse.query_columns(f"SELECT token, market, outcome FROM scored_tokens {BULK}"))
+    none = np.zeros(0, np.int64)
+    cells = np.concatenate([np.zeros((0, 32), np.uint8), *(binary_cells(batch.column(0)) for batch in batches)])
+    market, outcome = (np.concatenate([none, *(_ints(batch.column(place)) for batch in batches)]) for place in (1, 2))
+    place = places_of(history.tokens, cells)
+    return Prices(*second_prices(history, market[place], outcome[place]))
 
 
 def _priced(batch: pa.RecordBatch, prices: Prices, run: Build) -> pa.Table:

@@ -51,6 +51,11 @@ class KnownTokens:
         return _places(binary(tokens), self.ids)
 
 
+def places_of(tokens: Bytes, known: Bytes) -> Ints:
+    """Where each of these tokens is among the known ones; −1 = nowhere."""
+    return _places(binary(tokens), binary(known))
+
+
 def load_tokens(warehouse: Warehouse, chosen: str) -> KnownTokens:
     """Read the tokens for which a condition on ``token`` holds."""
     import pyarrow as pa

@@ -19,7 +19,8 @@ def build_metrics(run: Build) -> bool:
             values = metric_tables.values_of(relation)
             run.stage_rows(values, metric_tables.values_sql(relation))
             run.warehouse.command(f"DROP TABLE {relation.name}")
-            run.stage_rows(metric_tables.measured(relation), metric_tables.measured_sql(relation))
+            measured = metric_tables.measured_sql(relation)
+            run.stage_rows(metric_tables.measured(relation), measured, settings=metric_tables.EVALUATION)
             run.warehouse.command(f"DROP TABLE {values}")
         for table in metric_tables.METRIC_TABLES:
             run.insert_rows(metric_tables.rows_sql(table), run.place_of(table))

@@ -1,13 +1,15 @@
-"""Prices that builds need: ``day_marks``, and the cuts that bound how much price history is in memory at once."""
+"""Prices that builds need: marks of days, and the cuts that bound how much price history is in memory at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from polyhouse.models.build import TOUCHED, Build
+from polyhouse.models.price_columns import DayMarks, complements_of, day_marks, load_prices
+from polyhouse.models.token_facts import KnownTokens
 
-PRICE_SLICE_ROWS = 2_000_000
-"""Observations per cut of the price history: it is cut by condition, and each cut reads all observations."""
+PRICE_SLICE_ROWS = 8_000_000
+"""Prices per cut of the price history, which is cut by condition: some 600 MB."""
 
 _TOUCHED_ROWS = f"FROM observations WHERE {TOUCHED}"
 _CONVERTED = f"SELECT condition {_TOUCHED_ROWS} AND kind = 'CONVERT'"
@@ -20,11 +22,19 @@ _TOUCHED_CONDITIONS = (
 )
 
 
-def stage_day_marks(run: Build) -> None:
-    """What the tokens of the chosen wallets were worth at the end of each day."""
-    run.truncate("day_marks")
+def marks_of_days(run: Build, tokens: KnownTokens) -> DayMarks:
+    """What the tokens of the chosen wallets were worth at the end of each day.
+
+    Args:
+        run: the build.
+        tokens: all of ``token_map``.
+    """
+    complements = complements_of(tokens.facts.condition, tokens.facts.outcome)
+    found = []
     for cut in price_cuts(run):
-        run.insert("day_marks", cut)
+        prices = load_prices(run.warehouse, f"token IN (SELECT token FROM token_map FINAL WHERE {cut})")
+        found.append(day_marks(prices, tokens.places(prices.tokens), complements))
+    return DayMarks.joined(found)
 
 
 def price_cuts(run: Build, *, everyone: bool = False) -> Iterator[str]:
@@ -38,7 +48,7 @@ def price_cuts(run: Build, *, everyone: bool = False) -> Iterator[str]:
     if not (run.full or everyone):
         conditions = f"condition IN ({_TOUCHED_CONDITIONS})"
         chosen = f"token IN (SELECT token FROM token_map FINAL WHERE {conditions})"
-    rows = run.warehouse.query(f"SELECT count() FROM observations WHERE {chosen}").rows[0][0]
+    rows = run.warehouse.query(f"SELECT count() FROM token_prices WHERE {chosen}").rows[0][0]
     count = int(rows) // PRICE_SLICE_ROWS + 1
     for place in range(count):
         yield f"{conditions} AND cityHash64(condition) % {count} = {place}"

@@ -10,17 +10,14 @@ from polyhouse.models.metric_tables import is_current
 from polyhouse.models.priced_trades import store_priced_trades
 from polyhouse.models.steps.prices_step import price_cuts
 
-_STAGED = ("scored_tokens", "fill_prices")
-
 
 def build_trades(run: Build) -> None:
     """Write the priced trades of the chosen wallets."""
     everyone = run.full or not is_current(run.warehouse)
     wallets = "1" if everyone else run.chosen
     for cut in price_cuts(run, everyone=everyone):
-        run.truncate(*_STAGED)
+        run.truncate("scored_tokens")
         run.insert("scored_tokens", cut)
-        run.insert("fill_prices", "1")
         store_priced_trades(run, wallets)
-    run.truncate(*_STAGED)
+    run.truncate("scored_tokens")
     run.bury("priced_trades", wallets)

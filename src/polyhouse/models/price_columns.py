@@ -1,0 +1,157 @@
+"""The price history of some tokens as columns: the last price of every second of a market, of every day of a token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from polyhouse.ledger.columns import Bytes, Ints, binary_cells, differs
+from polyhouse.models.build import BULK
+from polyhouse.ports import Warehouse
+
+DAY_SECONDS = 86_400
+MICRO = 1_000_000
+_PLACE = "bitShiftLeft(toInt64(block), 16) + tx_index"
+_KEY_BITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class PriceColumns:
+    """What tokens traded at: one entry per transaction, the entries of a token together.
+
+    Attributes:
+        tokens: n × 32 bytes, each token once.
+        token: per entry the place of its token among them.
+        ts: Unix seconds. block: block << 16 | place in it. pos: place inside the transaction or second.
+        price: micro-USDC a share.
+    """
+
+    tokens: Bytes
+    token: Ints
+    ts: Ints
+    block: Ints
+    pos: Ints
+    price: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class DayMarks:
+    """What tokens were worth at the end of days; entries by token and day.
+
+    Attributes:
+        token: place of the token. day: days since 1970-01-01. price: micro-USDC a share.
+    """
+
+    token: Ints
+    day: Ints
+    price: Ints
+
+    @staticmethod
+    def joined(parts: Sequence[DayMarks]) -> DayMarks:
+        """Marks of different tokens together."""
+        token = np.concatenate([part.token for part in parts])
+        order = np.argsort(token, kind="stable")
+        day = np.concatenate([part.day for part in parts])[order]
+        return DayMarks(token[order], day, np.concatenate([part.price for part in parts])[order])
+
+
+def load_prices(warehouse: Warehouse, chosen: str) -> PriceColumns:
+    """The fills of ``token_prices`` of the tokens for which a condition on ``token`` holds."""
+    sql = (
+        f"SELECT token, toUnixTimestamp(ts), {_PLACE}, toInt64(pos), price_e6 FROM token_prices FINAL"
+        f" WHERE source = 'fill' AND {chosen} ORDER BY token, ts, source, block, tx_index, pos, tx_key {BULK}"
+    )
+    ids, firsts, numbers, rows = [np.zeros((0, 32), np.uint8)], [np.zeros(0, np.int64)], [], 0
+    last = b""
+    for batch in warehouse.query_columns(sql):
+        cells = binary_cells(batch.column(0))
+        is_first = np.append(cells[0].tobytes() != last, differs(cells, np.uint64))
+        last = cells[-1].tobytes()
+        ids.append(cells[is_first])
+        firsts.append(np.flatnonzero(is_first) + rows)
+        numbers.append([column.to_numpy().astype(np.int64) for column in batch.columns[1:]])
+        rows += batch.num_rows
+    first = np.concatenate(firsts)
+    token = np.repeat(np.arange(len(first)), np.diff(np.append(first, rows)))
+    columns = [np.concatenate(parts) for parts in zip(*numbers, strict=True)] or [np.zeros(0, np.int64)] * 4
+    return PriceColumns(np.concatenate(ids), token, *columns)
+
+
+def second_prices(prices: PriceColumns, market: Ints, outcome: Ints) -> tuple[Ints, Ints]:
+    """What markets traded at: (market << 32 | second), ascending, and the price of the first outcome.
+
+    That of the second outcome is 1 − it. Inside a second the last transaction counts.
+
+    Args:
+        prices: of the markets' tokens.
+        market: number of the market of each token.
+        outcome: which outcome of it the token is.
+    """
+    key = (market[prices.token] << _KEY_BITS) | prices.ts
+    first = np.where(outcome[prices.token] == 0, prices.price, MICRO - prices.price)
+    last = last_of_each(key, prices.block, prices.pos, first)
+    return key[last], first[last]
+
+
+def day_marks(prices: PriceColumns, place: Ints, complements: tuple[Ints, Ints]) -> DayMarks:
+    """Marks at the ends of the days on which a token or its complement traded (accounting §3.4).
+
+    The price of the day's last fill, or 1 − the price of the complement's last fill, whichever is later; own wins a
+    tie.
+
+    Args:
+        prices: of tokens and their complements.
+        place: of each token, by which the marks name it.
+        complements: places of tokens, and of a complement of each.
+    """
+    closes = last_of_each(
+        (prices.token << _KEY_BITS) | prices.ts // DAY_SECONDS, prices.ts, prices.block, prices.pos, prices.price
+    )
+    token, price = place[prices.token[closes]], prices.price[closes]
+    by_token = np.argsort(token, kind="stable")
+    low, high = (np.searchsorted(token[by_token], complements[1], side=side) for side in ("left", "right"))
+    told = by_token[_spans(low, high)]
+    entry = closes[np.concatenate([np.arange(len(closes)), told])]
+    of_token = np.concatenate([token, np.repeat(complements[0], high - low)])
+    is_own = np.arange(len(entry)) < len(closes)
+    value = np.concatenate([price, MICRO - price[told]])
+    day = prices.ts[entry] // DAY_SECONDS
+    last = last_of_each(
+        (of_token << _KEY_BITS) | day,
+        prices.ts[entry],
+        prices.block[entry],
+        prices.pos[entry],
+        is_own.astype(np.int64),
+        value,
+    )
+    return DayMarks(of_token[last], day[last], value[last])
+
+
+def complements_of(condition: Ints, outcome: Ints) -> tuple[Ints, Ints]:
+    """Pairs of places: a token, and a token of the other outcome of its condition."""
+    key, wanted = 2 * condition + outcome, 2 * condition + 1 - outcome
+    by_key = np.argsort(key, kind="stable")
+    low, high = (np.searchsorted(key[by_key], wanted, side=side) for side in ("left", "right"))
+    return np.repeat(np.arange(len(key)), high - low), by_key[_spans(low, high)]
+
+
+def _spans(low: Ints, high: Ints) -> Ints:
+    """All places from each ``low`` to before its ``high``, behind each other."""
+    counts = high - low
+    return np.repeat(low - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+
+
+def last_of_each(key: Ints, *ranks: Ints) -> Ints:
+    """Of each key the place of the entry with the largest ranks, the first one counting most; by ascending key."""
+    order = np.argsort(key, kind="stable")
+    in_order = key[order]
+    is_last = np.append(in_order[1:] != in_order[:-1], True)[: len(order)]
+    is_alone = is_last & np.append(True, is_last[:-1])[: len(order)]
+    # Most keys stand alone, and sorting by all ranks is dear.
+    rest = order[~is_alone]
+    by_rank = rest[np.lexsort((*(rank[rest] for rank in reversed(ranks)), key[rest]))]
+    order[~is_alone] = by_rank
+    return cast("Ints", order[is_last])
