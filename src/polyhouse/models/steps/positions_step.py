@@ -54,6 +54,10 @@ def build_positions(run: Build, wallets: str, pairs: SlicePairs) -> None:
     _write(run, "positions", wallets, _positions(pairs, mapped, facts, unit, valued))
     _write(run, "units", wallets, _units(pairs, units))
     _write(run, "wallet_totals", wallets, _totals(pairs, totals))
+
+
+def build_coverage(run: Build, wallets: str) -> None:
+    """Say where the numbers of a slice's wallets come from."""
     run.insert("wallet_coverage", wallets)
     run.bury("wallet_coverage", wallets)
 
