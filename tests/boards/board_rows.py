@@ -47,8 +47,10 @@ def specialist(warehouse: Warehouse, name: str, category: str, *, q: float = 0.0
     )  # fmt: skip
 
 
-def flag(warehouse: Warehouse, name: str, word: str) -> None:
-    _insert(warehouse, "wallet_flags", {"wallet": name, "flag": word, "meets": True, "status": "OK"})
+def flag(warehouse: Warehouse, name: str, word: str, *, version: int = 1) -> None:
+    _insert(
+        warehouse, "wallet_flags", {"wallet": name, "flag": word, "meets": True, "status": "OK", "version": version}
+    )
 
 
 def once(warehouse: Warehouse, name: str, day: str, rank: int, above: int, *, sort: str = "pnl", **values: Any) -> None:
