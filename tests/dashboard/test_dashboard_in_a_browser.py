@@ -294,6 +294,9 @@ def test_the_key_opens_the_jobs_and_a_job_shows_its_progress_and_new_numbers(sit
     before = int(document(site, f"/api/leaderboard?{LOOSE}")["total"])
     context = browser.new_context()
     person = Reader(site, context)
+    health = context.new_page()
+    health.goto(site.url + "/sync")
+    expect(health.locator("#content")).not_to_contain_text("process")
     page = person.open("/jobs")
     page.get_by_label("Admin key").fill("not-the-key")
     page.get_by_role("button", name="Unlock").click()
@@ -318,6 +321,8 @@ def test_the_key_opens_the_jobs_and_a_job_shows_its_progress_and_new_numbers(sit
     expect(watching.locator("html")).not_to_have_attribute("data-build", build, timeout=30_000)
     assert int(document(site, f"/api/leaderboard?{LOOSE}")["total"]) >= before
     expect(watching.locator("main .lead")).to_contain_text(str(document(site, f"/api/leaderboard?{LOOSE}")["total"]))
+    expect(health.get_by_role("region", name="Runs")).to_contain_text("process")
+    expect(health.locator("#progress")).to_contain_text("done")
     page.get_by_role("button", name="Forget the key").click()
     expect(page.get_by_label("Admin key")).to_be_visible()
     assert page.evaluate("sessionStorage.length") == 0

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from polyhouse.models.runner import build
-from polyhouse.reads.health import health
+from polyhouse.reads.health import health, read_workers
 from polyhouse.reads.names import MOST, market_names, newest_markets, search
 from polyhouse.reads.quality import quality, reconciled
 from polyhouse.reads.sparks import POINTS, sparks
@@ -152,6 +152,16 @@ def test_a_wallet_knows_its_last_comparison_only(stores):
         ("position_pnl", Decimal(1)), ("gross_of_fees", Decimal("0.5")),
     ]  # fmt: skip
     assert reconciled(warehouse, b"\x55" * 20) is None
+
+
+def test_workers_are_told_by_what_they_hold(stores):
+    _, state = stores
+    assert read_workers(state) == []
+    state.claim_wallets(1, worker="b")
+    state.claim_wallets(1, worker="a")
+    assert read_workers(state) == [{"worker": "a", "wallets": 1}, {"worker": "b", "wallets": 1}]
+    state.release_worker("a")
+    assert read_workers(state) == [{"worker": "b", "wallets": 1}]
 
 
 def test_health_tells_sources_and_runs(stores):

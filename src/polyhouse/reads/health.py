@@ -43,6 +43,11 @@ def health(warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def read_workers(state: StateStore) -> list[dict[str, Any]]:
+    """Who holds how many wallets at the moment, by name."""
+    return [{"worker": name, "wallets": held} for name, held in sorted(state.lease_holders().items())]
+
+
 def _sources(warehouse: Warehouse) -> list[dict[str, Any]]:
     rows = warehouse.query(
         "SELECT toString(source) AS word, count(), toUnixTimestamp(max(ts)), intDiv(max(version), 1000000)"

@@ -158,6 +158,13 @@ class WalletQueue(Database):
         with self._reading() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def lease_holders(self) -> dict[str, int]:
+        """Worker → how many wallets it holds; those of dead ones count until somebody takes them over."""
+        query = select(wallets.c.lease_owner, func.count()).where(LEASED).group_by(wallets.c.lease_owner)
+        with self._reading() as connection:
+            found: dict[str, int] = dict(connection.execute(query).tuples().all())
+        return found
+
     def next_due_at(self, *, stale: bool = True) -> int | None:
         """When the next wallet can be claimed, Unix seconds: in the past if one waits, None if none ever will.
 

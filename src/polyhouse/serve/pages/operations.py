@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from polyhouse.metrics.catalogue import METRICS, RELATIONS
 from polyhouse.models.checks import run_checks
-from polyhouse.reads.health import HOURS, health
+from polyhouse.reads.health import HOURS, health, read_workers
 from polyhouse.reads.quality import quality
 from polyhouse.serve.pages.charts import Chart, Series
 from polyhouse.serve.pages.formats import seconds_of
@@ -46,7 +46,8 @@ def _add_health(routes: APIRouter, site: Site) -> None:
         status = (await site.ask("status")).document
         # Its queries read whole columns, and pages that are open ask every few seconds.
         kept = await site.kept("sync health", lambda: health(stores.warehouse, stores.state))
-        view = {"status": status, "health": kept, "rows": _written(kept)}
+        workers = await site.context.answers.run(lambda: read_workers(stores.state))
+        view = {"status": status, "health": kept, "workers": workers, "rows": _written(kept)}
         return await site.show(request, Page("sync.html", "Sync health", lambda: view))
 
 

@@ -193,3 +193,15 @@ document.addEventListener("click", async (event) => {
   try { await navigator.clipboard.writeText(button.dataset.copy); say("Copied"); button.textContent = "Copied"; }
   catch { say("Copying is not allowed here"); }
 });
+
+/* A page that takes longer than a moment says that it is on its way */
+let coming = 0;
+function expectPage() { coming = setTimeout(() => document.documentElement.classList.add("coming"), 300); }
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href]");
+  const leaves = link && link.origin === location.origin && !link.hasAttribute("download") && !link.hash;
+  if (leaves && !event.defaultPrevented && !event.ctrlKey && !event.metaKey && !event.shiftKey) expectPage();
+});
+document.addEventListener("submit", (event) => { if (!event.defaultPrevented && event.target.method !== "dialog") expectPage(); });
+addEventListener("pageshow", () => { clearTimeout(coming); document.documentElement.classList.remove("coming"); });
+addEventListener("pagehide", () => { clearTimeout(coming); document.documentElement.classList.remove("coming"); });
