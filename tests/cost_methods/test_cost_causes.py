@@ -14,7 +14,6 @@ from polyhouse.reads.cost_methods import cost_methods
 from polyhouse.sim.universe import Universe
 
 UNIVERSES = {
-    "ordinary": Universe(seed=2, wallets=12, fills=600, now_fraction=0.7),
     "transfers": Universe(seed=5, wallets=12, fills=600, with_transfers=True, now_fraction=0.5),
     "pools": Universe(seed=3, wallets=12, fills=600, amm_markets=6),
 }

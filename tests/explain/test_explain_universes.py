@@ -18,8 +18,7 @@ from polyhouse.reads.explain_steps import position_steps
 from polyhouse.sim.universe import Universe
 
 UNIVERSES = {
-    "ordinary": Universe(seed=2, wallets=4, fills=250, now_fraction=0.7),
-    "transfers": Universe(seed=5, wallets=4, fills=200, with_transfers=True, now_fraction=0.4),
+    "transfers": Universe(seed=2, wallets=4, fills=250, with_transfers=True, now_fraction=0.7),
     "pools": Universe(seed=3, wallets=4, fills=200, amm_markets=6),
 }
 COLUMNS = {"redeemed_cash": "redeemed_cash", "fees": "fees"}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from polyhouse.ledger.fold import LedgerRow, Settlement
+from polyhouse.models.joined import MOMENT
 from polyhouse.ports import Warehouse
 from polyhouse.reads.explain_scope import OF_WALLET, Scope, query
 
@@ -16,13 +17,9 @@ FACTS = (
 )
 """Columns of a ledger row."""
 
-# The orders of models/pairs.py and models/joined.py: rows of the chain in the order of the chain, whatever their times.
-_MOMENT = (
-    "if(block = 0, ts, max(ts) OVER (PARTITION BY {who}, block = 0 ORDER BY block, tx_index, pos"
-    " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))"
-)
-_ALONE = f"{_MOMENT.format(who='wallet, token')}, block, tx_index, pos, cls, sub, tx, row_key"
-_JOINED = f"{_MOMENT.format(who='wallet')}, block, tx_index, pos, cls, tx, if(block > 0, 0, row_key), sub"
+# The orders of models/pairs.py and models/joined.py.
+_ALONE = f"{MOMENT.format(who='wallet, token')}, block, tx_index, pos, cls, sub, tx, row_key"
+_JOINED = f"{MOMENT.format(who='wallet')}, block, tx_index, pos, cls, tx, if(block > 0, 0, row_key), sub"
 _CHOSEN = "token IN (SELECT toFixedString(unhex(arrayJoin({tokens:Array(String)})), 32))"
 
 

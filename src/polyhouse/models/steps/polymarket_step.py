@@ -27,6 +27,7 @@ from polyhouse.ports import Warehouse
 
 COMPILED_FROM = 200_000
 """Rows of a slice from which on compiling pays."""
+_LARGEST = float(1 << 53)
 _WHOLE = "whole_wallets"
 _ROWS = (
     "wallet, token, toInt8(kind) AS number, ds, du, amount, usdc_gross, shares_gross, label = '' AS is_fill,"
@@ -71,21 +72,22 @@ def _fold(run: Build, wallets: str, pairs: SlicePairs, mapped: Ints) -> Ints:
     found = np.zeros((len(mapped), 4), dtype=np.int64)
     is_whole = np.ones(len(mapped), dtype=bool)
     if len(pairs.columns.rows) >= COMPILED_FROM:
-        is_whole = np.isin(pairs.wallet[mapped], pairs.wallet[_joint(pairs)])
+        is_whole = np.isin(pairs.wallet[mapped], pairs.wallet[np.append(_joint(pairs), _too_large(pairs))])
         alone = np.flatnonzero(~is_whole)
         found[alone] = _compiled(pairs, mapped[alone])
-    if is_whole.any():
-        place_of = {pairs.columns.wallets[pair].tobytes() + pairs.columns.tokens[pair].tobytes(): place
-                    for place, pair in enumerate(mapped.tolist()) if is_whole[place]}  # fmt: skip
-        outcomes = _outcomes(pairs)
-        run.stage_wallets(_WHOLE, np.unique(pairs.columns.wallets[mapped[is_whole]], axis=0))
+    whole = np.flatnonzero(is_whole)
+    if len(whole):
+        chosen = mapped[whole]
+        ids = zip(pairs.columns.wallets[chosen], pairs.columns.tokens[chosen], strict=True)
+        place_of = {
+            wallet.tobytes() + token.tobytes(): place for place, (wallet, token) in zip(whole, ids, strict=True)
+        }
+        outcomes = _outcomes(pairs, chosen)
+        run.stage_wallets(_WHOLE, np.unique(pairs.columns.wallets[chosen], axis=0))
         for wallet, rows in _wallets(run, wallets):
-            for token, position in polymarket_positions(rows, outcomes).items():
-                place = place_of.get(wallet + token)
-                if place is not None:
-                    found[place] = (
-                        position.amount, position.avg_price, position.realized_pnl, position.total_bought
-                    )  # fmt: skip
+            known = (row for row in rows if row.token in outcomes)
+            for token, one in polymarket_positions(known, outcomes).items():
+                found[place_of[wallet + token]] = one.amount, one.avg_price, one.realized_pnl, one.total_bought
     return found
 
 
@@ -95,6 +97,15 @@ def _joint(pairs: SlicePairs) -> Ints:
     is_trade = np.isin(kind, [int(Kind.BUY), int(Kind.SELL)])
     is_joint = np.equal(kind, int(Kind.CONVERT)) | (is_trade & (pairs.columns.extra[:, EXTRA.index("is_fill")] == 0))
     return np.searchsorted(pairs.columns.starts, np.flatnonzero(is_joint), side="right") - 1
+
+
+def _too_large(pairs: SlicePairs) -> Ints:
+    """Pairs whose amounts may leave the range in which compiled code is exact."""
+    amounts = np.abs(pairs.columns.rows[:, ROW.index("ds")]).astype(np.float64)
+    for name in ("usdc_gross", "shares_gross"):
+        amounts += np.abs(pairs.columns.extra[:, EXTRA.index(name)])
+    starts = pairs.columns.starts[:-1]
+    return np.flatnonzero(np.add.reduceat(amounts, starts) >= _LARGEST) if len(starts) else starts
 
 
 def _compiled(pairs: SlicePairs, alone: Ints) -> Ints:
@@ -116,10 +127,10 @@ def _others(pairs: SlicePairs) -> Ints:
     return others
 
 
-def _outcomes(pairs: SlicePairs) -> dict[bytes, Outcome]:
-    """What the rules need to know of the tokens of the slice."""
+def _outcomes(pairs: SlicePairs, chosen: Ints) -> dict[bytes, Outcome]:
+    """What the rules need to know of the tokens of some pairs."""
     tokens, facts = pairs.tokens, pairs.tokens.facts
-    used = np.unique(pairs.places[pairs.places >= 0])
+    used = np.unique(pairs.places[chosen])
     ids = dict(zip(used.tolist(), (token.as_py() for token in tokens.ids.take(numbers(used))), strict=True))
     by_side = {(int(facts.condition[place]), int(facts.outcome[place])): token for place, token in ids.items()}
     found = {}
