@@ -151,6 +151,9 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
             f"cannot listen on {host} port {port}: {error.strerror}", hint="choose another --port"
         ) from error
     with listener:
+        # asyncio does this for the connections of listeners that it made itself; without it each answer waits 40 ms
+        # for the acknowledgement of its head.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
 
 
