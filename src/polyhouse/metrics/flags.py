@@ -14,9 +14,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from polyhouse.metrics.exact import NO_SAMPLE, OK
-from polyhouse.metrics.scores import SMALL_SAMPLE
-
 SKILLED, LUCKY, INSIDER = "skilled", "lucky", "insider"
 BOT, MARKET_MAKER, WASH_TRADER = "bot", "market_maker", "wash_trader"
 FLAGS: Final = (SKILLED, LUCKY, INSIDER, BOT, MARKET_MAKER, WASH_TRADER)
@@ -136,11 +133,6 @@ def is_candidate(habits: Habits) -> bool:
         habits.turned_shares >= CANDIDATE_TURNED * habits.traded_shares
         or habits.all_fills - habits.fills >= CANDIDATE_HIDDEN * habits.all_fills
     )
-
-
-def status_of(flag: str, sample: int) -> str:
-    """OK from the least sample on, else SMALL_SAMPLE, or NO_SAMPLE where there is nothing."""
-    return OK if sample >= MINIMUM[flag] else SMALL_SAMPLE if sample else NO_SAMPLE
 
 
 def _ramp(value: float, low: float, high: float) -> float:
