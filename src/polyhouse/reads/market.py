@@ -14,6 +14,7 @@ from polyhouse.reads.market_holders import (
     Outcome,
     holder_document,
     holders_of,
+    positions_of,
     records_of,
     smart_split,
     split_document,
@@ -86,15 +87,16 @@ def _people(warehouse: Warehouse, outcomes: list[Outcome], limit: int) -> dict[s
     if not outcomes:
         return {"holder_count": 0, "holders": [], "smart_money": None, "traders": None, "flow": None, "prices": None}
     marks = {one.index: one.mark_e6 for one in outcomes}
-    found = holders_of(warehouse, outcomes)
-    records = records_of(warehouse, [one.wallet for one in found])
+    positions = positions_of(warehouse, outcomes)
+    found = holders_of(warehouse, outcomes, positions)
+    records = records_of(warehouse, sorted({one.wallet for one in found} | {one.wallet for one in positions}))
     largest = sorted(found, key=lambda one: (-(value_of(one, marks) or 0), -one.shares, one.wallet, one.outcome))
     return {
         "holder_count": len(found),
         "holders": [holder_document(one, records.get(one.wallet), marks) for one in largest[:limit]],
         "smart_money": split_document(smart_split(found, records, outcomes)),
-        "traders": traders(warehouse, outcomes, limit),
-        "flow": flow(warehouse, outcomes),
+        "traders": traders(positions, records, limit),
+        "flow": flow(warehouse, outcomes, positions),
         "prices": price_history(warehouse, outcomes),
     }
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from polyhouse.domain.ids import format_address
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import moment, money
-from polyhouse.reads.market_holders import Outcome, record_document, records_of
+from polyhouse.reads.market_holders import FEW_WALLETS, Outcome, Position, Record, record_document
 
 MOST_POINTS = 400
 """Points of a price or flow series at most; the length of a step follows from the life of the market."""
 _STEPS = (60, 300, 900, 3_600, 4 * 3_600, 86_400, 7 * 86_400)
 _TOKENS = "SELECT toFixedString(unhex(arrayJoin({tokens:Array(String)})), 32)"
+_WALLETS = "SELECT toFixedString(unhex(arrayJoin({wallets:Array(String)})), 20)"
 _ROLES = {"TAKER": "taker", "MAKER": "maker", "DIRECT": "direct", "": "unknown"}
 
 
@@ -50,25 +52,24 @@ def price_history(warehouse: Warehouse, outcomes: Sequence[Outcome]) -> dict[str
     return {"outcome_index": 0, "step_seconds": step, "points": points}
 
 
-def flow(warehouse: Warehouse, outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def flow(warehouse: Warehouse, outcomes: Sequence[Outcome], positions: Sequence[Position]) -> dict[str, Any]:
     """Fills over time by role: what takers bought and sold of each outcome, and what all others did.
 
     ``volume`` is one-sided, of takers and direct fills (accounting §1.5), plus half of what has no known role.
     ``net_shares`` is what takers bought of the first outcome and sold of the second, less the opposite.
     """
     index = {one.token: one.index for one in outcomes}
-    bound = {"tokens": _bound(outcomes)["tokens"]}
-    ((begin, end),) = warehouse.query(
-        "SELECT toUnixTimestamp(min(first_ts)), toUnixTimestamp(max(last_ts)) FROM positions FINAL"
-        f" WHERE token IN ({_TOKENS})",
-        bound,
-    ).rows
-    step = step_of(int(end) - int(begin))
+    bound: dict[str, Any] = {"tokens": _bound(outcomes)["tokens"]}
+    begin = min((one.first_at for one in positions), default=0)
+    step = step_of(max((one.last_at for one in positions), default=0) - begin)
+    wallets = sorted({one.wallet.hex() for one in positions})
+    whose = "1"
+    if len(wallets) <= FEW_WALLETS:
+        whose, bound["wallets"] = f"wallet IN ({_WALLETS})", wallets
     rows = warehouse.query(
         "SELECT intDiv(toUnixTimestamp(ts), {step:UInt32}) AS place, token, toString(kind) AS side,"
         " toString(role) AS part, sum(abs(ds)) AS moved, sum(volume) AS usd, count() AS fills FROM ledger FINAL"
-        " WHERE kind IN ('BUY', 'SELL') AND label = '' AND"
-        f" (wallet, token) IN (SELECT wallet, token FROM positions WHERE token IN ({_TOKENS}))"
+        f" PREWHERE {whose} AND token IN ({_TOKENS}) WHERE kind IN ('BUY', 'SELL') AND label = ''"
         " GROUP BY place, token, side, part",
         bound | {"step": step},
     ).rows
@@ -104,35 +105,50 @@ def _sums(sums: defaultdict[str, int]) -> dict[str, Any]:
     }
 
 
-def traders(warehouse: Warehouse, outcomes: Sequence[Outcome], limit: int) -> dict[str, Any]:
+@dataclass(slots=True)
+class _Trader:
+    """One wallet over both outcomes; ``unrealized`` is None while a mark is missing."""
+
+    wallet: bytes
+    realized: int = 0
+    unrealized: int | None = 0
+    bought_cost: int = 0
+    fees: int = 0
+
+    def add(self, position: Position) -> None:
+        """Count one more position."""
+        self.realized += position.realized
+        known = self.unrealized is not None and position.unrealized is not None
+        self.unrealized = (self.unrealized or 0) + (position.unrealized or 0) if known else None
+        self.bought_cost += position.bought_cost
+        self.fees += position.fees
+
+
+def traders(positions: Sequence[Position], records: Mapping[bytes, Record], limit: int) -> dict[str, Any]:
     """Who earned and who lost most in the market by what is realised, both outcomes together.
 
     ``pnl`` adds open shares at their marks, None while a mark is missing; ``count`` is how many wallets ever held it.
     """
-    sums = (
-        "SELECT wallet, sum(realized) AS result,"
-        " if(countIf(p.unrealized IS NULL) > 0, NULL, sum(p.unrealized)) AS open, sum(bought_cost) AS put_in,"
-        " sum(fees) AS paid FROM positions AS p FINAL"
-        f" WHERE token IN ({_TOKENS}) GROUP BY wallet"
-    )
-    bound = {"tokens": _bound(outcomes)["tokens"]}
-    ((count,),) = warehouse.query(f"SELECT count() FROM ({sums})", bound).rows
-    best, worst = (
-        warehouse.query(f"{sums} HAVING result {sign} 0 ORDER BY result {way}, wallet LIMIT {limit}", bound).rows
-        for sign, way in ((">", "DESC"), ("<", "ASC"))
-    )
-    records = records_of(warehouse, [bytes(row[0]) for row in (*best, *worst)])
+    found: dict[bytes, _Trader] = {}
+    for one in positions:
+        found.setdefault(one.wallet, _Trader(one.wallet)).add(one)
+    ranked = sorted(found.values(), key=lambda one: (-one.realized, one.wallet))
+    best = [one for one in ranked if one.realized > 0][:limit]
+    worst = sorted((one for one in ranked if one.realized < 0), key=lambda one: (one.realized, one.wallet))[:limit]
+    return {
+        "count": len(found),
+        "best": [_trader_document(one, records.get(one.wallet)) for one in best],
+        "worst": [_trader_document(one, records.get(one.wallet)) for one in worst],
+    }
 
-    def document(row: Sequence[Any]) -> dict[str, Any]:
-        wallet, realized, unrealized, bought_cost, fees = row
-        return {
-            "wallet": format_address(bytes(wallet)),
-            "realized": money(realized),
-            "unrealized": money(unrealized),
-            "pnl": money(None if unrealized is None else realized + unrealized),
-            "bought_cost": money(bought_cost),
-            "fees": money(fees),
-            **record_document(records.get(bytes(wallet))),
-        }
 
-    return {"count": int(count), "best": [document(row) for row in best], "worst": [document(row) for row in worst]}
+def _trader_document(one: _Trader, record: Record | None) -> dict[str, Any]:
+    return {
+        "wallet": format_address(one.wallet),
+        "realized": money(one.realized),
+        "unrealized": money(one.unrealized),
+        "pnl": money(None if one.unrealized is None else one.realized + one.unrealized),
+        "bought_cost": money(one.bought_cost),
+        "fees": money(one.fees),
+        **record_document(record),
+    }

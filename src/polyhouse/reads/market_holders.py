@@ -12,10 +12,13 @@ from polyhouse.domain.ids import format_address
 from polyhouse.metrics.exact import nine_of
 from polyhouse.metrics.smart_money import RESOLVED, Holding, Split, smart_score, split, tier_of
 from polyhouse.ports import Warehouse
+from polyhouse.reads.boards import Slice, boards_of
 from polyhouse.reads.exact import money
 from polyhouse.reads.ratios import grade_of, omega_shrunk_of
 from polyhouse.reads.totals import OVERALL
 
+FEW_WALLETS = 2_000
+"""Up to so many wallets are looked up by their keys; for more, whole columns are read."""
 _TOKENS = "token IN (SELECT toFixedString(unhex(arrayJoin({tokens:Array(String)})), 32))"
 
 
@@ -27,6 +30,36 @@ class Outcome:
     index: int
     mark_e6: int | None
     resolved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """What a wallet has had of one outcome, in micro-units; ``first_at`` and ``last_at`` in Unix seconds."""
+
+    wallet: bytes
+    outcome: int
+    held: int
+    cost: int
+    realized: int
+    unrealized: int | None
+    bought_cost: int
+    fees: int
+    first_at: int
+    last_at: int
+
+
+def positions_of(warehouse: Warehouse, outcomes: Sequence[Outcome]) -> list[Position]:
+    """All positions there ever were in the outcomes, in one pass, by wallet and outcome."""
+    index = {one.token: one.index for one in outcomes}
+    rows = warehouse.query(
+        # PREWHERE on a column of the key: other tokens are left out before versions are compared.
+        "SELECT wallet, token, shares + external_shares AS held, cost, realized, unrealized, bought_cost, fees,"
+        " toUnixTimestamp(first_ts) AS first_at, toUnixTimestamp(last_ts) AS last_at FROM positions FINAL"
+        f" PREWHERE {_TOKENS}",
+        {"tokens": [token.hex() for token in index]},
+    ).rows
+    found = [Position(bytes(wallet), index[bytes(token)], *values) for wallet, token, *values in rows]
+    return sorted(found, key=lambda one: (one.wallet, one.outcome))
 
 
 @dataclass(slots=True)
@@ -47,20 +80,18 @@ class Holder:
         return self.ours if self.ours is not None else self.reported or 0
 
 
-def holders_of(warehouse: Warehouse, outcomes: Sequence[Outcome]) -> list[Holder]:
-    """All wallets that hold an outcome by either source, in the order of addresses."""
+def holders_of(warehouse: Warehouse, outcomes: Sequence[Outcome], positions: Sequence[Position]) -> list[Holder]:
+    """All wallets that hold an outcome, by their positions or as reported, in the order of addresses."""
     index = {one.token: one.index for one in outcomes}
-    bound = {"tokens": [token.hex() for token in index]}
-    found: dict[tuple[bytes, int], Holder] = {}
-    for wallet, token, held, cost, realized, unrealized in warehouse.query(
-        "SELECT wallet, token, shares + external_shares AS held, cost, realized, unrealized FROM positions FINAL"
-        f" WHERE {_TOKENS}",
-        bound,
-    ).rows:
-        key = bytes(wallet), index[bytes(token)]
-        found[key] = Holder(*key, ours=held, cost=cost, realized=realized, unrealized=unrealized)
+    found = {
+        (one.wallet, one.outcome): Holder(
+            one.wallet, one.outcome, ours=one.held, cost=one.cost, realized=one.realized, unrealized=one.unrealized
+        )
+        for one in positions
+    }
     for wallet, token, shares in warehouse.query(
-        f"SELECT wallet, token, shares FROM reported_holders_current WHERE {_TOKENS}", bound
+        f"SELECT wallet, token, shares FROM reported_holders_current WHERE {_TOKENS}",
+        {"tokens": [token.hex() for token in index]},
     ).rows:
         key = bytes(wallet), index[bytes(token)]
         found.setdefault(key, Holder(*key)).reported = int(shares)
@@ -85,6 +116,8 @@ def records_of(warehouse: Warehouse, wallets: Sequence[bytes]) -> dict[bytes, Re
     """Wallet → its record, of those that the ledger knows."""
     if not wallets:
         return {}
+    if len(wallets) > FEW_WALLETS:
+        return _records_of_many(warehouse, set(wallets))
     rows = warehouse.query(
         "SELECT wallet, wins + losses + flats AS units, gains, losses_abs FROM wallet_totals FINAL"
         " WHERE wallet IN (SELECT toFixedString(unhex(arrayJoin({wallets:Array(String)})), 20))"
@@ -92,6 +125,18 @@ def records_of(warehouse: Warehouse, wallets: Sequence[bytes]) -> dict[bytes, Re
         {"wallets": sorted({wallet.hex() for wallet in wallets})},
     ).rows
     return {bytes(wallet): Record(int(units), int(gains), int(losses)) for wallet, units, gains, losses in rows}
+
+
+def _records_of_many(warehouse: Warehouse, wallets: set[bytes]) -> dict[bytes, Record]:
+    board = boards_of(warehouse).get(warehouse, Slice(OVERALL, "lifetime", enough=False))
+    units = (board["wins"] + board["losses"] + board["flats"]).tolist()
+    everybody = zip(units, board["gains"].tolist(), board["losses_abs"].tolist(), strict=True)
+    found = {}
+    for place, sums in enumerate(everybody):
+        wallet = board.wallet(place)
+        if wallet in wallets:
+            found[wallet] = Record(*sums)
+    return found
 
 
 def smart_split(holders: Sequence[Holder], records: Mapping[bytes, Record], outcomes: Sequence[Outcome]) -> Split:
