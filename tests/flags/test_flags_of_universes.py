@@ -213,6 +213,18 @@ def test_a_wallet_that_no_build_has_seen_has_no_flags(shared: Warehouse) -> None
     assert dict(flag_facts(flags))["flags"] == "none"
 
 
+def test_nobody_of_a_crowd_without_a_cast_knows_anything(warehouse: Warehouse) -> None:
+    """Nobody is called skilled, an insider, a specialist or a bot, and one wallet in fifty a wash trader at most."""
+    universe = Universe(seed=7, wallets=50, fills=3_000, cast={})
+    load(warehouse, universe_tables(universe))
+    build(warehouse)
+    found = [flag for flags in flagged(stored(warehouse), universe).values() for flag in flags]
+    assert not set(found) & {"skilled", "insider", "bot"}
+    assert found.count("wash_trader") <= 1
+    assert found.count("lucky") <= 5
+    assert warehouse.query("SELECT count() FROM category_specialists WHERE is_specialist").rows == [(0,)]
+
+
 def test_touched_wallets_only_equals_a_full_build(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     """p-values of the touched, and with them the q-values of everybody, are those of a full build, bit for bit."""
     universe = Universe(seed=5, wallets=30, fills=1_200, cast={"skilled_trader": 1, "wash_trader": 2})
