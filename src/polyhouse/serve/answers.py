@@ -22,7 +22,6 @@ from polyhouse.reads import queue
 from polyhouse.reads.builds import Marks
 from polyhouse.reads.exact import encode
 from polyhouse.reads.queries import answer
-from polyhouse.serve.coalesce import Fresh
 from polyhouse.serve.forms import Form
 from polyhouse.serve.marks import Watch
 from polyhouse.wiring import Stores
@@ -56,7 +55,7 @@ class Answer:
 class Body:
     """An answer in one of its forms. ``zipped`` is the same under gzip, None where that is not worth it.
 
-    ``version`` and ``built_at`` as of ``Answer``; a document that is made for every question has that of its content.
+    ``version`` and ``built_at`` as of ``Answer``.
     """
 
     media_type: str
@@ -90,7 +89,6 @@ class Answers:
         self.stores = stores
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="read")
         self._watch = Watch(stores.warehouse, self.run)
-        self._fresh: dict[str, Fresh[Any]] = {}
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._making: dict[tuple[str, str], asyncio.Task[Any]] = {}
         self._most_bytes = most_bytes
@@ -109,22 +107,20 @@ class Answers:
             return document, len(encode(document))
 
         if name in _FRESH:
-            document, _ = await self.run(make)
-            return Answer(document, "", 0)
+            return Answer(await self.run(lambda: self._answer(name, arguments)), "", 0)
         marks = await self._watch.marks()
         version = await self._version(name, arguments, marks)
         key = f"{name} {_text(arguments)}"
         return Answer(await self.kept(key, version, lambda: self.run(make)), version, marks.built_at)
 
     async def body(self, name: str, arguments: Mapping[str, Any], form: Form) -> Body:
-        """The same as the bytes of an answer in one form; those are kept instead of the document.
+        """The same as the bytes of an answer in one form, which are kept instead of the document. Not for ``status``
+        and ``sql``: no version tells whether they are still true.
 
         Raises:
             PolyhouseError: whatever the read raises.
         """
         key = f"{form.media_type} {name} {_text(arguments)}"
-        if name in _FRESH:
-            return await self._fresh_body(key, name, arguments, form)
         marks = await self._watch.marks()
         version = await self._version(name, arguments, marks)
 
@@ -172,18 +168,10 @@ class Answers:
         entry = await self.run(lambda: queue.sync_entry(self.stores.state, address))
         return f"{version}.{_digest(_text(entry).encode())}"
 
-    async def _fresh_body(self, key: str, name: str, arguments: Mapping[str, Any], form: Form) -> Body:
-        if len(self._fresh) > THREADS:
-            self._fresh.clear()
-        if key not in self._fresh:
-            self._fresh[key] = Fresh(lambda: self.run(lambda: self._render(name, arguments, form, "", 0)))
-        body: Body = await self._fresh[key]()
-        return body
-
     def _render(self, name: str, arguments: Mapping[str, Any], form: Form, version: str, built_at: int) -> Body:
         plain = form.render(name, self._answer(name, arguments))
         zipped = gzip.compress(plain, 5, mtime=0) if len(plain) >= _SMALLEST_GZIP else None
-        return Body(form.media_type, plain, zipped, version or _digest(plain), built_at)
+        return Body(form.media_type, plain, zipped, version, built_at)
 
     def _answer(self, name: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         return answer(name, arguments, self.stores.warehouse, self.stores.state)

@@ -12,6 +12,7 @@ from polyhouse.jobs.plans import plans
 from polyhouse.metrics.catalogue import METRICS
 from polyhouse.reads.exact import moment
 from polyhouse.serve.answers import Body
+from polyhouse.serve.coalesce import Fresh
 from polyhouse.serve.conditional import conditional, respond
 from polyhouse.serve.context import ServeContext
 from polyhouse.serve.forms import chosen_form
@@ -23,6 +24,7 @@ from polyhouse.serve.routes.parameters import MAX_API_LIMIT, AsOf, BoardParamete
 def router(context: ServeContext) -> APIRouter:
     """The routes that are about more than one wallet."""
     routes = APIRouter(default_response_class=ExactJSONResponse, tags=["public"])
+    current_status = Fresh(lambda: status_document(context))
     _add_boards(routes, context)
 
     @routes.get(
@@ -55,7 +57,7 @@ def router(context: ServeContext) -> APIRouter:
     )  # fmt: skip
     async def status(request: Request) -> Response:
         chosen_form("status", request.headers.get("accept", ""))
-        return ExactJSONResponse(await status_document(context), headers={"Cache-Control": "no-store"})
+        return ExactJSONResponse(await current_status(), headers={"Cache-Control": "no-store"})
 
     return routes
 
