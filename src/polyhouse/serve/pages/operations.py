@@ -27,8 +27,7 @@ def router(site: Site) -> APIRouter:
 
     @routes.get("/jobs")
     async def jobs(request: Request) -> Response:
-        is_on = site.context.settings.admin_api_key is not None
-        return await site.show(request, Page("jobs.html", "Jobs and schedule", lambda: {"is_on": is_on}))
+        return await site.show(request, Page("jobs.html", "Jobs and schedule", dict))
 
     @routes.get("/glossary")
     async def glossary(request: Request) -> Response:

@@ -24,7 +24,7 @@ from polyhouse.serve.pages import charts, formats
 from polyhouse.serve.pages.assets import Assets
 
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 """The content security policy of every page: nothing inline, nothing from elsewhere."""
@@ -165,8 +165,13 @@ class Site:
             run = {"command": last.command, "status": last.status, "at": moment(last.finished_at or last.started_at)}
         return Freshness(
             read_marks(stores.warehouse).build, moment(newest_build_time(stores.warehouse)), run,
-            read_progress(self.context.settings.home),
+            _shown(read_progress(self.context.settings.home)),
         )  # fmt: skip
+
+
+def _shown(progress: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What readers of pages get to know of a run: not on which machine it runs, and as which process."""
+    return progress and {name: value for name, value in progress.items() if name not in ("pid", "host")}
 
 
 def here(request: Request) -> str:
