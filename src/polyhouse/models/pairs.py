@@ -19,7 +19,7 @@ from polyhouse.models.build import BULK, Build
 from polyhouse.models.joined import fold_joined_wallets
 from polyhouse.models.token_facts import KnownTokens
 
-COMPILED_FROM = 200_000
+COMPILED_FROM = 50_000
 """Rows of a slice from which on compiling pays."""
 
 FOLD_ROWS = 500_000
