@@ -11,6 +11,7 @@ import pytest
 from score_store import OPEN, USD, columns, fill, load, market_tables, token
 
 from polyhouse.models.build import Build
+from polyhouse.models.checks import run_checks
 from polyhouse.models.price_columns import complements_of, day_marks, last_of_each, load_prices, second_prices
 from polyhouse.models.steps.price_history_step import keep_prices
 from polyhouse.ports import Warehouse
@@ -163,6 +164,23 @@ def test_abandoned_blocks_leave_the_price_of_what_remains(warehouse: Warehouse, 
     assert plain(left) != plain(rows)
     assert keep(warehouse) == plain(left)
     assert anew(warehouse) == plain(left)
+
+
+def test_a_history_that_strayed_is_told(warehouse: Warehouse) -> None:
+    load(warehouse, {"observations": filled(crowd(2, 100))})
+    keep(warehouse)
+
+    def broken() -> int:
+        return next(check.broken for check in run_checks(warehouse) if check.name == "prices_follow_the_fills")
+
+    assert broken() == 0
+    warehouse.command(
+        "INSERT INTO token_prices SELECT * REPLACE (price_e6 + 1 AS price_e6, version + 1 AS version)"
+        " FROM token_prices FINAL ORDER BY token LIMIT 1"
+    )
+    assert broken() == 2, "one that should not be, and one that is missing"
+    load(warehouse, {"observations": columns([fill(9, 40, 1, 10)])})
+    assert broken() == 0, "nothing is told while rows wait for a build"
 
 
 def points(*rows: tuple[int, int, int, int]) -> dict[str, list[Any]]:

@@ -90,6 +90,12 @@ def _checks() -> list[_Check]:
             " WHERE newest.1 IS DISTINCT FROM held.equity OR newest.2 != cost",
         ),
         _Check(
+            "prices_follow_the_fills",
+            "the kept price history is what the rule makes of all observations, as of the newest build",
+            "SELECT concat('token ', toString(reinterpretAsUInt256(reverse(token)))) AS name"
+            f" FROM ({_strayed_prices()})",
+        ),
+        _Check(
             "zero_sum",
             "what all wallets made of a settled condition that is known whole from the chain is minus the fees (§3.7)",
             "SELECT concat('condition 0x', lower(hex(condition))) AS name"
@@ -120,6 +126,19 @@ def _checks() -> list[_Check]:
             " GROUP BY condition, outcome HAVING uniqExact(token) > 1",
         ),
     ]
+
+
+def _strayed_prices() -> str:
+    """Prices that are kept and should not be, or the other way round; none while rows wait for a build."""
+    fills = model_sql("priced_fills", "1").replace("FROM observations", "FROM observations FINAL")
+    wanted = model_sql("token_prices", "1").replace("FROM priced_fills FINAL", f"FROM ({fills})")
+    columns = "token, ts, block, tx_index, pos, tx_key, price_e6"
+    newest = "(SELECT max(_block_number) FROM observations)"
+    return (
+        f"SELECT token FROM (SELECT {columns}, 1 AS side FROM token_prices FINAL WHERE source = 'fill'"
+        f" UNION ALL SELECT {columns}, -1 AS side FROM ({wanted})) WHERE {newest} > 0"
+        f" AND {newest} = (SELECT argMax(fills_to, version) FROM price_builds) GROUP BY {columns} HAVING sum(side) != 0"
+    )
 
 
 def _infrastructure() -> str:
