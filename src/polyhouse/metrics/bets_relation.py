@@ -18,18 +18,18 @@ COPY_LAGS = ("30s", "2m", "5m")
 
 
 def _weeks(days: int) -> dict[str, str]:
-    """(weeks ago, gains, losses) of the whole weeks of the last so many days, and the slopes of all pairs of them."""
-    weekly = f"weekly_{days}d"
-    sums = "[week], [greatest(realized, 0)], [greatest(-realized, 0)], [toInt64(1)]"
-    ratio = f"(gained + {SHRINKAGE}) / (lost + {SHRINKAGE})"
-    pair = f"(omegas_{days}d[j] - omegas_{days}d[i]) / ({weekly}.1[i] - {weekly}.1[j])"
+    """Weeks ago and shrunk omega of the whole weeks with a bet of the last so many days; the slopes of all pairs."""
+    length = days // 7
+    pairs = [
+        "arrayMap((newer, older, start, end) -> (newer - older) / (end - start),"
+        f" arraySlice(omegas_{days}d, 1, -{step}), arraySlice(omegas_{days}d, {step + 1}),"
+        f" arraySlice(weeks_{days}d, 1, -{step}), arraySlice(weeks_{days}d, {step + 1}))"
+        for step in range(1, length)
+    ]
     return {
-        weekly: f"sumMapIf({sums}, week >= 0 AND week < {days // 7})",
-        f"omegas_{days}d": f"arrayMap((gained, lost) -> {ratio}, {weekly}.2, {weekly}.3)",
-        f"slopes_{days}d": (
-            f"arraySort(arrayFlatten(arrayMap(i -> arrayMap(j -> {pair}, range(1, i)),"
-            f" range(1, length({weekly}.1) + 1))))"
-        ),
+        f"weeks_{days}d": f"arrayFilter(w -> w < {length}, weekly.1)",
+        f"omegas_{days}d": f"arraySlice(weekly_omegas, 1, length(weeks_{days}d))",
+        f"slopes_{days}d": f"arraySort(arrayConcat({', '.join(pairs)}))",
     }
 
 
@@ -125,9 +125,24 @@ RELATION = Relation(
         "stakes": "arraySort((x, p) -> p, groupArray(stake), groupArray(open_place))",
         "older_stakes": "arraySlice(stakes, 1, half)",
         "newer_stakes": "arraySlice(stakes, n - half + 1)",
+        # By category: its place in the list, bets, Σ x, Σ stake · seconds, then gains and losses of copiers per delay.
+        "by_place": (
+            f"sumMap([indexOf({list(CATEGORIES)}, category)], [toInt64(1)], [realized],"
+            " [toInt128(stake) * seconds_held], "
+            + ", ".join(f"[greatest(copied_{lag}, 0)], [greatest(-copied_{lag}, 0)]" for lag in COPY_LAGS)
+            + ")"
+        ),
+        "place_names": f"arrayMap(place -> {list(CATEGORIES)}[place], by_place.1)",
         **{f"copied_gains_{lag}": f"sumIf(copied_{lag}, copied_{lag} > 0)" for lag in COPY_LAGS},
         **{f"copied_losses_{lag}": f"-sumIf(copied_{lag}, copied_{lag} < 0)" for lag in COPY_LAGS},
         "week": f"intDiv(toInt64({{as_of:UInt32}}) - at, {WEEK_SECONDS})",
+        "weekly": (
+            "sumMapIf([week], [greatest(realized, 0)], [greatest(-realized, 0)], [toInt64(1)],"
+            f" week >= 0 AND week < {90 // 7})"
+        ),
+        "weekly_omegas": (
+            f"arrayMap((gained, lost) -> (gained + {SHRINKAGE}) / (lost + {SHRINKAGE}), weekly.2, weekly.3)"
+        ),
         **_weeks(30),
         **_weeks(90),
     },

@@ -24,22 +24,18 @@ def _copied(number: int, lag: str) -> Metric:
 
 
 def _copies_by_category() -> str:
-    sums = ", ".join(f"[{f'greatest(copied_{lag}, 0)'}], [{f'greatest(-copied_{lag}, 0)'}]" for lag in _LAGS)
-    found = f"(sumMap([category], [toInt64(1)], {sums}) AS copies)"
-    pairs = [
-        f"if(l{place} > 0, {cut_to_six(f'g{place}', f'greatest(l{place}, 1)')}, 'null')" for place in range(len(_LAGS))
+    values = [
+        f"arrayMap((g, l) -> if(l > 0, {cut_to_six('g', 'greatest(l, 1)')}, 'null'), by_place.{gains},"
+        f" by_place.{gains + 1})"
+        for gains in (5, 7, 9)
     ]
-    names = ", ".join(f"g{place}, l{place}" for place in range(len(_LAGS)))
-    arrays = ", ".join(f"copies.{2 + column}" for column in range(1, 2 * len(_LAGS) + 1))
-    values = f"arrayMap(({names}) -> concat('[', arrayStringConcat([{', '.join(pairs)}], ','), ']'), {arrays})"
-    return json_object(f"{found}.1", values)
+    lists = f"arrayMap((a, b, c) -> concat('[', a, ',', b, ',', c, ']'), {', '.join(values)})"
+    return json_object("place_names", lists)
 
 
 def _hours_by_category() -> str:
-    found = "(sumMap([category], [toInt64(1)], [realized], [toInt128(stake) * seconds_held]) AS held)"
     value = cut_to_six("x * 3600", "if(s = 0, 1, s)")
-    values = f"arrayMap((x, s) -> if(s = 0, 'null', {value}), held.3, held.4)"
-    return json_object(f"{found}.1", values)
+    return json_object("place_names", f"arrayMap((x, s) -> if(s = 0, 'null', {value}), by_place.3, by_place.4)")
 
 
 def _omega_slope(number: int, days: int) -> Metric:
@@ -49,7 +45,7 @@ def _omega_slope(number: int, days: int) -> Metric:
         f"Theil–Sen slope (median over all pairs) of the shrunk omega of each of the last {days // 7} whole weeks with"
         f" a bet, counted back from the end of the window; at least {_WEEKS} such weeks",
         "per_week", "bets", f"Sen 1968; {SEED}", "higher", number,
-        f"if({inside} AND length(weekly_{days}d.1) >= {_WEEKS},"
+        f"if({inside} AND length(weeks_{days}d) >= {_WEEKS},"
         f" arraySum(arraySlice(slopes_{days}d, intDiv(length(slopes_{days}d) + 1, 2), 2 - length(slopes_{days}d) % 2))"
         f" / (2 - length(slopes_{days}d) % 2), NULL)",
         DISPLAY_MIN_UNITS, f"bets in fewer than {_WEEKS} of these weeks, or a window of fewer than {days} days",

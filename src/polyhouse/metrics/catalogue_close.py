@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from polyhouse.metrics.entries_relation import HALF_LIFE_SECONDS, SLOPE_DAYS
+from polyhouse.metrics.entries_relation import HALF_LIFE_SECONDS, SLOPE_DAYS, by_category
 from polyhouse.metrics.metric import Metric
 from polyhouse.metrics.ratios import DISPLAY_MIN_UNITS, RANK_MIN_UNITS
-from polyhouse.metrics.terms import SEED, cut_to_six, json_object, over
+from polyhouse.metrics.terms import SEED, cut_to_six, json_by_category, json_object, over
 
 _CLOSE = (
     "close = last price at or before the start of the game, the listed end or one hour before the resolution, whichever"
@@ -32,12 +32,6 @@ def _half_life() -> str:
     step = f"toFloat64(2 * {before} - left[1]) / toFloat64(2 * ({before} - {after}))"
     start, end = "lags[left_half - 1]", "lags[left_half]"
     return f"if(left[1] > 0 AND left_half > 1, ({start} + ({end} - {start}) * {step}) / 3600, NULL)"
-
-
-def _by_category() -> str:
-    found = "(sumMapIf([category], [toInt64(1)], [close - price], has_close) AS category_close)"
-    values = f"arrayMap((k, v) -> {cut_to_six('v', '(k * 1000000)')}, category_close.2, category_close.3)"
-    return f"if(length({found}.1) > 0, {json_object('category_close.1', values)}, NULL)"
 
 
 def _sources() -> str:
@@ -100,7 +94,8 @@ CLOSE = (
     ),
     Metric(
         "clv_by_category", "Gain against the close per category", "JSON: category → clv_mean, six decimals, cut",
-        "text", "entries", SEED, "none", 89, _by_category(), DISPLAY_MIN_UNITS, _NO_CLOSE,
+        "text", "entries", SEED, "none", 89, json_by_category(by_category(6), by_category(5)),
+        DISPLAY_MIN_UNITS, _NO_CLOSE,
     ),
     Metric(
         "timing_share", "Share of the edge that the market confirmed before the outcome",

@@ -3,32 +3,19 @@
 from __future__ import annotations
 
 from polyhouse.metrics.catalogue_close import CLOSE
-from polyhouse.metrics.entries_relation import PRIOR_ENTRIES
+from polyhouse.metrics.entries_relation import PRIOR_ENTRIES, by_category
 from polyhouse.metrics.metric import Metric
 from polyhouse.metrics.ratios import DISPLAY_MIN_UNITS, RANK_MIN_UNITS
-from polyhouse.metrics.terms import SEED, cut_to_six, json_object, over
+from polyhouse.metrics.terms import SEED, cut_to_six, json_by_category, json_object, over
 
 NO_RESOLVED = "no purchase of an outcome that is resolved"
 _ONE_PRICE = f"{NO_RESOLVED}, or all at one price"
 _RESOLVED = "resolved_entries > 0"
 
 
-def _calibration_by_category() -> str:
-    """Per category Σ over its bins of |Σ (o − p)|, over its purchases."""
-    key = "concat(category, ' ', toString(bin))"
-    found = f"(sumMapIf([{key}], [toInt64(1)], [payout - price], is_resolved) AS category_bins)"
-    names = "arrayMap(key -> splitByChar(' ', key)[1], category_bins.1)"
-    of_name = "arraySum(arrayMap((m, v) -> if(m = name, {}, 0), category_names, category_bins.{}))"
-    gap, count = of_name.format("abs(v)", 3), of_name.format("v", 2)
-    value = f"arrayMap(name -> {cut_to_six(gap, f'({count} * 1000000)')}, arrayDistinct(category_names))"
-    text = json_object(f"arrayDistinct({names} AS category_names)", value)
-    return f"if(length({found}.1) > 0, {text}, NULL)"
-
-
 def _by_kind() -> str:
-    found = "(sumMapIf([kind], [toInt64(1)], [worth - cash], [shares], is_resolved) AS kinds)"
     values = f"arrayMap((gap, w) -> {cut_to_six('gap', 'w')}, kinds.3, kinds.4)"
-    return f"if(length({found}.1) > 0, {json_object('kinds.1', values)}, NULL)"
+    return f"if(resolved_entries > 0, {json_object('kinds.1', values)}, NULL)"
 
 
 FORECAST = (
@@ -60,13 +47,14 @@ FORECAST = (
         "calibration_error", "Gap between entry prices and outcomes",
         "Σ n_b·|mean outcome − mean price| / n over ten bins of price, one per purchase",
         "ratio", "entries", f"accounting §4.4 (K23); {SEED}", "lower", 29,
-        f"if({_RESOLVED}, arraySum(arrayMap(gap -> abs(gap), bins.3)) / resolved_entries / 1e6, NULL)",
+        f"if({_RESOLVED}, arraySum(arrayMap(gap -> abs(gap), bin_gap)) / resolved_entries / 1e6, NULL)",
         RANK_MIN_UNITS, NO_RESOLVED,
     ),
     Metric(
         "calibration_by_category", "Calibration per category",
         "JSON: category → Σ n_b·|mean outcome − mean price| / n over ten bins of price, six decimals, cut",
-        "text", "entries", SEED, "none", 91, _calibration_by_category(), RANK_MIN_UNITS, NO_RESOLVED,
+        "text", "entries", SEED, "none", 91, json_by_category(by_category(-3), by_category(2)),
+        RANK_MIN_UNITS, NO_RESOLVED,
     ),
     Metric(
         "edge_by_archetype", "Where the edge is, by kind of market",

@@ -7,6 +7,7 @@ each metric divides once, at the end.
 
 from __future__ import annotations
 
+from polyhouse.domain.categories import CATEGORIES
 from polyhouse.metrics.metric import Relation
 
 HALF_LIFE_SECONDS = (0, 30, 120, 300, 3_600, 21_600, 86_400)
@@ -17,6 +18,23 @@ SLOPE_DAYS = 30
 
 _DAY_SECONDS = 86_400
 _LEFT = ("left_0", "left_30s", "left_2m", "left_5m", "left_1h", "left_6h", "left_1d")
+
+
+def _by_bin(column: int) -> str:
+    """One column of the cells, summed over the categories: an array of ten."""
+    return (
+        f"arrayMap(b -> arraySum(arrayMap((cell, v) -> if(cell % 10 = b, v, 0), cells.1, cells.{column})), range(10))"
+    )
+
+
+def by_category(column: int) -> str:
+    """One column of the cells, summed over the bins (negative: the absolute values), in the order of ``CATEGORIES``."""
+    value = "abs(v)" if column < 0 else "v"
+    return (
+        f"arrayMap(c -> arraySum(arrayMap((cell, v) -> if(intDiv(cell, 10) = c, {value}, 0), cells.1,"
+        f" cells.{abs(column)})), range(1, {len(CATEGORIES) + 1}))"
+    )
+
 
 RELATION = Relation(
     "entries",
@@ -34,13 +52,20 @@ RELATION = Relation(
         "w_log": "sumIf(toInt128(shares) * log_loss_e9, is_resolved)",
         "price_spread": "toInt256(w) * wpp - toInt256(wp) * wp",
         "outcome_slope": "toFloat64(toInt256(w) * wpo - toInt256(wp) * wo) / toFloat64(price_spread)",
-        # Bins of a tenth: (bins, purchases, Σ (o − p), Σ p).
-        "bins": "sumMapIf([bin], [toInt64(1)], [payout - price], [price], is_resolved)",
+        # Cells of a category (its place in the list) and a bin of a tenth: (10·place + bin, resolved purchases,
+        # Σ (o − p), Σ p, purchases with a close, Σ gain on it).
+        "cells": (
+            f"sumMap([indexOf({list(CATEGORIES)}, category) * 10 + bin], [toInt64(is_resolved)],"
+            " [if(is_resolved, payout - price, 0)], [if(is_resolved, price, 0)],"
+            " [toInt64(has_close)], [if(has_close, close - price, 0)])"
+        ),
+        **{name: _by_bin(column) for name, column in (("bin_n", 2), ("bin_gap", 3), ("bin_price", 4))},
         "kelly_mean": (
-            f"arraySum(arrayMap((k, gap, p) -> if(p < k * 1000000,"
-            f" k * toFloat64(gap) / (k + {PRIOR_ENTRIES}) / (1000000 - p / k), 0.), bins.2, bins.3, bins.4))"
+            f"arraySum(arrayMap((k, gap, p) -> if(k > 0 AND p < k * 1000000,"
+            f" k * toFloat64(gap) / (k + {PRIOR_ENTRIES}) / (1000000 - p / k), 0.), bin_n, bin_gap, bin_price))"
             " / resolved_entries"
         ),
+        "kinds": "sumMapIf([kind], [toInt64(1)], [worth - cash], [shares], is_resolved)",
         "resolved_stake": "toInt128(sumIf(cash, is_resolved))",
         "edge_sum": "toInt128(sumIf(worth - cash, is_resolved))",
         # The closing price.
