@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from polyhouse.domain.categories import CATEGORIES
-from polyhouse.metrics.chance import Records, q_levels, records
-from polyhouse.metrics.flags import TESTED
+from polyhouse.metrics.chance import Records, q_levels
+from polyhouse.metrics.flags import CANDIDATE_HIDDEN, CANDIDATE_TURNED, TESTED
 from polyhouse.models.build import BULK, Build
+from polyhouse.models.flags import chances
 from polyhouse.models.steps.specialists_step import build_edges
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-_E9 = 1_000_000_000
 _CANDIDATES = (
-    "SELECT wallet FROM flag_habits WHERE 10 * turned_shares >= 3 * traded_shares"
-    " OR 5 * (all_fills - fills) >= all_fills"
+    "SELECT wallet FROM flag_habits"
+    f" WHERE {CANDIDATE_TURNED.denominator} * turned_shares >= {CANDIDATE_TURNED.numerator} * traded_shares"
+    f" OR {CANDIDATE_HIDDEN.denominator} * (all_fills - fills) >= {CANDIDATE_HIDDEN.numerator} * all_fills"
 )
 
 
@@ -31,12 +25,19 @@ def build_flags(run: Build) -> None:
             run.stage(model, wallets)
         build_edges(run, wallets)
         run.stage_rows("flag_candidates", _CANDIDATES)
-        run.stage("flag_circles", wallets)
+        _stage_circles(run, wallets)
         _stage_chances(run)
         run.insert("wallet_flags", wallets)
         run.bury("wallet_flags", wallets)
     run.warehouse.command("DROP TABLE IF EXISTS flag_chances")
     _store_levels(run)
+
+
+def _stage_circles(run: Build, wallets: str) -> None:
+    """``flag_circles``: looks through everybody's fills, so only if somebody is to be examined."""
+    is_wanted = run.warehouse.query("SELECT count() FROM flag_candidates").rows[0][0]
+    sql = run.sql("flag_circles", wallets)
+    run.stage_rows("flag_circles", sql if is_wanted else f"SELECT * FROM ({sql}) LIMIT 0")
 
 
 def _stage_chances(run: Build) -> None:
@@ -50,32 +51,6 @@ def _stage_chances(run: Build) -> None:
     bets = pa.Table.from_batches(batches) if batches else None
     if bets is not None and len(bets):
         run.warehouse.insert_arrow("flag_chances", chances(bets))
-
-
-def chances(bets: pa.Table) -> pa.Table:
-    """Per wallet its record (``metrics.chance``), from rows of ``event_bets`` in their order."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    wallets = bets.column("wallet").combine_chunks()
-    starts = starts_of(wallets)
-    category = pc.index_in(bets.column("category").cast(pa.string()), value_set=pa.array(CATEGORIES))
-    places = pc.fill_null(category, len(CATEGORIES)).to_numpy().astype(np.int64)
-    record = records(starts, _shares(bets, "price_e9"), _shares(bets, "payout_e9"), places)
-    found = {field.name: getattr(record, field.name).astype(np.float64) for field in fields(Records)}
-    return pa.table({"wallet": wallets.take(pa.array(starts[:-1])), **found})
-
-
-def starts_of(wallets: pa.Array) -> Any:
-    """Place of the first row of each wallet, and the number of rows at the end; equal wallets stand together."""
-    raw = np.frombuffer(wallets.buffers()[1], dtype=np.uint8)
-    rows = raw[wallets.offset * 20 : (wallets.offset + len(wallets)) * 20].reshape(-1, 20)
-    changes = np.flatnonzero((rows[1:] != rows[:-1]).any(axis=1)) + 1
-    return np.concatenate([[0], changes, [len(rows)]]).astype(np.int64)
-
-
-def _shares(table: pa.Table, name: str) -> Any:
-    return table.column(name).to_numpy() / _E9
 
 
 def _store_levels(run: Build) -> None:

@@ -12,7 +12,7 @@ from polyhouse.domain.categories import CATEGORIES
 from polyhouse.metrics.bootstrap import LEAST_BETS, MOST_BETS, Ints, Samples, intervals, mixed
 from polyhouse.metrics.catalogue import METRIC_WINDOWS
 from polyhouse.models.build import BULK, Build
-from polyhouse.models.steps.flags_step import starts_of
+from polyhouse.models.flags import starts_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
