@@ -72,7 +72,7 @@ class Build:
         self.version = max(time.time_ns() // 1000, int(previous) + 1)
         newest = warehouse.query(
             "SELECT toUnixTimestamp(max(ts)) FROM observations"
-            " WHERE toString(kind) NOT IN ('DEPOSIT', 'WITHDRAWAL', 'TIP')"
+            " WHERE kind NOT IN ('DEPOSIT', 'WITHDRAWAL', 'TIP')"
         ).rows[0][0]
         self.as_of = int(newest)
         self.params = {f"b_{name}": max(self.as_of - days * DAY_SECONDS, 0) for name, days in WINDOWS.items()}
