@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
 
 from polyhouse.cli.base import Run, command, next_steps, say
 from polyhouse.cli.explain import print_explanation
+from polyhouse.cli.flags import flag_facts
 from polyhouse.cli.moments import as_of_option
 from polyhouse.cli.output import Column, emit_facts, emit_json, emit_table
 from polyhouse.cli.reading import ask
-from polyhouse.cli.flags import flag_facts
 from polyhouse.cli.scores import score_facts
+from polyhouse.reads.display import short
 
+_POSITIONS_SHOWN = 20
+"""On a terminal; a pipe and ``--json`` get all of them."""
 _ADDRESS = "0x6af75d4e4aaf700450efbac3708cce1665810ff1"
 
 
@@ -91,8 +95,14 @@ def _print_cost_methods(run: Run, methods: dict[str, Any]) -> None:
     click.echo()
     names = ("avg_price", "balance", "realized", "unrealized", "total")
     columns = [Column("token_id"), *(Column(name, right=True) for name in names)]
-    cells = [[one["token_id"], *(one["polymarket"][name] for name in names)] for one in methods["positions"]]
+    positions = sorted(methods["positions"], key=lambda one: -abs(one["polymarket"]["total"] or 0))
+    shown = positions[:_POSITIONS_SHOWN] if sys.stdout.isatty() else positions
+    cells = [[one["token_id"], *(one["polymarket"][name] for name in names)] for one in shown]
+    if sys.stdout.isatty():
+        cells = [[short(row[0]), *row[1:]] for row in cells]
     emit_table(run, columns, cells)
+    if len(shown) < len(positions):
+        say(f"{len(shown)} of {len(positions)} positions, by their total; --json has all")
 
 
 def _provenance(details: dict[str, Any] | None) -> list[tuple[str, Any]]:
