@@ -41,7 +41,11 @@ def told(shared: Warehouse) -> dict[str, dict[str, Any]]:
     ]  # fmt: skip
     lost = resolution(1_780_000_000 + 9_000, (0, 1), market=2)
     empty(shared)
-    load(shared, market_tables(1, 2, 3, 4) | {"observations": columns(rows), "resolutions": lost})
+    load(
+        shared,
+        market_tables(1, 2, 3, 4)
+        | {"observations": columns({"fee_usdc": 0} | row for row in rows), "resolutions": lost},
+    )
     build(shared)
     return {name: cost_methods(shared, "0x" + f"{place:02x}" * 20) for place, name in enumerate(NAMES, 5)}
 
