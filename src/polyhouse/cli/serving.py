@@ -22,7 +22,9 @@ from polyhouse.cli.base import Run, command, say
 @click.option("--no-schedule", is_flag=True, help="Queue no jobs by itself: only what the admin routes ask for.")
 @click.option("--no-live", is_flag=True, help="Do not follow live trades; without a schedule they are not, either.")
 def serve(run: Run, host: str, port: int, no_schedule: bool, no_live: bool) -> int:
-    """HTTP API, pages, live trades, and the jobs of `polyhouse schedule show`. Owns the store; read commands ask it by themselves.
+    """HTTP API, pages, live trades, and the jobs of `polyhouse schedule show`.
+
+    Owns the store; read commands ask it by themselves.
 
     A signal stops it at the next page boundary; a job that was under way goes on when it is started again.
     """
