@@ -170,6 +170,7 @@ def test_health_tells_sources_and_runs(stores):
     assert [(row["source"], row["rows"]) for row in document["sources"]] == [("activity", 6)]
     assert document["sources"][0]["newest_row_at"] == "2026-06-04T00:01:00Z"
     running, ended = document["runs"]
+    assert document["sources"][0]["written_at"] >= ended["started_at"]
     assert (running["status"], running["seconds"]) == ("running", None)
     assert (ended["status"], ended["wallets"], ended["rows"], ended["rejected"]) == ("partial", 2, 6, 1)
     assert ended["error"] == "one page failed"

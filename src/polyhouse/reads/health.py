@@ -20,14 +20,14 @@ HOURS = 72
 def health(warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
     """The sync-health document.
 
-    ``sources``: per source of ledger rows how many there are, the newest one, and when a page of it was last written.
+    ``sources``: per source of ledger rows how many there are, the newest one, and when a run last wrote any.
     ``streams``: per stream its partitions by status, pages and rows, and the newest page. ``hours``: rows written in
     each of the last ``HOURS`` hours in which something was written. ``runs``: the newest ``RUNS``. ``failures``: the
     wallets that failed last, ``failed`` how many there are; ``rejected``: rows that could not be read, newest first.
     """
     failures = _failures(warehouse)
     return {
-        "sources": _sources(warehouse),
+        "sources": _sources(warehouse, state),
         "streams": _streams(warehouse, state),
         "hours": _hours(warehouse),
         "runs": [_run(run) for run in state.runs(limit=RUNS)],
@@ -48,15 +48,19 @@ def read_workers(state: StateStore) -> list[dict[str, Any]]:
     return [{"worker": name, "wallets": held} for name, held in sorted(state.lease_holders().items())]
 
 
-def _sources(warehouse: Warehouse) -> list[dict[str, Any]]:
+def _sources(warehouse: Warehouse, state: StateStore) -> list[dict[str, Any]]:
     rows = warehouse.query(
-        "SELECT toString(source) AS word, count(), toUnixTimestamp(max(ts)), intDiv(max(version), 1000000)"
-        " FROM observations GROUP BY word ORDER BY word"
+        "SELECT toString(source) AS word, count(), toUnixTimestamp(max(ts)), max(run) FROM observations"
+        " GROUP BY word ORDER BY word"
     ).rows
+    runs = {int(run): state.run(int(run)) for _, _, _, run in rows}
     return [
-        {"source": word, "rows": int(number), "newest_row_at": moment(newest), "written_at": moment(written)}
-        for word, number, newest, written in rows
-    ]
+        {
+            "source": word, "rows": int(number), "newest_row_at": moment(newest),
+            "written_at": moment(wrote.finished_at or wrote.started_at) if (wrote := runs[int(run)]) else None,
+        }
+        for word, number, newest, run in rows
+    ]  # fmt: skip
 
 
 def _streams(warehouse: Warehouse, state: StateStore) -> list[dict[str, Any]]:

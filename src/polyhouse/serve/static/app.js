@@ -41,7 +41,7 @@ const shortcuts = {
   n: () => follow('main a[rel="next"]'),
   p: () => follow('main a[rel="prev"]'),
 };
-let leader = 0;
+let leader = -Infinity;
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || help.open) return;
@@ -49,11 +49,11 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") event.target.blur();
     return;
   }
-  if (event.key === "g") { leader = performance.now(); return; }
   const isSecond = performance.now() - leader < 1200;
-  leader = 0;
+  leader = -Infinity;
   const target = isSecond && document.querySelector(`.nav a[data-key="${CSS.escape(event.key)}"]`);
   if (target) { event.preventDefault(); target.click(); return; }
+  if (event.key === "g") { leader = performance.now(); return; }
   const action = shortcuts[event.key];
   if (action) { event.preventDefault(); action(); }
 });
@@ -99,9 +99,16 @@ let news = null;
 const stamp = (state) => (follows === "progress" ? JSON.stringify(state) : String(state.build));
 const builtNow = () => document.documentElement.dataset.build;
 
+const isChanged = (field) => (field.type === "checkbox" ? field.checked !== field.defaultChecked
+  : field.options ? [...field.options].some((option) => option.selected !== option.defaultSelected)
+  : field.value !== field.defaultValue);
+
+// Somebody who reads the help, fills in a form or has filled it in is not interrupted.
 function isBusy() {
   const active = document.activeElement;
-  return Boolean(document.querySelector("dialog[open]")) || (main.contains(active) && active.matches("input, select, textarea"));
+  return Boolean(document.querySelector("dialog[open]"))
+    || (main.contains(active) && active.matches("input, select"))
+    || [...main.querySelectorAll("input, select")].some(isChanged);
 }
 
 function take(page, id) {
@@ -116,9 +123,11 @@ async function refresh() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const open = [...main.querySelectorAll("details[open][id]")].map((one) => one.id);
   const focused = document.activeElement?.id;
+  const across = [...main.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
   for (const id of ["content", "fresh", "data-to"]) take(page, id);
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+  main.querySelectorAll(".scroll").forEach((box, place) => { box.scrollLeft = across[place] ?? 0; });
   document.documentElement.dataset.build = page.documentElement.dataset.build;
   markScrollers(main);
   document.dispatchEvent(new Event("contentchange"));
