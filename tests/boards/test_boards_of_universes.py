@@ -29,6 +29,7 @@ from polyhouse.warehouse import open_warehouse
 
 UNIVERSE = Universe(seed=2, wallets=70, fills=4_500, cast={"specialist": 2, "skilled_trader": 2, "bot": 1})
 Rows = list[dict[str, Any]]
+pytestmark = pytest.mark.timeout(400)  # three builds, also on a machine that is busy with others
 
 
 @pytest.fixture(scope="module")
