@@ -1,4 +1,4 @@
-"""The product as somebody runs it, for a browser: a simulated Polymarket, a filled store, a server with an admin key."""
+"""The product as somebody runs it, for a browser: a simulated Polymarket, a filled store, a server with a key."""
 
 from __future__ import annotations
 
