@@ -1,19 +1,10 @@
-"""A store for this folder, and the helpers that fill it (shared with the tests of scores)."""
+"""A store for each file of this folder, and the helpers that fill it (those of the tests of scores)."""
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-sys.path.append(str(Path(__file__).parent))
 sys.path.append(str(Path(__file__).parents[1] / "scores"))
 
-from polyhouse.ports import Warehouse
-from polyhouse.warehouse import open_warehouse
+from shared_store import shared
 
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    with open_warehouse(f"chdb://{tmp_path_factory.mktemp('store')}/warehouse") as opened:
-        yield opened
+__all__ = ["shared"]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from score_store import empty, load, universe_tables
+from score_store import empty, load, universe_case, universe_tables
 
 from polyhouse.ledger.parity import SubgraphPosition, subgraph_positions
-from polyhouse.ledger.vector_logs import parse_case
 from polyhouse.models.runner import build
 from polyhouse.models.steps import polymarket_step
 from polyhouse.ports import Warehouse
@@ -25,30 +24,6 @@ def stored(warehouse: Warehouse) -> dict[tuple[bytes, bytes], tuple[int, ...]]:
     return {(bytes(wallet), bytes(token)): tuple(map(int, numbers)) for wallet, token, *numbers in rows}
 
 
-def case_of(universe: Universe) -> Any:
-    return parse_case({
-        "conditions": [
-            {
-                "id": market.condition_id, "tokens": list(market.token_ids),
-                "neg_risk_market": market.neg_risk_market_id or None, "question_index": market.question_index,
-            }
-            for event in universe.events for market in event.markets
-        ],
-        "neg_risk_markets": [
-            {"id": market, "question_count": count, "fee_bips": bips}
-            for market, (count, bips) in universe.neg_risk_markets.items()
-        ],
-        "fpmms": [
-            {"id": market.pool.address, "condition": market.condition_id}
-            for event in universe.events for market in event.markets if market.pool
-        ],
-        "logs": [
-            {"t": log.t, "tx": tx.tx, "li": log.li, "bn": tx.block, "ti": tx.tx_index, "ts": tx.ts, **log.fields}
-            for tx in universe.transactions(until=universe.now) for log in tx.logs
-        ],
-    })  # fmt: skip
-
-
 def figures(position: SubgraphPosition) -> tuple[int, int, int, int]:
     return position.amount, position.avg_price, position.realized_pnl, position.total_bought
 
@@ -62,7 +37,7 @@ def test_equal_to_the_subgraph_on_the_logs_of_the_first_exchanges(
     empty(shared)
     load(shared, universe_tables(universe))
     build(shared)
-    case = case_of(universe)
+    case = universe_case(universe)
     logs = [log for logs in case.transactions for log in logs]
     theirs = subgraph_positions(logs, case.registry)
     ours = stored(shared)

@@ -8,7 +8,7 @@ from typing import Any
 from polyhouse.domain.categories import category_of
 from polyhouse.ledger.amm import lp_token
 from polyhouse.ledger.chain import observations
-from polyhouse.ledger.vector_logs import parse_case
+from polyhouse.ledger.vector_logs import VectorCase, parse_case
 from polyhouse.ports import Warehouse
 from polyhouse.sim.universe import Universe
 
@@ -20,9 +20,10 @@ OPEN, CLOSE = 1_780_000_000, 1_780_000_000 + 100 * HOUR
 Tables = dict[str, dict[str, list[Any]]]
 
 
-def universe_tables(universe: Universe) -> Tables:
+def universe_case(universe: Universe) -> VectorCase:
+    """Its logs, conditions, neg-risk markets and pools, decoded."""
     markets = [(market, event) for event in universe.events for market in event.markets]
-    case = parse_case({
+    return parse_case({
         "conditions": [
             {
                 "id": market.condition_id, "tokens": list(market.token_ids),
@@ -40,6 +41,11 @@ def universe_tables(universe: Universe) -> Tables:
             for tx in universe.transactions(until=universe.now) for log in tx.logs
         ],
     })  # fmt: skip
+
+
+def universe_tables(universe: Universe) -> Tables:
+    markets = [(market, event) for event in universe.events for market in event.markets]
+    case = universe_case(universe)
     lps = [lp_token(pool) for pool in case.registry.pools]
     rows = observations(case.transactions, case.registry, use_transfers=True)
     return rows.tables() | {

@@ -50,18 +50,9 @@ def explain(
     Raises:
         BadInputError: malformed ids, an unknown name, category or window, or a number that does not exist there.
     """
-    check_category(category)
-    check_window(window)
     _check_page(limit, offset)
-    wallet = parse_address(address)
-    scope = Scope(wallet, category, window)
+    scope = _scope(Scope(parse_address(address), check_category(category), check_window(window)), unit, token)
     scope = replace(scope, as_of=newest_of(warehouse, scope))
-    if unit is not None and token is not None:
-        raise BadInputError("give either a unit or a token", hint="a token belongs to one unit")
-    if token is not None:
-        scope = replace(scope, token=parse_token(token))
-    elif unit is not None:
-        scope = replace(scope, unit=parse_hash(unit, "unit id"))
     level = POSITION if scope.token else UNIT if scope.unit else WALLET
     check_exists(warehouse, scope)
     metric = _metric(name) if level == WALLET else None
@@ -77,7 +68,7 @@ def explain(
             raise _unknown(name, level)
         body = _of(definition)(warehouse, definition, name, scope, level, limit, offset)
     return {
-        "wallet": format_address(wallet),
+        "wallet": format_address(scope.wallet),
         "name": name,
         "level": level,
         "category": category if level == WALLET else None,
@@ -88,6 +79,14 @@ def explain(
         "source": SOURCE,
         **body,
     }
+
+
+def _scope(scope: Scope, unit: str | None, token: str | None) -> Scope:
+    if unit is not None and token is not None:
+        raise BadInputError("give either a unit or a token", hint="a token belongs to one unit")
+    if token is not None:
+        return replace(scope, token=parse_token(token))
+    return scope if unit is None else replace(scope, unit=parse_hash(unit, "unit id"))
 
 
 def _metric(name: str) -> Metric | None:
