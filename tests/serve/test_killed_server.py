@@ -11,13 +11,14 @@ from api_server import Server, until
 from polyhouse.cli.simulation import simulated_polymarket
 from polyhouse.state import open_state
 
+pytestmark = pytest.mark.timeout(400)
 KEY = {"X-API-Key": "k"}
 
 
 @pytest.fixture(scope="module")
 def slow():
-    """A simulated Polymarket whose limits make a job of a minute, and one without such limits."""
-    with simulated_polymarket(seed=3, wallets=25, rate_scale=30.0) as running:
+    """Settings for a simulated Polymarket: at the published limits a job takes a while, far above them a moment."""
+    with simulated_polymarket(seed=3, wallets=14, rate_scale=30.0) as running:
         found = {"gamma_url": running.gamma_url, "clob_url": running.clob_url, "data_url": running.data_url}
         yield found | {"admin_api_key": "k"}
 
@@ -57,8 +58,8 @@ def test_a_killed_server_goes_on_with_its_jobs(tmp_path, slow):
         for number in numbers:
             until(lambda number=number: job_of(server, number)["status"] not in {"queued", "running"})
             assert job_of(server, number)["status"] == "done", job_of(server, number)
-        assert server.json("/api/status")[1]["wallets"]["completed"] > 10
-        assert server.json("/api/leaderboard?min_units=0&min_gains_losses=0")[1]["count"] > 5
+        assert server.json("/api/status")[1]["wallets"]["completed"] > 5
+        assert server.json("/api/leaderboard?min_units=0&min_gains_losses=0")[1]["count"] > 3
     finally:
         server.stop()
 

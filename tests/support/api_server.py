@@ -74,7 +74,7 @@ class Server:
         """End it as a service manager does; its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=60)
+        return self.process.wait(timeout=120)
 
     def kill(self):
         """End it as a power cut does."""
@@ -96,7 +96,7 @@ def fill(home, *ids):
     assert done.returncode == 0, done.stderr
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=120):
     """What ``condition`` returns, as soon as that is true."""
     end = time.monotonic() + seconds
     while not (found := condition()):
