@@ -11,6 +11,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from polyhouse.metrics.chance import q_levels
+
 MIN_EVENTS = 20
 """Events from which on a wallet is tested in a category (accounting §4.1: ranking needs 20)."""
 MIN_STAKE_SHARE = 0.25
@@ -81,19 +85,18 @@ def chance_against_rest(evidence: Evidence, rest_edge: float, rest_spread: float
     """
     weight = rest_bets + SHRINKAGE_EVENTS
     variance = evidence.spread / evidence.events**2 + rest_spread / weight**2
-    gap = evidence.edge - rest_edge / weight
-    if variance == 0:
+    return upper_tail(evidence.edge - rest_edge / weight, variance)
+
+
+def upper_tail(gap: float, variance: float) -> float:
+    """Chance that a normal variable of mean 0 and this variance exceeds ``gap``."""
+    if variance <= 0:
         return 0.0 if gap > 0 else 1.0
     return 0.5 * math.erfc(gap / math.sqrt(2 * variance))
 
 
 def q_values(p_values: Sequence[float]) -> list[float]:
     """Benjamini & Hochberg (1995): the smallest false-discovery rate at which each one is still found."""
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    found = [1.0] * len(order)
-    smallest = 1.0
-    for rank in range(len(order), 0, -1):
-        place = order[rank - 1]
-        smallest = min(smallest, p_values[place] * len(order) / rank)
-        found[place] = smallest
+    levels = q_levels(p_values)
+    found: list[float] = levels.q_values[np.searchsorted(levels.p_upto, p_values)].tolist()
     return found

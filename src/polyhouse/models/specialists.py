@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from polyhouse.metrics.specialists import FALSE_DISCOVERIES, SHRINKAGE_EVENTS, TILTS, q_values
+from polyhouse.metrics.specialists import FALSE_DISCOVERIES, SHRINKAGE_EVENTS, TILTS, q_values, upper_tail
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +31,7 @@ def tested(rows: pa.Table) -> pa.Table:
     by_luck = np.where(earns, _chances(rows, everybody), 1.0)
     gap = edge / events - rest_shrunk
     variance = _numbers(rows, "spread_e9") / _E9 / events**2 + _numbers(rows, "rest_spread_e9") / _E9 / rest_weight**2
-    against_rest = np.array([_upper_tail(g, v) for g, v in zip(gap.tolist(), variance.tolist(), strict=True)])
+    against_rest = np.array([upper_tail(g, v) for g, v in zip(gap.tolist(), variance.tolist(), strict=True)])
     p_values = np.maximum(by_luck, against_rest)
     categories = rows.column("category").cast(pa.string()).to_pylist()
     q = _by_family(categories, p_values)
@@ -64,12 +63,6 @@ def _chances(rows: pa.Table, everybody: Floats) -> Floats:
     exponents = won[:, None] * np.array(TILTS) - bounds - np.maximum(everybody, 0)[:, None] * slopes
     found: Floats = np.exp(np.minimum(-exponents.max(axis=1), 0.0))
     return found
-
-
-def _upper_tail(gap: float, variance: float) -> float:
-    if variance <= 0:
-        return 0.0 if gap > 0 else 1.0
-    return 0.5 * math.erfc(gap / math.sqrt(2 * variance))
 
 
 def _by_family(categories: list[str], p_values: Floats) -> Floats:

@@ -106,12 +106,17 @@ class Boards:
             board = self._kept.get(part)
             if board is None or board.build != build:
                 board = _load(warehouse, part, build, as_of)
+            known = len(board.columns)
             missing = [name for name in metrics if name not in board.columns]
             board.columns |= _metrics(warehouse, board, missing)
             if scores and SCORES[0] not in board.columns:
                 board.columns |= _aligned(warehouse, board, "wallet_scores_v1", SCORES, "1", {})
         with self._lock:
-            self._keep(part, board)
+            is_new = self._kept.get(part) is not board
+            self._kept[part] = board
+            self._kept.move_to_end(part)
+            if is_new or len(board.columns) > known:
+                self._forget_least_used()
         return board
 
     def once(self, name: str, build: int, read: Callable[[], T]) -> T:
@@ -129,16 +134,16 @@ class Boards:
         """Give a board ``whole_volume`` and ``whole_trades``: of each wallet in all categories of the window."""
         if "whole_volume" in board.columns:
             return
-        whole, places = board, np.arange(len(board))
+        whole = board
         if board.part.category != OVERALL:
             whole = self.get(warehouse, Slice(OVERALL, board.part.window, enough=False))
-            places = np.minimum(np.searchsorted(whole.wallets, board.wallets), max(len(whole) - 1, 0))
+        places, known = _places(whole.wallets, board.wallets)
         for name in ("trades", "volume"):
-            board.columns[f"whole_{name}"] = (whole if len(whole) else board)[name][places]
+            column = board[name].copy()  # a build may have come between: who is new is taken by what the board has
+            column[known] = whole[name][places[known]]
+            board.columns[f"whole_{name}"] = column
 
-    def _keep(self, part: Slice, board: Board) -> None:
-        self._kept[part] = board
-        self._kept.move_to_end(part)
+    def _forget_least_used(self) -> None:
         while len(self._kept) > 1 and sum(one.size() for one in self._kept.values()) > MOST_BYTES:
             self._kept.popitem(last=False)
 
@@ -194,12 +199,18 @@ def _aligned(
     chosen = {name: f"toFloat64(ifNull({name}, nan))" for name in names if name in stored}
     rows = _read(warehouse, chosen, f"FROM {table} FINAL PREWHERE {condition}", bound)
     wallets = rows.pop("wallet")
-    places = np.minimum(np.searchsorted(board.wallets, wallets), max(len(board) - 1, 0))
-    known = board.wallets[places] == wallets if len(board) else np.zeros(len(wallets), bool)
+    places, known = _places(board.wallets, wallets)
     aligned = {name: np.full(len(board), np.nan) for name in names}
     for name, column in rows.items():
         aligned[name][places[known]] = column[known]
     return aligned
+
+
+def _places(ordered: Array, wallets: Array) -> tuple[Array, Array]:
+    """Where each wallet stands among ordered ones, and whether it does."""
+    places = np.minimum(np.searchsorted(ordered, wallets), max(len(ordered) - 1, 0))
+    known: Array = ordered[places] == wallets if len(ordered) else np.zeros(len(wallets), bool)
+    return places, known
 
 
 def stored_columns(warehouse: Warehouse, table: str) -> set[str]:
