@@ -17,6 +17,8 @@ MANY = 10
 """Rows from which on all metrics of a scope and window are evaluated; below, those that need fewer."""
 _MODELS = ("priced_trades", *(relation.name for relation in RELATIONS))
 _COUNT = "UInt64"
+AGGREGATION = "group_by_two_level_threshold = 0, group_by_two_level_threshold_bytes = 0"
+"""Settings for ``values_sql``: a slice has too few groups to gain from parts of them, and moving states is dear."""
 EVALUATION = "short_circuit_function_evaluation = 'disable'"
 """Setting for ``measured_sql``: to skip the branches that are not taken costs more than to compute them."""
 # In a branch that is not taken a division by 0 is no error.

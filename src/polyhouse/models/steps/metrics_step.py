@@ -17,7 +17,7 @@ def build_metrics(run: Build) -> bool:
             if relation.name == "bets":
                 build_intervals(run, wallets)
             values = metric_tables.values_of(relation)
-            run.stage_rows(values, metric_tables.values_sql(relation))
+            run.stage_rows(values, metric_tables.values_sql(relation), settings=metric_tables.AGGREGATION)
             run.warehouse.command(f"DROP TABLE {relation.name}")
             measured = metric_tables.measured_sql(relation)
             run.stage_rows(metric_tables.measured(relation), measured, settings=metric_tables.EVALUATION)
