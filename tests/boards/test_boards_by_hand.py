@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ from board_rows import AS_OF, DAY, USD, built, flag, measured, once, ranked, spe
 
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
+from polyhouse.reads import boards
 from polyhouse.reads.board_query import PRESETS
 from polyhouse.reads.board_sorts import ALIASES, SORTS
 from polyhouse.reads.leaderboard import LeaderboardQuery, leaderboard
@@ -183,6 +185,26 @@ def test_flags_and_specialities_stand_beside_the_numbers_and_filter(three: Wareh
     assert [row["category_share"] for row in sports] == [Decimal("0.250000000"), Decimal("0.666666667")]
     assert ranked(three, category="sports", min_category_share="0.25") == ["aa", "cc"]
     assert ranked(three, category="sports", min_category_share="0.250000001") == ["cc"]
+
+
+def test_boards_that_do_not_fit_are_read_again(three: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    totals(three, "bb", window="30d")
+    built(three)
+    monkeypatch.setattr(boards, "MOST_BYTES", 1)
+    held = boards.boards_of(three)
+    for _ in range(3):
+        assert ranked(three, sort="pnl") == ["bb", "aa", "cc"]
+        assert ranked(three, window="30d") == ["bb"]
+        assert len(held._kept) == 1, "the board that is asked for stays, however large"
+    assert boards.boards_of(three) is held
+
+
+def test_readers_at_the_same_time_get_the_same_rows(three: Warehouse) -> None:
+    built(three)
+    questions = [LeaderboardQuery(sort=sort) for sort in ("pnl", "omega", "sharpe", "trades", "max_drawdown")] * 4
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda query: leaderboard(three, query)["rows"], questions))
+    assert together == [leaderboard(three, query)["rows"] for query in questions]
 
 
 def test_a_week_ago(three: Warehouse) -> None:
