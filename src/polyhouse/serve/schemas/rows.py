@@ -84,6 +84,7 @@ BOARD_ROW = (
     Field("whale_score", "number", "0 to 10", nullable=True),
     Field("insider_score", "number", "0 to 10, a heuristic", nullable=True),
     Field("category_share", "ratio", "share of the wallet's volume that is in the category", nullable=True),
+    Field("category_trade_share", "ratio", "share of the wallet's fills that are in the category", nullable=True),
     Field("metrics", "document", "chosen metrics; null in windows that have none", nullable=True),
     Field("week_ago", "document", "place and value a week ago, on lists whose places are kept", nullable=True),
 )
