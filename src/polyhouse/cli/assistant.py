@@ -13,6 +13,7 @@ from polyhouse.cli.reading import ask
     examples=(
         "polyhouse mcp",
         "polyhouse --home /data/polyhouse mcp",
+        "polyhouse --warehouse clickhouse://reader@db:8123/polyhouse mcp",
     ),
     json=False,
 )
