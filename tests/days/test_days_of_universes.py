@@ -58,7 +58,7 @@ def test_every_number_of_every_day_equals_the_truth(
 ) -> None:
     monkeypatch.setattr(days, "COMPILED_FROM", compiled_from)
     monkeypatch.setattr(build_module, "SLICE_ROWS", 2_000)
-    monkeypatch.setattr(prices_step, "PRICE_SLICE_ROWS", 2_000)  # several cuts
+    monkeypatch.setattr(prices_step, "PRICE_SLICE_ROWS", 300)  # several cuts
     load(warehouse, universe_tables(universe))
     build(warehouse)
     got, want = stored(warehouse), plain_days(universe)

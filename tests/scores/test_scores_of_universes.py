@@ -33,7 +33,7 @@ ORDINARY = range(11, 19)
 def test_every_input_and_every_score_equals_the_slow_calculation(
     warehouse: Warehouse, universe: Universe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prices_step, "PRICE_SLICE_ROWS", 2_000)  # several cuts
+    monkeypatch.setattr(prices_step, "PRICE_SLICE_ROWS", 300)  # several cuts
     monkeypatch.setattr(build_module, "SLICE_ROWS", 3_000)
     load(warehouse, universe_tables(universe))
     build(warehouse)
