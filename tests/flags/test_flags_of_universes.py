@@ -16,6 +16,7 @@ from polyhouse.metrics.flags import (
     FLAGS,
     MARKET_MAKER,
     MINIMUM,
+    NO_ROUND_TRIPS,
     Q_LEVEL,
     SKILLED,
     TESTED,
@@ -164,7 +165,7 @@ def test_the_cast_is_told_apart(built: dict[bytes, dict[str, Row]], universe: Un
 
 def test_too_little_says_so(built: dict[bytes, dict[str, Row]]) -> None:
     rows = [row for flags in built.values() for row in flags.values()]
-    assert {row["status"] for row in rows} >= {"OK", "SMALL_SAMPLE", "NO_ROUND_TRIPS"}
+    assert {row["status"] for row in rows} >= {"OK", "SMALL_SAMPLE", NO_ROUND_TRIPS}
     for row in rows:
         assert (row["status"] == "SMALL_SAMPLE") == (row["sample"] < row["minimum_sample"])
         if row["status"] != "OK":
