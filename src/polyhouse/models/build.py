@@ -71,8 +71,7 @@ class Build:
         previous = warehouse.query("SELECT max(build) FROM builds").rows[0][0]
         self.version = max(time.time_ns() // 1000, int(previous) + 1)
         newest = warehouse.query(
-            "SELECT toUnixTimestamp(max(ts)) FROM observations"
-            " WHERE kind NOT IN ('DEPOSIT', 'WITHDRAWAL', 'TIP')"
+            "SELECT toUnixTimestamp(max(ts)) FROM observations WHERE kind NOT IN ('DEPOSIT', 'WITHDRAWAL', 'TIP')"
         ).rows[0][0]
         self.as_of = int(newest)
         self.params = {f"b_{name}": max(self.as_of - days * DAY_SECONDS, 0) for name, days in WINDOWS.items()}
