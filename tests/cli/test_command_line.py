@@ -229,7 +229,7 @@ def test_init_writes_once(tmp_path):
 @pytest.mark.parametrize(
     "name",
     [n for n in COMMANDS if n not in {"sync", "schedule", "keys"}]
-    + ["sync markets", "sync trades", "sync wallets", "sync positions", "schedule show", "schedule cron", "keys create"],
+    + ["sync markets", "sync trades", "sync wallets", "sync positions", "schedule show", "keys create"],
 )
 def test_every_command_explains_itself_with_three_examples(name):
     from click.testing import CliRunner
