@@ -15,6 +15,7 @@ from polyhouse.feed.read import KINDS, MAX_LIMIT
 from polyhouse.reads.exact import encode, moment
 from polyhouse.serve.context import ServeContext
 from polyhouse.serve.live import News, Progress, read_progress
+from polyhouse.serve.openapi import answers, example, problems
 from polyhouse.serve.responses import ExactJSONResponse
 
 _PAGE = 500
@@ -56,14 +57,17 @@ Asked = Annotated[FeedQuery, Depends(asked)]
 
 def router(context: ServeContext) -> APIRouter:
     """``/api/feed`` and ``/api/events``."""
-    routes = APIRouter(default_response_class=ExactJSONResponse)
+    routes = APIRouter(default_response_class=ExactJSONResponse, tags=["public"])
     warehouse = context.answers.stores.warehouse
     news = News(lambda: context.answers.run(lambda: read_progress(warehouse)))
 
     async def page(query: FeedQuery, after: int, limit: int) -> dict[str, Any]:
         return await context.answers.run(lambda: feed(warehouse, query, after=after, limit=limit))
 
-    @routes.get("/api/feed", summary="What became known after an id, oldest first")
+    @routes.get(
+        "/api/feed", summary="What became known after an id, oldest first", responses=answers("Feed"),
+        openapi_extra=example("GET /api/feed", "GET /api/feed?kind=trade&min_volume=10000&limit=10"),
+    )  # fmt: skip
     async def events_page(
         query: Asked,
         after: Annotated[int, Query(ge=0, lt=_MOST_ID, description="`last_id` of the page before; 0 = all kept")] = 0,
@@ -71,7 +75,10 @@ def router(context: ServeContext) -> APIRouter:
     ) -> Response:
         return ExactJSONResponse(await page(query, after, limit))
 
-    @routes.get("/api/events", summary="What becomes known, as it does", response_class=EventSourceResponse)
+    @routes.get(
+        "/api/events", summary="What becomes known, as it does", response_class=EventSourceResponse,
+        responses=problems(422, 429, 500, 503), openapi_extra=example("GET /api/events?kind=trade&min_volume=10000"),
+    )  # fmt: skip
     async def events(
         query: Asked,
         start: Annotated[int | None, Depends(begin)],

@@ -67,6 +67,17 @@ DOCUMENTS: Mapping[str, tuple[Field, ...]] = {
         Field("sync", "document", "its place in the queue", of=SYNC),
     ),
     "Trades": (WALLET, _AS_OF, _COUNT, _NEXT, Field("rows", "document", "newest first", of=TRADE_ROW, each=True)),
+    "Feed": (
+        Field("events", "document", "oldest first; each with the facts of its kind (docs/live.md)", each=True, of=(
+            Field("id", "count", "grows by one, never used again"),
+            Field("kind", "word", "trade, resolution, leaderboard or flag"),
+            Field("action", "word", "new, changed or removed"),
+            Field("published_at", "time", "when it became known here"),
+        )),
+        Field("last_id", "count", "where to go on: `after` of the next page"),
+        Field("newest_id", "count", "of all that is kept"),
+        Field("missed", "flag", "events after `after` are no longer kept: look at the tables once"),
+    ),
     "Days": (
         WALLET, CATEGORY, _WINDOW, _AS_OF,
         Field("from", "date", "first day", nullable=True), Field("to", "date", "last day", nullable=True),
