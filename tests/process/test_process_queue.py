@@ -133,7 +133,7 @@ async def test_an_error_never_overwrites_a_good_value(lab):
         assert all(good.values())
         lab.server.faults.set(
             [
-                Fault("data/v2/positions", "status", status=500, probability=0.5),
+                Fault("data/v2/positions", "status", status=500, probability=0.7),
                 Fault("data/v2/value", "truncated", probability=0.7),
                 Fault("data/v2/holders", "empty"),
             ]

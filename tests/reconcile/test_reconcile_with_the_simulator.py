@@ -110,7 +110,7 @@ def test_shares_that_differ_are_named_with_their_cause(home: Path, reconcile: Re
             f"DELETE FROM observations WHERE wallet = unhex('{wallet[2:]}') AND block < (SELECT median(block)"
             f" FROM kept WHERE wallet = unhex('{wallet[2:]}'))"
         )
-        build(warehouse)
+        build(warehouse, anew=True)
     try:
         code, document = reconcile(wallet)
         assert code == 0
@@ -129,7 +129,7 @@ def test_shares_that_differ_are_named_with_their_cause(home: Path, reconcile: Re
             warehouse.command("TRUNCATE TABLE observations")
             warehouse.command("INSERT INTO observations SELECT * FROM kept")
             warehouse.command("DROP TABLE kept")
-            build(warehouse)
+            build(warehouse, anew=True)
 
 
 def test_every_closed_position_is_compared_and_counted(home: Path, reconcile: Reconcile) -> None:

@@ -55,9 +55,11 @@ class Children:
         self._ending = False
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._watchers: set[asyncio.Task[None]] = set()
+        self._kept = 0
 
     def start(self, count: int) -> None:
         """Start so many."""
+        self._kept += count
         for number in range(1, count + 1):
             watcher = asyncio.create_task(self._keep(number))
             self._watchers.add(watcher)
@@ -92,7 +94,9 @@ class Children:
                 break
             self._note(f"{what}; it is started again")
             await asyncio.sleep(0 if failures == 1 else min(_LONGEST_PAUSE_SECONDS, 0.25 * 2**failures))
-        if not self._ending and len(self._watchers) <= 1:
+        # Not counted by the watchers: two that end in the same moment would each see the other.
+        self._kept -= 1
+        if not self._ending and not self._kept:
             self._fail(RetryableError("No worker process is left: all of them died again and again."))
 
     async def _life(self, number: int) -> tuple[str, int]:

@@ -98,7 +98,7 @@ FROM priced_trades FINAL;
 -- The metrics have a column each and are asked for one wallet at a time: rows lie together in small granules, so that a
 -- wallet is read at a quarter of the cost. The next build fills the tables.
 DROP TABLE IF EXISTS wallet_metrics_complete;
-CREATE TABLE wallet_metrics_complete
+CREATE TABLE IF NOT EXISTS wallet_metrics_complete
 (
     wallet     FixedString(20),
     window     LowCardinality(String),
@@ -111,7 +111,7 @@ ORDER BY (wallet, window)
 SETTINGS index_granularity = 512, min_bytes_for_wide_part = 1000000000000, min_rows_for_wide_part = 1000000000000;
 
 DROP TABLE IF EXISTS wallet_metrics_by_category;
-CREATE TABLE wallet_metrics_by_category
+CREATE TABLE IF NOT EXISTS wallet_metrics_by_category
 (
     wallet     FixedString(20),
     category   LowCardinality(String),
