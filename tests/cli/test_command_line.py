@@ -161,7 +161,7 @@ def test_a_dry_run_changes_nothing(home):
 
 
 def test_checks_and_rebuilds(home):
-    result = polyhouse(home, "metrics", "--json")
+    result = polyhouse(home, "metrics", "--full", "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["rows"]["ledger"] == 2
     document = json.loads(polyhouse(home, "check", "--json").stdout)
