@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from queue import Queue
 from urllib.parse import urlsplit
@@ -53,7 +54,8 @@ class Server:
 
         def read():
             fields = {}
-            try:
+            # When the server is gone, what it had sent is in the queue.
+            with suppress(OSError, http.client.HTTPException, ValueError):
                 for raw in response:
                     line = raw.decode().rstrip("\n")
                     if line and not line.startswith(":"):
@@ -62,8 +64,6 @@ class Server:
                     elif fields:
                         events.put((fields.get("event"), fields.get("id"), json.loads(fields["data"])))
                         fields = {}
-            except (OSError, http.client.HTTPException, ValueError):
-                pass  # the server is gone: what it had sent is in the queue
 
         threading.Thread(target=read, daemon=True).start()
         return events
