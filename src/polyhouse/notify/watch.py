@@ -4,6 +4,7 @@ once; the first look only takes the marks.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -17,10 +18,12 @@ from polyhouse.reads.quality import reconciliations
 
 if TYPE_CHECKING:
     from polyhouse.state import StateStore
+    from polyhouse.state.runs import RunRecord
 
 NAMED = 10
 """Facts of one message that are spelt out; the others are counted."""
 _PAGE = 1_000
+_log = logging.getLogger("polyhouse.notify")
 _RUNS = 100
 _PROBLEMS = frozenset({"sync_failed", "sync_stale", "parked", "invariant", "reconciliation"})
 
@@ -109,7 +112,7 @@ def _first_marks(warehouse: Warehouse, state: StateStore, now: int) -> dict[str,
 
 def _runs(state: StateStore, rules: Rules, seen: dict[str, Any], now: int) -> Iterator[Message]:
     # A run that goes on is looked at again when it has ended, and so are all that began after it.
-    runs = sorted((run for run in state.runs(limit=_RUNS) if run.id > seen["run"]), key=lambda run: run.id)
+    runs = sorted((run for run in _runs_after(state, seen["run"]) if run.id > seen["run"]), key=lambda run: run.id)
     for run in runs:
         if run.status == "running":
             break
@@ -123,6 +126,16 @@ def _runs(state: StateStore, rules: Rules, seen: dict[str, Any], now: int) -> It
         hours = (now - seen["well"]) / 3_600
         advice = "`polyhouse status` shows the last run."
         yield _message("sync_stale", "", "no sync ended well lately", [f"None for {hours:.1f} hours."], advice)
+
+
+def _runs_after(state: StateStore, known: int) -> list[RunRecord]:
+    """The newest runs, as many as it takes to reach the one that is known."""
+    limit = _RUNS
+    while True:
+        runs = state.runs(limit=limit)
+        if len(runs) < limit or runs[-1].id <= known:
+            return runs
+        limit *= 10
 
 
 def _parked(state: StateStore, rules: Rules, seen: dict[str, Any]) -> Iterator[Message]:
@@ -157,6 +170,8 @@ def _events(warehouse: Warehouse, seen: dict[str, Any]) -> Iterator[Mapping[str,
     while True:
         page = feed(warehouse, FeedQuery(kinds=("trade", "flag")), after=seen["event"], limit=_PAGE)
         yield from page["events"]
+        if page["missed"]:
+            _log.warning("nobody looked for so long that events of the feed were dropped: they are not told")
         seen["event"] = page["newest_id"] if page["missed"] else page["last_id"]
         if len(page["events"]) < _PAGE:
             return
