@@ -21,7 +21,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.now = 0.0
         loop = self
 
-        class Selector(selectors.SelectSelector):
+        class Selector(selectors.DefaultSelector):
             def select(self, timeout: float | None = None) -> Any:
                 if timeout is None:
                     raise AssertionError("deadlock: nothing is scheduled and somebody waits")

@@ -16,6 +16,7 @@ from polyhouse.errors import PolyhouseError, StoreInUseError, WarehouseUnavailab
 from polyhouse.warehouse.faults import translate
 from polyhouse.warehouse.location import Embedded, Server
 from polyhouse.warehouse.memory import import_engine
+from polyhouse.warehouse.open_files import allow_open_files
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -90,6 +91,7 @@ class Engine:
         self._closed = False
         if isinstance(location, Embedded):
             _register(location)
+            allow_open_files()
             with _import_lock:
                 import_engine()
 
