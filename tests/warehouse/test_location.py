@@ -21,6 +21,8 @@ def test_servers():
     assert parse_location("clickhouse://me:p%40ss@host/db") == Server("host", 8123, "db", "me", "p@ss")
     assert parse_location("clickhouse://host:8443/db") == Server("host", 8443, "db", "default", "", secure=True)
     assert parse_location("clickhouse://host/db?secure=1").port == 8443
+    clustered = parse_location("clickhouse://me:p%40ss@host/db?cluster=all-nodes&quorum=2")
+    assert clustered == Server("host", 8123, "db", "me", "p@ss", cluster="all-nodes", quorum="2")
     assert "p@ss" not in repr(parse_location("clickhouse://me:p%40ss@host/db"))
     assert holder("clickhouse://host/db") is None
 
@@ -39,6 +41,8 @@ def test_servers():
         "clickhouse://me:secret@host:port/db",
         "clickhouse://me:secret@host:99999/db",
         "clickhouse://me:secret@host/db?colour=red",
+        "clickhouse://me:secret@host/db?cluster=a'b",
+        "clickhouse://me:secret@host/db?cluster=c&quorum=most",
         "bigquery://project/dataset",
         "duckdb:///a.db",
     ],

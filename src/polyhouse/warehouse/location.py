@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from polyhouse.errors import ConfigError
 
 SUPPORTED = "chdb:///absolute/folder (embedded) or clickhouse://user:password@host:8123/database (server)"
+_NAME = re.compile(r"[\w.-]+", re.ASCII)
+_QUORUM = re.compile(r"auto|\d{1,3}")
 _SECRET = re.compile(r"(://[^/\s:@]*:)[^@\s]+(@)")
 
 
@@ -35,6 +37,10 @@ class Server:
     username: str
     password: str = field(repr=False)
     secure: bool = False
+    cluster: str = ""
+    """Name of the cluster that the server is a node of; '' = it stands alone."""
+    quorum: str = "auto"
+    """Replicas of a shard that must have an insert before it is acknowledged: a number, or ``auto``, more than half."""
 
 
 def without_secrets(text: str) -> str:
@@ -83,9 +89,18 @@ def _server(url: str) -> Server:
     except ValueError as error:
         raise ConfigError(f"The warehouse {shown} is malformed: {error}.", hint=f"Use {SUPPORTED}.") from None
     options = parse_qs(parts.query)
-    unknown = sorted(set(options) - {"secure"})
+    unknown = sorted(set(options) - {"secure", "cluster", "quorum"})
     if unknown:
-        raise ConfigError(f"The warehouse {shown} has unknown options: {', '.join(unknown)}.", hint="Known: secure=1.")
+        raise ConfigError(
+            f"The warehouse {shown} has unknown options: {', '.join(unknown)}.",
+            hint="Known: secure=1, cluster=NAME, quorum=auto or a number of replicas.",
+        )
+    cluster, quorum = options.get("cluster", [""])[0], options.get("quorum", ["auto"])[0]
+    if (cluster and not _NAME.fullmatch(cluster)) or not _QUORUM.fullmatch(quorum):
+        raise ConfigError(
+            f"The warehouse {shown} names a cluster or a quorum that cannot be.",
+            hint="cluster= takes letters, digits, '_', '-' and '.', quorum= takes auto or a number of replicas.",
+        )
     database = unquote(parts.path).strip("/")
     if not parts.hostname or not database or "/" in database:
         raise ConfigError(f"The warehouse {shown} needs a host and one database.", hint=f"Use {SUPPORTED}.")
@@ -97,4 +112,6 @@ def _server(url: str) -> Server:
         username=unquote(parts.username or "default"),
         password=unquote(parts.password or ""),
         secure=secure,
+        cluster=cluster,
+        quorum=quorum,
     )
