@@ -10,8 +10,8 @@ from importlib import resources
 from itertools import pairwise
 
 from polyhouse.ledger.columns import Bytes
-from polyhouse.models.arrow_columns import binary
 from polyhouse.models.metric_tables import METRIC_TABLES
+from polyhouse.models.staging import Staging
 from polyhouse.ports import Warehouse
 
 WINDOWS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90, "180d": 180}
@@ -31,7 +31,10 @@ BY_WALLET = (
 )  # fmt: skip
 """Published tables that are keyed by wallet, in build order."""
 
-_TABLE = re.compile(rf"\b(FROM|JOIN) ({'|'.join(BY_WALLET)})\b( AS \w+)?( FINAL\b)?")
+OF_ALL = ("flag_levels", "category_specialists", "category_stats")
+"""Published tables that every build makes anew, because each row depends on all wallets; in build order."""
+
+_TABLE = re.compile(rf"\b(FROM|JOIN) ({'|'.join((*BY_WALLET, *OF_ALL))})\b( AS \w+)?( FINAL\b)?")
 
 TOUCHED = "wallet IN (SELECT wallet FROM touched_wallets)"
 """Condition on ``wallet``: the wallets of a partial build."""
@@ -76,7 +79,8 @@ class Build:
         self.as_of = int(newest)
         self.params = {f"b_{name}": max(self.as_of - days * DAY_SECONDS, 0) for name, days in WINDOWS.items()}
         self.params["as_of"] = self.as_of
-        self._staged: set[str] = set()
+        self._staging = Staging(warehouse)
+        self._columns_of: dict[str, list[str]] = {}
 
     @property
     def full(self) -> bool:
@@ -99,17 +103,20 @@ class Build:
 
     def write_beside(self, *tables: str) -> None:
         """Make an empty table beside each of these; it takes their place when the build is published."""
+        if tables:
+            self.warehouse.command(f"DROP TABLE IF EXISTS {', '.join(f'{table}__next' for table in tables)}")
         for table in tables:
-            self.warehouse.command(f"DROP TABLE IF EXISTS {table}__next")
             self.warehouse.command(f"CREATE TABLE {table}__next AS {table}")
-            self.beside.append(table)
+        self.beside.extend(tables)
 
-    def publish(self) -> None:
-        """Put every table that was written beside in its place."""
-        for table in self.beside:
-            self.warehouse.command(f"EXCHANGE TABLES {table} AND {table}__next")
-            self.warehouse.command(f"DROP TABLE {table}__next")
-        self.beside.clear()
+    def publish(self, *tables: str) -> None:
+        """Put tables that were written beside in their places: these, or all that are left."""
+        chosen = tables or tuple(self.beside)
+        if chosen:
+            pairs = ", ".join(f"{table} AND {table}__next" for table in chosen)
+            self.warehouse.command(f"EXCHANGE TABLES {pairs}")
+            self.warehouse.command(f"DROP TABLE {', '.join(f'{table}__next' for table in chosen)}")
+        self.beside = [table for table in self.beside if table not in chosen]
 
     def rows_of(self, table: str) -> str:
         """What to name behind FROM to read a table's valid rows: ``FINAL`` only where rows may have other versions.
@@ -173,7 +180,9 @@ class Build:
         self._insert(target, names, names, sql)
 
     def _insert(self, target: str, names: Sequence[str], values: Sequence[str], sql: str) -> None:
-        self._run(f"INSERT INTO {target} ({', '.join(names)}) SELECT {', '.join(values)} FROM ({sql})")
+        self.warehouse.command(
+            f"INSERT INTO {target} ({', '.join(names)}) SELECT {', '.join(values)} FROM ({sql}) {BULK}", self._used(sql)
+        )
 
     def stage(self, model: str, condition: str) -> None:
         """Keep what a model file selects in memory, for the statements that follow."""
@@ -187,25 +196,19 @@ class Build:
             sql: the SELECT.
             settings: of the engine for this statement, ``name = value``.
         """
-        self._staged.add(table)
-        self.warehouse.command(f"DROP TABLE IF EXISTS {table}")
-        self._run(f"CREATE TABLE {table} ENGINE = Memory AS {sql}", settings)
+        self._staging.keep(table, sql, ", ".join(filter(None, (BULK, settings))), self._used(sql))
+
+    def stage_none(self, table: str, columns: str) -> None:
+        """Stand in for what would be staged under a name where there is nothing: no rows of these columns."""
+        self._staging.make(table, columns)
 
     def stage_wallets(self, table: str, wallets: Bytes) -> None:
         """Keep a list of wallets in memory under a name, until ``forget_staged``."""
-        import pyarrow as pa
+        self._staging.keep_wallets(table, wallets)
 
-        self._staged.add(table)
-        self.warehouse.command(f"DROP TABLE IF EXISTS {table}")
-        self.warehouse.command(f"CREATE TABLE {table} (wallet FixedString(20)) ENGINE = Memory")
-        if len(wallets):
-            self.warehouse.insert_arrow(table, pa.table({"wallet": binary(wallets)}))
-
-    def forget_staged(self) -> None:
-        """Give the memory of everything that was staged back: processes that build live long."""
-        for table in sorted(self._staged):
-            self.warehouse.command(f"DROP TABLE IF EXISTS {table}")
-        self._staged.clear()
+    def forget_staged(self, *tables: str) -> None:
+        """Give the memory of what was staged back, of these names or of all: processes that build live long."""
+        self._staging.forget(*tables)
 
     def truncate(self, *tables: str) -> None:
         """Empty tables that builds fill and empty."""
@@ -225,17 +228,21 @@ class Build:
                 f" FINAL WHERE t.version < {self.version} AND {condition}"
             )
 
-    def _run(self, sql: str, settings: str = "") -> None:
-        used = {name: value for name, value in self.params.items() if f"{{{name}:" in sql}
-        self.warehouse.command(", ".join(filter(None, (f"{sql} {BULK}", settings))), used or None)
+    def _used(self, sql: str) -> dict[str, int] | None:
+        """The parameters that a statement names."""
+        return {name: value for name, value in self.params.items() if f"{{{name}:" in sql} or None
 
     def _columns(self, table: str) -> list[str]:
-        rows = self.warehouse.query(
-            "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {t:String}"
-            " AND name != 'is_deleted' ORDER BY position",
-            {"t": table},
-        ).rows
-        return [name for (name,) in rows]
+        """Names of the columns that are written, in order; asked for all tables at once."""
+        name = table.removesuffix("__next")
+        if name not in self._columns_of:
+            rows = self.warehouse.query(
+                "SELECT table, groupArray(name) FROM (SELECT table, name FROM system.columns WHERE"
+                " database = currentDatabase() AND name != 'is_deleted' AND default_kind != 'MATERIALIZED'"
+                " ORDER BY table, position) GROUP BY table"
+            ).rows
+            self._columns_of = {known: list(columns) for known, columns in rows}
+        return self._columns_of[name]
 
 
 def model_sql(model: str, condition: str) -> str:

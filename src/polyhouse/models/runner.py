@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from polyhouse.models import metric_tables
-from polyhouse.models.build import BY_WALLET, Build, BuildReport
+from polyhouse.models.build import BY_WALLET, OF_ALL, Build, BuildReport
 from polyhouse.models.pairs import FOLD_ROWS, fold_slice
 from polyhouse.models.steps.boards_step import build_category_stats, keep_history
 from polyhouse.models.steps.days_step import build_days
@@ -50,12 +50,8 @@ def build(warehouse: Warehouse, wallets: Sequence[bytes] | None = None, *, anew:
     run = Build(warehouse, None if first else wallets, anew=anew)
     with warehouse.bulk():
         _run_steps(run)
-    rows = {
-        table: int(warehouse.query(f"SELECT count() FROM {table} WHERE version = {run.version}").rows[0][0])
-        for table in BY_WALLET
-    }
     touched = None if run.wallets is None else len(run.wallets)
-    report = BuildReport(run.version, run.as_of, touched, time.monotonic() - started, rows)
+    report = BuildReport(run.version, run.as_of, touched, time.monotonic() - started, _written(run))
     _record(warehouse, report)
     return report
 
@@ -64,7 +60,7 @@ def _run_steps(run: Build) -> None:
     keep_prices(run)
     build_token_map(run)
     stage_touched(run)
-    run.write_beside(*(table for table in BY_WALLET if run.full and table not in KEPT))
+    run.write_beside(*(table for table in BY_WALLET if run.full and table not in KEPT), *OF_ALL)
     reach = keep_ledger(run)
     tokens = load_tokens(run.warehouse, "1")
     marks = marks_of_days(run, tokens)
@@ -87,6 +83,13 @@ def _run_steps(run: Build) -> None:
     forget_touched(run)
     if measured_all:
         metric_tables.store_catalogue(run.warehouse, run.version)
+
+
+def _written(run: Build) -> dict[str, int]:
+    """Rows of the build in each table that is keyed by wallet."""
+    counts = (f"SELECT '{table}', count() FROM {table} WHERE version = {run.version}" for table in BY_WALLET)
+    found = dict(run.warehouse.query(" UNION ALL ".join(counts)).rows)
+    return {table: int(found[table]) for table in BY_WALLET}
 
 
 def _record(warehouse: Warehouse, report: BuildReport) -> None:

@@ -13,15 +13,10 @@ HISTORY_DAYS = 100
 
 def build_category_stats(run: Build) -> None:
     """Make the analytics of all categories anew: one pass over the totals."""
-    command = run.warehouse.command
     clv = "clv_mean" if any(metric.name == "clv_mean" for metric in computed()) else "CAST(NULL AS Nullable(Float64))"
     windows = ", ".join(f"'{window}'" for window in METRIC_WINDOWS)
     sql = run.sql("category_stats", "1").replace("/*clv*/", clv).replace("/*windows*/", windows)
-    command("DROP TABLE IF EXISTS category_stats__next")
-    command("CREATE TABLE category_stats__next AS category_stats")
-    run.insert_rows(sql, "category_stats__next")
-    command("EXCHANGE TABLES category_stats AND category_stats__next")
-    command("DROP TABLE category_stats__next")
+    run.insert_rows(sql, run.place_of("category_stats"))
 
 
 def keep_history(run: Build) -> None:

@@ -16,6 +16,11 @@ _CANDIDATES = (
     f" OR {CANDIDATE_HIDDEN.denominator} * (all_fills - fills) >= {CANDIDATE_HIDDEN.numerator} * all_fills"
 )
 
+_CIRCLE_COLUMNS = (
+    "wallet FixedString(20), shares Int64, circled Int64, circled_fills Int64, partners Int64, paired_fills Int64"
+)
+"""Of ``flag_circles.sql``."""
+
 
 def build_flags(run: Build) -> None:
     """Write the flags of the chosen wallets, or of all where none are stored yet; and their ``category_edges``."""
@@ -35,9 +40,10 @@ def build_flags(run: Build) -> None:
 
 def _stage_circles(run: Build, wallets: str) -> None:
     """``flag_circles``: looks through everybody's fills, so only if somebody is to be examined."""
-    is_wanted = run.warehouse.query("SELECT count() FROM flag_candidates").rows[0][0]
-    sql = run.sql("flag_circles", wallets)
-    run.stage_rows("flag_circles", sql if is_wanted else f"SELECT * FROM ({sql}) LIMIT 0")
+    if run.warehouse.query("SELECT count() FROM flag_candidates").rows[0][0]:
+        run.stage("flag_circles", wallets)
+    else:
+        run.stage_none("flag_circles", _CIRCLE_COLUMNS)
 
 
 def _stage_chances(run: Build) -> None:
@@ -57,9 +63,6 @@ def _store_levels(run: Build) -> None:
     """q-values from the p-values of all wallets, those that this build did not touch included."""
     import pyarrow as pa
 
-    command = run.warehouse.command
-    command("DROP TABLE IF EXISTS flag_levels__next")
-    command("CREATE TABLE flag_levels__next AS flag_levels")
     for flag in TESTED:
         rows = run.warehouse.query(
             f"SELECT p_value FROM {run.place_of('wallet_flags')} FINAL"
@@ -69,11 +72,9 @@ def _store_levels(run: Build) -> None:
         levels = q_levels([p for (p,) in rows])
         if levels.tests:
             run.warehouse.insert_arrow(
-                "flag_levels__next",
+                run.place_of("flag_levels"),
                 pa.table({
                     "flag": [flag] * len(levels.p_upto), "p_upto": levels.p_upto, "q_value": levels.q_values,
                     "tests": pa.array([levels.tests] * len(levels.p_upto), type=pa.uint64()),
                 }),
             )  # fmt: skip
-    command("EXCHANGE TABLES flag_levels AND flag_levels__next")
-    command("DROP TABLE flag_levels__next")

@@ -18,10 +18,10 @@ def build_metrics(run: Build) -> bool:
                 build_intervals(run, wallets)
             values = metric_tables.values_of(relation)
             run.stage_rows(values, metric_tables.values_sql(relation), settings=metric_tables.AGGREGATION)
-            run.warehouse.command(f"DROP TABLE {relation.name}")
+            run.forget_staged(relation.name)
             measured = metric_tables.measured_sql(relation)
             run.stage_rows(metric_tables.measured(relation), measured, settings=metric_tables.EVALUATION)
-            run.warehouse.command(f"DROP TABLE {values}")
+            run.forget_staged(values)
         for table in metric_tables.METRIC_TABLES:
             run.insert_rows(metric_tables.rows_sql(table), run.place_of(table))
             run.bury(table, wallets)

@@ -73,13 +73,11 @@ def _stored(run: Build) -> int:
 def _make_anew(run: Build, now: _Reach) -> None:
     """Readers see the old history until the new one is complete; after a kill it is made anew again."""
     run.truncate("price_builds", "priced_fills")
-    run.warehouse.command("DROP TABLE IF EXISTS token_prices__next")
-    run.warehouse.command("CREATE TABLE token_prices__next AS token_prices")
+    run.write_beside("token_prices")
     run.copy_rows(run.sql("priced_fills", _since(0, now.fills)), "priced_fills")
-    run.insert("token_prices", "1", target="token_prices__next")
+    run.insert("token_prices", "1")
     run.insert_rows(_points_sql(run, "1", "token_prices__next"), "token_prices__next")
-    run.warehouse.command("EXCHANGE TABLES token_prices AND token_prices__next")
-    run.warehouse.command("DROP TABLE token_prices__next")
+    run.publish("token_prices")
 
 
 def _catch_up(run: Build, known: _Reach, now: _Reach) -> None:

@@ -28,15 +28,10 @@ def build_edges(run: Build, wallets: str) -> None:
 
 def build_specialists(run: Build) -> None:
     """Test all wallets anew: q-values depend on everybody's bets. Some ten thousand tests take well under a second."""
-    command = run.warehouse.command
-    command("DROP TABLE IF EXISTS category_specialists__next")
-    command("CREATE TABLE category_specialists__next AS category_specialists")
     sql = run.sql("specialists", "1").replace("/*least*/", str(MIN_EVENTS))
     rows = _rows(run, sql.replace("/*share*/", str(round(MIN_STAKE_SHARE * 1_000_000))))
     if rows is not None:
-        insert(run, tested(rows), "category_specialists__next")
-    command("EXCHANGE TABLES category_specialists AND category_specialists__next")
-    command("DROP TABLE category_specialists__next")
+        insert(run, tested(rows), run.place_of("category_specialists"))
 
 
 def insert(run: Build, rows: pa.Table, target: str) -> None:

@@ -14,15 +14,12 @@ _SETTLED = ("resolved", "numerator", "denominator", "resolved_ts", "category", "
 
 def build_token_map(run: Build) -> None:
     """Make ``token_map`` anew. A partial build gains the wallets whose numbers that changes."""
-    command = run.warehouse.command
     run.stage("fill_marks", "1")
-    command("DROP TABLE IF EXISTS token_map__next")
-    command("CREATE TABLE token_map__next AS token_map")
-    run.insert("token_map", "1", target="token_map__next")
+    run.write_beside("token_map")
+    run.insert("token_map", "1")
     _stage_remapped(run)
     revalued = [] if run.full else _holders_of_revalued(run)
-    command("EXCHANGE TABLES token_map AND token_map__next")
-    command("DROP TABLE token_map__next")
+    run.publish("token_map")
     if run.wallets is not None:
         remapped = [bytes(wallet) for (wallet,) in run.warehouse.query(remapped_wallets()).rows]
         run.wallets = list(dict.fromkeys([*run.wallets, *revalued, *remapped]))
