@@ -45,6 +45,11 @@ class Settings(BaseSettings):
         default=SecretStr(""), description="chdb:///folder or clickhouse://user:pass@host:8123/db"
     )
     state: SecretStr = Field(default=SecretStr(""), description="sqlite:///file or postgresql://…")
+    publish: SecretStr = Field(
+        default=SecretStr(""),
+        description="postgresql://… in which wallets and scores are published; default: the state store's; or off",
+    )
+    publish_schema: str = Field(default="polymarket", description="schema of the published tables")
     gamma_url: str = Field(default="https://gamma-api.polymarket.com", description="events and markets")
     clob_url: str = Field(default="https://clob.polymarket.com", description="the order book's market list")
     data_url: str = Field(default="https://data-api.polymarket.com", description="trades, activity, positions")
@@ -156,6 +161,10 @@ class Settings(BaseSettings):
     def state_url(self) -> str:
         """The state store's URL, with its password; a SQLite file in ``home`` unless set."""
         return self.state.get_secret_value() or f"sqlite:///{self.home / 'state.db'}"
+
+    def publish_url(self) -> str:
+        """Where tables are published, with its password; "" = where the state store is, if that is a server."""
+        return self.publish.get_secret_value()
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +291,8 @@ def _shown(settings: Settings, name: str) -> str:
         return mask_url(settings.warehouse_url())
     if name == "state":
         return mask_url(settings.state_url())
+    if name == "publish":
+        return mask_url(settings.publish_url())
     value = getattr(settings, name)
     if value is None:
         return ""

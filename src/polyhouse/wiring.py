@@ -9,13 +9,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from polyhouse.errors import ConfigError
+from polyhouse.errors import ConfigError, PolyhouseError
 from polyhouse.reads.queue import UPSTREAM_NOTE
 from polyhouse.settings import Settings
 
 if TYPE_CHECKING:
     from polyhouse.notify.notifier import Channels, Notifier
     from polyhouse.ports import Clock, Stream
+    from polyhouse.publish import Report as Publication
     from polyhouse.sources.chain.rpc import ChainReader
     from polyhouse.sources.http import HttpClient
     from polyhouse.sources.http.limits import HostLimits
@@ -81,6 +82,38 @@ def migrate_stores(settings: Settings) -> list[str]:
             {"started": started},
         ).rows
     return [str(row[0]) for row in rows]
+
+
+def publish_tables(settings: Settings, stores: Stores, *, full: bool = False) -> Publication | None:
+    """Publish wallets and scores where the settings say so; None: nowhere.
+
+    Raises:
+        RetryableError: the database does not answer, also after a minute.
+        ConfigError: it cannot be used.
+        AuthError: it refused the user.
+    """
+    from polyhouse.publish import Target, find_target, publish
+    from polyhouse.sync.turns import building
+
+    found = find_target(settings.publish_url(), settings.state_url(), settings.publish_schema)
+    if found is None:
+        return None
+    target = Target(*found)
+    try:
+        with building(stores.state):  # half of a build is nothing to publish
+            return publish(stores.warehouse, target, full=full, patience_seconds=STATE_PATIENCE_SECONDS)
+    finally:
+        target.close()
+
+
+def publish_after_build(settings: Settings, stores: Stores, note: Callable[[str], None]) -> bool:
+    """``publish_tables``; False if it failed, which is told through ``note``: what was read and built stands."""
+    try:
+        publish_tables(settings, stores)
+    except PolyhouseError as error:
+        note(f"not published, the tables stay as they were: {error}")
+        return False
+    return True
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ from polyhouse.cli.progress import duration
 @click.option("--forget", is_flag=True, help="With --as-of: drop what is kept of that moment.")
 def metrics(
     run: Run, addresses: tuple[str, ...], full: bool, as_of: str | None, list_moments: bool, forget: bool
-) -> None:
+) -> int:
     """Recompute positions, units and totals from the stored observations; no network.
 
     With --as-of they are built as they were known then, beside the present ones, for reads with the same --as-of.
@@ -39,16 +39,17 @@ def metrics(
         if addresses or full or (list_moments and (forget or as_of is not None)) or (forget and as_of is None):
             raise click.UsageError("give --as-of TIME, --as-of TIME --forget, or --list, and nothing else")
         _moments(run, as_of, forget=forget)
-        return
+        return 0
     from polyhouse.domain.ids import parse_address
     from polyhouse.sync.touched import rebuild
-    from polyhouse.wiring import open_stores
+    from polyhouse.wiring import open_stores, publish_after_build
 
     if addresses and full:
         raise click.UsageError("give either addresses or --full")
     wallets = [parse_address(address) for address in addresses]
     with open_stores(run.settings) as stores:
         report, _ = rebuild(stores.warehouse, stores.state, wallets or None, anew=full)
+        is_published = publish_after_build(run.settings, stores, say)
     if run.json:
         from polyhouse.reads.exact import moment
 
@@ -58,6 +59,7 @@ def metrics(
     rows = ", ".join(f"{count:,} {table}" for table, count in report.rows.items())
     say(f"metrics: rebuilt in {duration(report.seconds)} ({rows})")
     next_steps(run, "polyhouse leaderboard", "polyhouse check")
+    return 0 if is_published else 1
 
 
 def _moments(run: Run, as_of: str | None, *, forget: bool) -> None:

@@ -46,10 +46,11 @@ def run_job(
     """
     from polyhouse.reads.queue import remember_figures
     from polyhouse.sync.touched import rebuild_touched
-    from polyhouse.wiring import open_stores
+    from polyhouse.wiring import open_stores, publish_after_build
 
     settings = run.settings
     reporter = reporter_for(run)
+    is_published = True
     with open_stores(settings) as stores:
         report, signal_number = run_in_stores(
             settings, stores, reporter, job, concurrency=concurrency, claim=claim, workers=workers, hands=hands
@@ -57,13 +58,14 @@ def run_job(
         if report.plan is None and report.status in {"ok", "partial"}:
             if metrics:
                 rebuild_touched(stores.warehouse, stores.state, report.touched, reporter)
+                is_published = publish_after_build(settings, stores, say)
             remember_figures(stores.warehouse, stores.state)
     print_report(run, name, report)
     if report.status == "interrupted":
         return 128 + (signal_number or 2)
     if report.status in {"ok", "partial"}:
         next_steps(run, *next_commands)
-    return int(report.exit_code)
+    return int(report.exit_code) or (0 if is_published else 1)
 
 
 def run_in_stores(

@@ -19,7 +19,7 @@ from polyhouse.sync.progress import Reporter
 from polyhouse.sync.report import RunReport, WalletSelection
 from polyhouse.sync.touched import rebuild_touched
 from polyhouse.sync.unbuilt import remember_unbuilt
-from polyhouse.wiring import Stores
+from polyhouse.wiring import Stores, publish_after_build
 
 TOP = 100
 
@@ -82,6 +82,7 @@ class Session:
     async def _rebuild(self, wallets: Sequence[bytes] | None) -> None:
         stores = self.stores
         await asyncio.to_thread(rebuild_touched, stores.warehouse, stores.state, wallets, self.reporter)
+        await asyncio.to_thread(publish_after_build, self.settings, stores, self.reporter.note)
 
 
 @dataclass(frozen=True, slots=True)
