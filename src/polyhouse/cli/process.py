@@ -53,7 +53,7 @@ def process(run: Run, continuous: bool, concurrency: int, **chosen: Any) -> int:
     For each: ledger, reported positions and value; then holders of the markets they are in, positions, totals and
     scores. Ends when nobody is due, and says when the next one is.
     """
-    from polyhouse.wiring import open_stores
+    from polyhouse.wiring import open_stores, publish_after_build
 
     reporter = reporter_for(run)
     queue: list[QueueState] = []
@@ -81,7 +81,8 @@ def process(run: Run, continuous: bool, concurrency: int, **chosen: Any) -> int:
             return report
 
         report, signal_number = run_in_stores(run.settings, stores, reporter, job, concurrency=concurrency)
-    return _finish(run, report, queue[-1], signal_number)
+        is_published = chosen["no_metrics"] or publish_after_build(run.settings, stores, say)
+    return _finish(run, report, queue[-1], signal_number) or (0 if is_published else 1)
 
 
 def _finish(run: Run, report: RunReport, queue: QueueState, signal_number: int | None) -> int:

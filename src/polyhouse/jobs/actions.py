@@ -62,7 +62,9 @@ class Session:
         self.runs.append(report_document(name, report))
         if report.status == "interrupted":
             self.is_cut = True
-        elif report.status != "failed" and models != "by itself":
+        elif report.status != "failed" and models == "by itself":
+            await self._publish()
+        elif report.status != "failed":
             # A kill from here on must not leave models behind their rows.
             await asyncio.to_thread(remember_unbuilt, self.stores.state, report.touched)
             if models == "now":
@@ -82,7 +84,10 @@ class Session:
     async def _rebuild(self, wallets: Sequence[bytes] | None) -> None:
         stores = self.stores
         await asyncio.to_thread(rebuild_touched, stores.warehouse, stores.state, wallets, self.reporter)
-        await asyncio.to_thread(publish_after_build, self.settings, stores, self.reporter.note)
+        await self._publish()
+
+    async def _publish(self) -> None:
+        await asyncio.to_thread(publish_after_build, self.settings, self.stores, self.reporter.note)
 
 
 @dataclass(frozen=True, slots=True)
