@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from polyhouse.errors import ConfigError
 from polyhouse.warehouse.engine import Engine
-from polyhouse.warehouse.location import Embedded, parse_location
+from polyhouse.warehouse.location import Embedded, Server, parse_location
 from polyhouse.warehouse.lock import HolderInfo, StoreLock, holder
 from polyhouse.warehouse.store import ClickHouseWarehouse
 
-__all__ = ["ClickHouseWarehouse", "HolderInfo", "holder", "open_warehouse"]
+__all__ = ["ClickHouseWarehouse", "HolderInfo", "holder", "open_store", "open_warehouse"]
+
+Opened = TypeVar("Opened", bound=ClickHouseWarehouse)
 
 
 def open_warehouse(url: str, *, readonly_ok: bool = False) -> ClickHouseWarehouse:
@@ -27,14 +32,17 @@ def open_warehouse(url: str, *, readonly_ok: bool = False) -> ClickHouseWarehous
         WarehouseUnavailableError: the engine does not answer.
     """
     location = parse_location(url)
-    lock = None
-    if isinstance(location, Embedded):
-        if readonly_ok and not location.path.exists():
-            raise ConfigError(f"There is no warehouse at {location.path} yet.", hint="`polyhouse run` fills it.")
-        lock = StoreLock.acquire(location)
+    if isinstance(location, Embedded) and readonly_ok and not location.path.exists():
+        raise ConfigError(f"There is no warehouse at {location.path} yet.", hint="`polyhouse run` fills it.")
+    return open_store(location, ClickHouseWarehouse)
+
+
+def open_store(location: Embedded | Server, make: Callable[[Engine, StoreLock | None], Opened]) -> Opened:
+    """Lock a store if it is embedded, make its warehouse, and bring the schema up to date. Errors as above."""
+    lock = StoreLock.acquire(location) if isinstance(location, Embedded) else None
     warehouse = None
     try:
-        warehouse = ClickHouseWarehouse(Engine(location), lock)
+        warehouse = make(Engine(location), lock)
         warehouse.migrate()
     except BaseException:
         if warehouse is not None:
