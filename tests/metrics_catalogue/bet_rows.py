@@ -18,6 +18,7 @@ from polyhouse.metrics.bets_relation import RELATION
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, computed
 from polyhouse.metrics.metric import Relation
 from polyhouse.models import metric_tables
+from polyhouse.models.metric_values import Windows, gather, values_of
 from polyhouse.ports import Warehouse
 
 AS_OF = 1_790_000_000
@@ -108,14 +109,21 @@ def staged_metrics(
     def used(sql: str) -> dict[str, int]:
         return {name: value for name, value in params.items() if f"{{{name}:" in sql}
 
-    values = metric_tables.values_sql(relation)
+    plan = metric_tables.plan_of(relation)
+    settings = f"SETTINGS max_threads = {threads}"
+    rows = f"{plan.rows_sql.replace('/*rows*/', relation.name)} {settings}"
+    gathered = gather(warehouse.query_columns(rows, used(rows)))
+    if gathered is None:
+        return {}
+    values = values_of(
+        gathered, plan.calls, Windows.of(params), has_overall=relation.has_overall, by_window=plan.by_window
+    )
     table = metric_tables.values_of(relation)
     warehouse.command(f"DROP TABLE IF EXISTS {table}")
-    warehouse.command(
-        f"CREATE TABLE {table} ENGINE = Memory AS {values} SETTINGS max_threads = {threads}", used(values)
-    )
-    measured = metric_tables.measured_sql(relation)
-    return keyed(warehouse.query(f"{measured} SETTINGS max_threads = {threads}", used(measured)))
+    warehouse.command(f"CREATE TABLE {table} ({metric_tables.values_columns(values)}) ENGINE = Memory")
+    warehouse.insert_arrow(table, values)
+    measured = metric_tables.measured_sql(relation, values.schema)
+    return keyed(warehouse.query(f"{measured} {settings}", used(measured)))
 
 
 def keyed(result: Any) -> dict[tuple[bytes, str, str], dict[str, Any]]:

@@ -39,10 +39,11 @@ RELATION = Relation(
         "risk_days": "toInt128(argMax(at_risk_before, ago)) * days + sum(toInt128(risk_change) * (ago + 1))",
         "traded": "sum(toInt128(volume))",
         "return_moment": "(days - 1) * toInt256(sum(return_e12)) - 2 * toInt256(sum(return_e12 * ago))",
-        "path": "arrayReverseSort(groupArray((ago, -change)))",
-        "agos": "path.1",
+        # The days of the path, the oldest first, and what each lost.
+        "agos": "arrayReverseSort(groupArray(ago))",
+        "path_losses": "arrayReverseSort((loss, a) -> a, groupArray(-change), groupArray(ago))",
         # The fall from the running peak, which starts at 0: a sum of the losses that never goes below 0.
-        "falls": "arrayCumSumNonNegative(path.2)",
+        "falls": "arrayCumSumNonNegative(path_losses)",
         "spans": "arrayMap((a, next) -> a - next, agos, arrayPushBack(arrayPopFront(agos), toInt64(-1)))",
         "deepest": "toInt128(arrayMax(falls))",
         "fall_days": "arraySum(arrayMap((f, s) -> toInt128(f) * s, falls, spans))",
@@ -63,7 +64,7 @@ RELATION = Relation(
             "intDiv(arraySum(arrayMap((f, a, s) -> toInt128(f) * greatest("
             "least(a, recent - 1) * least(a + 1, recent) - (a - s + 1) * (a - s), 0), falls, agos, spans)), 2)"
         ),
-        "ascending": "arrayReverse(arrayMap(x -> -x, arraySort(path.2)))",
+        "ascending": "arrayReverse(arrayMap(x -> -x, arraySort(path_losses)))",
         "losing_days": "toInt64(countIf(change < 0))",
         "idle_days": "days - n",
         "tail_days": "intDiv(days + 19, 20)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,3 +42,12 @@ def lists(starts: Ints, values: pa.Array) -> pa.Array:
     import pyarrow as pa
 
     return pa.ListArray.from_arrays(pa.array(starts.astype(np.int32)), values)
+
+
+def whole_numbers(values: Any) -> pa.Array:
+    """Whole numbers as a column; those of a matrix of 64-bit words, the lowest first, as binaries of a fixed width."""
+    import pyarrow as pa
+
+    if values.ndim == 1:
+        return pa.array(np.ascontiguousarray(values))
+    return binary(np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1))

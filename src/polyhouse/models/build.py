@@ -8,11 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from polyhouse.ledger.columns import Bytes
 from polyhouse.models.metric_tables import METRIC_TABLES
 from polyhouse.models.staging import Staging
 from polyhouse.ports import Warehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 WINDOWS = {"1d": 1, "7d": 7, "30d": 30, "90d": 90, "180d": 180}
 """Window name → days. Windows end at the newest ledger row, so metrics are functions of rows alone."""
@@ -198,6 +202,17 @@ class Build:
         """
         self._staging.keep(table, sql, ", ".join(filter(None, (BULK, settings))), self._used(sql))
 
+    def stage_columns(self, table: str, columns: str, rows: pa.Table) -> None:
+        """Keep columns under a name, until ``forget_staged``.
+
+        Args:
+            table: the name.
+            columns: as the engine declares them.
+            rows: the same, as Arrow columns.
+        """
+        self._staging.make(table, columns)
+        self.warehouse.insert_arrow(table, rows, is_unique=True)
+
     def stage_none(self, table: str, columns: str) -> None:
         """Stand in for what would be staged under a name where there is nothing: no rows of these columns."""
         self._staging.make(table, columns)
@@ -227,6 +242,10 @@ class Build:
                 f"INSERT INTO {table} SELECT t.* REPLACE ({self.version} AS version, 1 AS is_deleted) FROM {table} AS t"
                 f" FINAL WHERE t.version < {self.version} AND {condition}"
             )
+
+    def query_columns(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """The rows of a SELECT as record batches; parameters of the build are bound."""
+        return self.warehouse.query_columns(f"{sql} {BULK}", self._used(sql))
 
     def _used(self, sql: str) -> dict[str, int] | None:
         """The parameters that a statement names."""

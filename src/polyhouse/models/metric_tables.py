@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from polyhouse.metrics.catalogue import METRICS, RELATIONS, Metric, Relation, computed, digest
-from polyhouse.models.metric_states import OVERALL, Plan, needed, plan, with_parts
+from polyhouse.models.metric_plan import Plan, needed, plan, with_parts
+from polyhouse.models.metric_values import OVERALL
 from polyhouse.ports import Warehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COMPLETE, BY_CATEGORY = "wallet_metrics_complete", "wallet_metrics_by_category"
 METRIC_TABLES = (COMPLETE, BY_CATEGORY)
@@ -17,8 +23,6 @@ MANY = 10
 """Rows from which on all metrics of a scope and window are evaluated; below, those that need fewer."""
 _MODELS = ("priced_trades", *(relation.name for relation in RELATIONS))
 _COUNT = "UInt64"
-AGGREGATION = "group_by_two_level_threshold = 0, group_by_two_level_threshold_bytes = 0"
-"""Settings for ``values_sql``: a slice has too few groups to gain from parts of them, and moving states is dear."""
 EVALUATION = "short_circuit_function_evaluation = 'disable'"
 """Setting for ``measured_sql``: to skip the branches that are not taken costs more than to compute them."""
 # In a branch that is not taken a division by 0 is no error.
@@ -87,12 +91,38 @@ def values_of(relation: Relation) -> str:
     return f"values_{relation.name}"
 
 
-def values_sql(relation: Relation) -> str:
-    """The SELECT of these aggregates from the relation's staged rows: per wallet, scope and window, each row read once.
+_NUMBERS = {
+    "int8": "Int8", "int16": "Int16", "int32": "Int32", "int64": "Int64",
+    "uint8": "UInt8", "uint16": "UInt16", "uint32": "UInt32", "uint64": "UInt64", "double": "Float64",
+}  # fmt: skip
 
-    Takes the parameters ``as_of`` and, per window, ``b_<window>`` (Unix seconds).
-    """
-    return _plan(relation).values_sql
+
+def values_columns(values: pa.Table) -> str:
+    """The columns of that table, as the engine declares them."""
+    return ", ".join(f"{field.name} {_kind(field.type)}" for field in values.schema)
+
+
+def _kind(kind: pa.DataType) -> str:
+    """The engine's name of a type; numbers above 64 bits travel as bytes, and stay so until they are looked at."""
+    import pyarrow as pa
+
+    if pa.types.is_list(kind):
+        return f"Array({_kind(kind.value_type)})"
+    if pa.types.is_fixed_size_binary(kind):
+        return f"FixedString({kind.byte_width})"
+    return "String" if pa.types.is_binary(kind) else _NUMBERS[str(kind)]
+
+
+def _decoded(name: str, kind: pa.DataType) -> str:
+    """A value as the number it is; '' where it is one already."""
+    import pyarrow as pa
+
+    is_list = pa.types.is_list(kind)
+    inner = kind.value_type if is_list else kind
+    if name == "wallet" or not pa.types.is_fixed_size_binary(inner):
+        return ""
+    number = f"reinterpretAsInt{8 * inner.byte_width}"
+    return f"arrayMap(v -> {number}(v), {name}) AS {name}" if is_list else f"{number}({name}) AS {name}"
 
 
 def measured(relation: Relation) -> str:
@@ -100,49 +130,69 @@ def measured(relation: Relation) -> str:
     return f"measured_{relation.name}"
 
 
-def measured_sql(relation: Relation) -> str:
-    """The SELECT of a relation's metrics per wallet, scope (``overall`` or category) and window, from its aggregates.
+def measured_sql(relation: Relation, values: pa.Schema) -> str:
+    """The SELECT of a relation's metrics per wallet, scope (``overall`` or category) and window, from its values.
 
     Most scopes and windows hold few rows, and there most metrics have no value: they are not evaluated. Takes the
     parameter ``as_of``.
+
+    Args:
+        relation: whose.
+        values: columns of the staged values.
     """
     few = {
         metric.name: f"CAST(NULL AS {_type(metric)})"
         for metric in computed(relation.name)
         if metric.minimum_sample >= MANY
     }
-    parts = (_evaluated(relation, few, f"n < {MANY}"), _evaluated(relation, {}, f"n >= {MANY}"))
-    return " UNION ALL ".join(parts)
+    decoded = ", ".join(filter(None, (_decoded(field.name, field.type) for field in values)))
+    rows = f"SELECT *{f' REPLACE ({decoded})' if decoded else ''}, windows[-1] AS longest FROM {values_of(relation)}"
+    parts = (_evaluated(relation, rows, few, f"n < {MANY}"), _evaluated(relation, rows, {}, f"n >= {MANY}"))
+    names = ", ".join(plan_of(relation).columns)
+    keys = "wallet, arrayJoin(scopes) AS scope, arrayJoin(windows) AS window"
+    return f"SELECT {keys}, {names} FROM ({' UNION ALL '.join(parts)})"
 
 
-def _evaluated(relation: Relation, known: Mapping[str, str], rows: str) -> str:
+def _evaluated(relation: Relation, rows: str, known: Mapping[str, str], chosen: str) -> str:
     """The metrics of the scopes and windows for which a condition on ``n`` holds, some of which are known there."""
-    made = _plan(relation)
+    made = plan_of(relation)
     columns = made.columns | {name: sql for name, sql in known.items() if name in made.columns}
-    parts = needed(made.parts, [*columns.values(), rows])
-    chosen = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
-    sql = f"{with_parts(parts)}SELECT wallet, scope, window, {chosen} FROM {values_of(relation)} WHERE {rows}"
+    parts = needed(made.parts, [*columns.values(), chosen])
+    made_of = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
+    sql = f"{with_parts(parts)}SELECT wallet, scopes, windows, {made_of} FROM ({rows}) WHERE {chosen}"
     return _INT_DIV.sub("intDivOrZero(", sql)
 
 
-def _plan(relation: Relation) -> Plan:
+def plan_of(relation: Relation) -> Plan:
+    """How a relation is measured."""
+    return _plan(relation.name)
+
+
+@cache
+def _plan(name: str) -> Plan:
+    relation = next(one for one in RELATIONS if one.name == name)
     columns = {relation.sample_column: "toUInt64(n)"}
     columns |= {
         metric.name: f"CAST(if(n >= {metric.minimum_sample}, {metric.sql}, NULL) AS {_type(metric)})"
-        for metric in computed(relation.name)
+        for metric in computed(name)
         if not metric.of_metrics
     }
-    return plan(relation, columns)
+    return plan(relation, columns, {"seed": "sipHash64(wallet)"} if name == "bets" else None)
 
 
-def rows_sql(table: str) -> str:
-    """The SELECT of a table's rows, without ``version``, from the staged metrics. Takes the parameter ``as_of``."""
+def rows_sql(table: str, relations: Sequence[Relation]) -> str:
+    """The SELECT of a table's rows, without ``version``, from the staged metrics. Takes the parameter ``as_of``.
+
+    Args:
+        table: one of ``METRIC_TABLES``.
+        relations: those that have rows.
+    """
     is_overall = table == COMPLETE
     keys = "k.wallet AS wallet, k.window AS window" + ("" if is_overall else ", k.scope AS category")
     columns = [
-        f"{measured(relation)}.{name} AS {name}"
+        f"{measured(relation)}.{name} AS {name}" if relation in relations else f"CAST({nothing}) AS {name}"
         for relation in RELATIONS
-        for name in (relation.sample_column, *(m.name for m in computed(relation.name) if not m.of_metrics))
+        for name, nothing in _columns_of(relation).items()
     ]
     columns += [
         f"CAST(if({metric.relation}_sample >= {metric.minimum_sample}, {metric.sql}, NULL) AS {_type(metric)})"
@@ -150,12 +200,18 @@ def rows_sql(table: str) -> str:
         for metric in computed()
         if metric.of_metrics
     ]
-    known = " UNION DISTINCT ".join(f"SELECT wallet, scope, window FROM {measured(one)}" for one in RELATIONS)
-    joins = " ".join(f"LEFT JOIN {measured(one)} USING (wallet, scope, window)" for one in RELATIONS)
+    known = " UNION DISTINCT ".join(f"SELECT wallet, scope, window FROM {measured(one)}" for one in relations)
+    joins = " ".join(f"LEFT JOIN {measured(one)} USING (wallet, scope, window)" for one in relations)
     return (
         f"SELECT {keys}, toDateTime({{as_of:UInt32}}, 'UTC') AS as_of, {', '.join(columns)} FROM ({known}) AS k {joins}"
         f" WHERE (k.scope = '{OVERALL}') = {str(is_overall).lower()}"
     )
+
+
+def _columns_of(relation: Relation) -> dict[str, str]:
+    """The columns of a relation's metrics that are made of its rows, and what they are where it has none."""
+    made = {m.name: f"NULL AS {_type(m)}" for m in computed(relation.name) if not m.of_metrics}
+    return {relation.sample_column: f"0 AS {_COUNT}"} | made
 
 
 def _type(metric: Metric) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from polyhouse.domain.ids import format_address, format_token
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, RELATIONS, Metric, Relation
 from polyhouse.models.build import WINDOWS, model_sql
-from polyhouse.models.metric_states import AGGREGATES, GIVEN_PARTS, needed, with_parts
+from polyhouse.models.metric_plan import AGGREGATES, GIVEN_PARTS, needed, with_parts
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import moment
 from polyhouse.reads.explain_scope import OF_WALLET, Scope, query

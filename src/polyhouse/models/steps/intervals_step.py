@@ -9,39 +9,55 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from polyhouse.domain.categories import CATEGORIES
+from polyhouse.metrics.bets_relation import RELATION as BETS
 from polyhouse.metrics.bootstrap import LEAST_BETS, MOST_BETS, Ints, Samples, intervals, mixed
 from polyhouse.metrics.catalogue import METRIC_WINDOWS
-from polyhouse.models.build import BULK, Build
+from polyhouse.models.arrow_columns import binary
+from polyhouse.models.build import Build
 from polyhouse.models.flags import starts_of
+from polyhouse.models.metric_tables import plan_of
+from polyhouse.models.metric_values import Rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 OVERALL = "overall"
-_SELECT = (
-    "SELECT wallet, sipHash64(wallet) AS seed, toString(category) AS category, toInt64(at) AS at, realized, stake,"
-    f" toUInt64(close_place) AS place FROM bets WHERE wallet IN"
-    f" (SELECT wallet FROM bets GROUP BY wallet HAVING count() >= {LEAST_BETS}) ORDER BY wallet, place {BULK}"
-)
+_COLUMNS = {
+    "seed": "seed", "category": "scope", "at": "at", "realized": "realized", "stake": "stake", "place": "close_place",
+}  # fmt: skip
+"""Column of ``interval_rows`` → expression over the rows of bets that metrics are made of anyway."""
 
 
-def build_intervals(run: Build, wallets: str) -> None:
-    """Write the intervals of a slice; ``bets`` is staged.
+def build_intervals(run: Build, wallets: str, bets: Rows | None) -> None:
+    """Write the intervals of a slice.
 
     Args:
         run: the build.
         wallets: SQL condition on ``wallet``, true for the slice.
+        bets: of the slice.
     """
     import pyarrow as pa
 
-    batches = list(run.warehouse.query_columns(_SELECT))
-    bets = pa.Table.from_batches(batches) if batches else None
-    if bets is not None and len(bets):
-        rows = interval_rows(bets, {name: run.params.get(f"b_{name}", 0) for name in METRIC_WINDOWS})
+    table = _ordered(bets) if bets is not None else None
+    if table is not None and len(table):
+        rows = interval_rows(table, {name: run.params.get(f"b_{name}", 0) for name in METRIC_WINDOWS})
         if len(rows):
             version = pa.array(np.full(len(rows), run.version, np.uint64))
             run.warehouse.insert_arrow(run.place_of("wallet_intervals"), rows.append_column("version", version))
     run.bury("wallet_intervals", wallets)
+
+
+def _ordered(bets: Rows) -> pa.Table:
+    """The bets of wallets with enough of them, by wallet and close."""
+    import pyarrow as pa
+
+    arguments = plan_of(BETS).arguments
+    columns = {name: bets.columns[arguments.get(column, column)] for name, column in _COLUMNS.items()}
+    many = np.flatnonzero(np.bincount(bets.wallet)[bets.wallet] >= LEAST_BETS)
+    place = columns["place"].to_numpy()[many]
+    rows = many[np.lexsort((place, bets.wallet[many]))]
+    chosen = {name: column.take(pa.array(rows)) for name, column in columns.items()}
+    return pa.table({"wallet": binary(bets.wallets[bets.wallet[rows]]), **chosen})
 
 
 def interval_rows(bets: pa.Table, begins: dict[str, int]) -> pa.Table:
