@@ -52,11 +52,38 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
         ConfigError: a malformed URL, or a schema newer than this version.
         WarehouseUnavailableError: the server does not answer.
     """
-    from polyhouse.warehouse import open_warehouse
-
     _make_home(settings)
-    with open_warehouse(settings.warehouse_url()) as warehouse, open_state_only(settings) as state:
-        yield Stores(warehouse, state)
+    with _open_warehouse(settings) as warehouse, open_state_only(settings) as state:
+        stores = Stores(warehouse, state)
+        yield stores
+        publish_rows(stores)
+
+
+def _open_warehouse(settings: Settings) -> ClickHouseWarehouse:
+    from polyhouse.warehouse import open_warehouse
+    from polyhouse.warehouse.bigquery import SCHEME, Limits, open_bigquery
+
+    url = settings.warehouse_url()
+    if not url.startswith(SCHEME):
+        return open_warehouse(url)
+    limits = Limits(
+        settings.bigquery_endpoint, settings.bigquery_location, settings.bigquery_query_bytes,
+        settings.bigquery_daily_bytes, settings.bigquery_models_seconds,
+    )  # fmt: skip
+    return open_bigquery(url, settings.home, limits)
+
+
+def publish_rows(stores: Stores) -> None:
+    """Bring the dataset of a BigQuery warehouse up to date with what this process changed. Nothing elsewhere.
+
+    Raises:
+        BudgetSpentError: the budget of the day does not suffice; the rows go with the next command.
+        WarehouseUnavailableError: BigQuery does not answer; the same.
+    """
+    from polyhouse.warehouse.bigquery import BigQueryWarehouse
+
+    if isinstance(stores.warehouse, BigQueryWarehouse):
+        stores.warehouse.publish()
 
 
 @contextmanager
@@ -170,7 +197,7 @@ async def engine_session(
             led = _led_sources(settings, sources, clients, file, clock, workers=workers, hands=hands)
             sources, bounds = await stack.enter_async_context(led), _bounds_with_workers(bounds, workers * hands)
         # Where the stores are servers another machine may have gone on with a wallet meanwhile.
-        is_embedded = settings.warehouse_url().startswith("chdb:")
+        is_embedded = settings.engine_url().startswith("chdb:")
         journal = Journal(settings.home / "journal", keeps_pages=workers > 0 and is_embedded)
         stack.callback(journal.close)
         engine = SyncEngine(
