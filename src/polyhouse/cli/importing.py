@@ -35,7 +35,7 @@ def import_files(run: Run, files: tuple[str, ...], file_format: str | None, no_m
     from polyhouse.wiring import open_stores
 
     paths = importing.expand(files)
-    if run.settings.warehouse_url().startswith("chdb://"):
+    if run.settings.engine_url().startswith("chdb://"):
         import_engine(for_bulk=True)
     reporter = reporter_for(run)
     with open_stores(run.settings) as stores:
