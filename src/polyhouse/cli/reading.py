@@ -82,7 +82,7 @@ def ask_server(server: HolderInfo, name: str, arguments: dict[str, Any]) -> dict
 def _server(run: Run) -> HolderInfo | None:
     from polyhouse.warehouse.lock import holder
 
-    info = holder(run.settings.warehouse_url())
+    info = holder(run.settings.engine_url())
     return info if info is not None and info.url else None
 
 
