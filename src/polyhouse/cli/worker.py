@@ -84,5 +84,5 @@ def _work_queue(run: Run, hands: int, *, metrics: bool) -> int:
 
 def _is_shared(settings: Settings) -> bool:
     """Whether other machines can open both stores."""
-    schemes = {urlsplit(url).scheme.partition("+")[0] for url in (settings.warehouse_url(), settings.state_url())}
+    schemes = {urlsplit(url).scheme.partition("+")[0] for url in (settings.engine_url(), settings.state_url())}
     return not schemes & {"chdb", "sqlite"}
