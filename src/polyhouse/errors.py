@@ -7,7 +7,8 @@ PolyhouseError                    exit 70  our bug
 │   ├─ RateLimitedError                    the upstream asked us to wait
 │   ├─ UpstreamUnavailableError            the upstream does not answer properly
 │   ├─ CircuitOpenError                    the upstream failed repeatedly and is paused
-│   └─ WarehouseUnavailableError           the warehouse does not answer
+│   ├─ WarehouseUnavailableError           the warehouse does not answer
+│   └─ BudgetSpentError                    what a metered warehouse may cost today is spent
 ├─ AuthError                      exit 4   fix a key
 ├─ StoreInUseError                exit 5   another process owns the store
 ├─ UpstreamRefusedError           exit 3   a request the upstream will never accept (4xx)
@@ -86,6 +87,12 @@ class WarehouseUnavailableError(RetryableError):
     """The warehouse cannot be reached or refuses the statement for now."""
 
     code = "WAREHOUSE_UNAVAILABLE"
+
+
+class BudgetSpentError(RetryableError):
+    """The day's budget of a metered warehouse does not suffice; nothing was charged for what was refused."""
+
+    code = "BUDGET_SPENT"
 
 
 class AuthError(PolyhouseError):

@@ -42,7 +42,8 @@ class Settings(BaseSettings):
 
     home: Path = Field(default=Path("~/.polyhouse"), description="embedded stores, logs")
     warehouse: SecretStr = Field(
-        default=SecretStr(""), description="chdb:///folder or clickhouse://user:pass@host:8123/db"
+        default=SecretStr(""),
+        description="chdb:///folder, clickhouse://user:pass@host:8123/db or bigquery://project/dataset",
     )
     state: SecretStr = Field(default=SecretStr(""), description="sqlite:///file or postgresql://…")
     publish: SecretStr = Field(
@@ -111,6 +112,22 @@ class Settings(BaseSettings):
     lease_seconds: int = Field(
         default=300, ge=5, le=86_400, description="a dead worker's wallets come back to the others after this time"
     )
+    bigquery_endpoint: str = Field(
+        default="", description="another address of BigQuery's API, as an emulator's; asked without credentials"
+    )
+    bigquery_location: str = Field(default="US", description="where a dataset of BigQuery is made")
+    bigquery_query_bytes: int = Field(
+        default=50 << 30, ge=10 << 20, description="what one statement may read of BigQuery at most"
+    )
+    bigquery_daily_bytes: int = Field(
+        default=250 << 30, ge=0, description="what all statements of a day (UTC) may read of BigQuery"
+    )
+    bigquery_models_seconds: int = Field(
+        default=21_600,
+        ge=0,
+        le=604_800,
+        description="BigQuery's positions, units and totals follow this often; 0 = always",
+    )
     rate_scale: float = Field(
         default=0.8, gt=0, allow_inf_nan=False, description="factor on each published rate limit; above 1 warns"
     )
@@ -157,6 +174,13 @@ class Settings(BaseSettings):
     def warehouse_url(self) -> str:
         """The warehouse URL, with its password; the embedded store in ``home`` unless set."""
         return self.warehouse.get_secret_value() or f"chdb://{self.home / 'warehouse'}"
+
+    def engine_url(self) -> str:
+        """Where the engine is that computes: the warehouse, or the embedded store that a BigQuery dataset follows."""
+        from polyhouse.warehouse.bigquery import SCHEME, cache_folder, parse_dataset
+
+        url = self.warehouse_url()
+        return f"chdb://{cache_folder(self.home, parse_dataset(url))}" if url.startswith(SCHEME) else url
 
     def state_url(self) -> str:
         """The state store's URL, with its password; a SQLite file in ``home`` unless set."""

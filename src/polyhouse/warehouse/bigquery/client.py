@@ -1,0 +1,245 @@
+"""One dataset through the official client: loads, statements under a byte cap, and errors in the product's words."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from polyhouse.errors import BadInputError, PolyhouseError, WarehouseUnavailableError
+from polyhouse.ports import QueryResult
+from polyhouse.warehouse.bigquery.budget import DailyBudget
+from polyhouse.warehouse.bigquery.faults import connect, translate, translate_user_sql
+from polyhouse.warehouse.bigquery.location import DatasetName, Limits
+from polyhouse.warehouse.bigquery.schema import KINDS, Table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from google.cloud import bigquery
+
+MIN_BYTES = 10 << 20
+"""What BigQuery bills at least for each table that a statement names."""
+_log = logging.getLogger("polyhouse.bigquery")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a statement did. ``rows``: that it changed; ``estimate``, ``billed``: bytes."""
+
+    rows: int
+    estimate: int
+    billed: int
+
+
+class BigQuery:
+    """A dataset. Safe for threads as far as the official client is.
+
+    Args:
+        name: of the dataset.
+        limits: how to reach it and what may be read.
+        clock: Unix seconds.
+
+    Raises:
+        ConfigError: the optional packages are not installed.
+        AuthError: no credentials were found.
+    """
+
+    def __init__(self, name: DatasetName, limits: Limits, clock: Callable[[], float] = time.time) -> None:
+        self.name = name
+        self.limits = limits
+        self._client = connect(name, limits)
+        self._patience: dict[str, Any] = {"timeout": limits.timeout_seconds}
+        if limits.endpoint:  # an emulator's errors are no reason to wait: retrying hides them
+            self._patience["retry"] = None
+        self._dataset: bigquery.Dataset | None = None
+        self._ready: set[str] = set()
+        self.budget = DailyBudget(self, limits.query_bytes, limits.daily_bytes, clock)
+
+    def change_labels(self, change: Callable[[dict[str, str]], dict[str, str]], *, tries: int) -> dict[str, str]:
+        """See ``budget.Labels``.
+
+        Raises:
+            WarehouseUnavailableError: others were faster every time.
+        """
+        from google.api_core.exceptions import PreconditionFailed
+
+        for _ in range(tries):
+            with self._errors():
+                dataset = self._get_dataset(fresh=True)
+                labels = dict(dataset.labels)
+                changed = change(labels)
+                if changed == labels:
+                    return labels
+                dataset.labels = changed
+                try:
+                    self._dataset = self._client.update_dataset(dataset, ["labels"], **self._patience)
+                except PreconditionFailed:
+                    continue
+                return changed
+        raise WarehouseUnavailableError(f"The labels of {self.name} are changed by others all the time.")
+
+    def ensure(self, table: Table, *, staging: bool = False) -> str:
+        """Make a table if it is not there; returns its name."""
+        from google.cloud import bigquery
+
+        name = f"_new_{table.name}" if staging else table.name
+        if name in self._ready:
+            return name
+        with self._errors():
+            self._get_dataset()
+            fields = [bigquery.SchemaField(column, *KINDS[kind][:2]) for column, kind in table.columns.items()]
+            if staging:
+                fields.append(bigquery.SchemaField("op", "STRING", "REQUIRED"))
+            made = bigquery.Table(f"{self.name}.{name}", fields)
+            if table.day and not staging:
+                made.time_partitioning = bigquery.TimePartitioning(field=table.day)
+            if table.cluster and not staging:
+                made.clustering_fields = list(table.cluster)
+            self._client.create_table(made, exists_ok=True, **self._patience)
+        self._ready.add(name)
+        return name
+
+    def load(self, name: str, files: Iterable[pa.Table]) -> tuple[int, int]:
+        """Replace a table's rows by load jobs of Parquet files; returns the rows and the jobs. Loads are free."""
+        import pyarrow.parquet as pq
+        from google.cloud import bigquery
+
+        rows = jobs = 0
+        for part in files:
+            options = bigquery.ParquetOptions()  # type: ignore[no-untyped-call]
+            options.enable_list_inference = True
+            config = bigquery.LoadJobConfig(
+                source_format="PARQUET",
+                write_disposition="WRITE_APPEND" if jobs else "WRITE_TRUNCATE",
+                parquet_options=options,
+            )
+            with tempfile.TemporaryFile() as file, self._errors():
+                pq.write_table(part, file, compression="zstd")
+                file.seek(0)
+                job = self._client.load_table_from_file(
+                    file, f"{self.name}.{name}", job_config=config, timeout=self.limits.timeout_seconds
+                )
+                job.result(**self._patience)
+            rows += part.num_rows
+            jobs += 1
+        return rows, jobs
+
+    def run(self, sql: str, *, tables: int, planned: int, on_start: Callable[[], None] | None = None) -> Done:
+        """Run one statement of ours: dry run, budget, cap, then the statement.
+
+        Args:
+            sql: the statement.
+            tables: how many tables it names, each of which is billed with ``MIN_BYTES`` at least.
+            planned: our own estimate of the bytes it reads.
+            on_start: called when it is allowed, before it runs.
+
+        Raises:
+            BudgetSpentError: the day's budget does not suffice.
+            ConfigError: it would read more than one statement may.
+            WarehouseUnavailableError: BigQuery does not answer, or a quota is used up.
+        """
+        with self._errors():
+            estimate = max(self._dry_run(sql).total_bytes_processed or 0, planned, tables * MIN_BYTES)
+            job = self._capped(sql, estimate, on_start=on_start)
+            billed = int(job.total_bytes_billed or estimate)
+            rows = int(job.num_dml_affected_rows or 0)
+        self.budget.settle(estimate, billed)
+        return Done(rows, estimate, billed)
+
+    def select(self, sql: str, *, max_rows: int, timeout_seconds: float) -> tuple[QueryResult, bool]:
+        """Run a user's SELECT under the caps; the first ``max_rows`` rows, and whether there are more.
+
+        Raises:
+            BadInputError: it is wrong, or no SELECT.
+            ConfigError: it would read more than one statement may.
+            BudgetSpentError: the day's budget does not suffice.
+        """
+        with self._errors(translate_user_sql):
+            dry = self._dry_run(sql)
+            if dry.statement_type != "SELECT":
+                raise BadInputError(f"Only SELECT is allowed in BigQuery, not {dry.statement_type or 'this'}.")
+            processed = int(dry.total_bytes_processed or 0)
+            # A query that reads a table is billed with the minimum; one of constants is free.
+            estimate = max(processed, MIN_BYTES) if "from" in sql.lower() else processed
+            job = self._capped(sql, estimate, seconds=timeout_seconds)
+            result = job.result(max_results=max_rows + 1, **self._patience)
+            names = tuple(str(field.name) for field in result.schema)
+            rows = [tuple(row.values()) for row in result]
+            billed = int(job.total_bytes_billed or estimate)
+        self.budget.settle(estimate, billed)
+        return QueryResult(names, rows[:max_rows]), len(rows) > max_rows
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()  # type: ignore[no-untyped-call]
+
+    def _get_dataset(self, *, fresh: bool = False) -> bigquery.Dataset:
+        from google.api_core.exceptions import NotFound
+        from google.cloud import bigquery
+
+        if self._dataset is None or fresh:
+            try:
+                self._dataset = self._client.get_dataset(str(self.name), **self._patience)
+            except NotFound:
+                made = bigquery.Dataset(str(self.name))
+                made.location = self.limits.location
+                self._dataset = self._client.create_dataset(made, exists_ok=True, **self._patience)
+        return self._dataset
+
+    def _config(self, **options: Any) -> bigquery.QueryJobConfig:
+        from google.cloud import bigquery
+
+        return bigquery.QueryJobConfig(
+            default_dataset=bigquery.DatasetReference(self.name.project, self.name.dataset),
+            use_query_cache=False,
+            maximum_bytes_billed=max(self.limits.query_bytes, MIN_BYTES),
+            **options,
+        )
+
+    def _dry_run(self, sql: str) -> bigquery.QueryJob:
+        return self._client.query(sql, job_config=self._config(dry_run=True), job_retry=None, **self._patience)
+
+    def _capped(
+        self, sql: str, estimate: int, *, seconds: float = 0, on_start: Callable[[], None] | None = None
+    ) -> bigquery.QueryJob:
+        spent = self.budget.take(estimate)
+        if on_start is not None:
+            on_start()
+        options = {"job_timeout_ms": int(seconds * 1000)} if seconds else {}
+        job = self._client.query(sql, job_config=self._config(**options), job_retry=None, **self._patience)
+        job.result(**self._patience)
+        _log.debug("%s: estimate %d bytes, today %d", job.statement_type, estimate, spent)
+        return job
+
+    @contextmanager
+    def _errors(self, translator: Callable[[Exception], PolyhouseError] = translate) -> Iterator[None]:
+        try:
+            yield
+        except PolyhouseError:
+            raise
+        except Exception as error:
+            raise translator(error) from error
+
+
+def columns_of(rows: Mapping[str, Sequence[Any]], table: Table) -> pa.Table:
+    """Rows as they come from the local engine, as the columns of a staging table."""
+    import pyarrow as pa
+
+    arrays = {name: _cast(rows[name], kind) for name, kind in table.columns.items()}
+    return pa.table(arrays | {"op": _cast(rows["op"], "word")})
+
+
+def _cast(values: Any, kind: str) -> Any:
+    import pyarrow as pa
+
+    types = {
+        "STRING": pa.string(), "INT64": pa.int64(), "BOOL": pa.bool_(), "NUMERIC": pa.decimal128(38, 9),
+    }  # fmt: skip
+    name, mode, _ = KINDS[kind]
+    if name == "TIMESTAMP":
+        return values.cast(pa.int64()).cast(pa.timestamp("s", "UTC")).cast(pa.timestamp("us", "UTC"))
+    return values.cast(pa.list_(pa.string()) if mode == "REPEATED" else types[name])

@@ -1,0 +1,103 @@
+"""``units`` and ``wallet_totals``: BigQuery computes them itself, from its own trades, movements and positions.
+
+The models are neutral SQL (``models/*.sql``), transpiled by sqlglot to the dialect that runs them.
+Nothing of ClickHouse's dialect is transpiled *from*: that is unsafe.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+
+from polyhouse.errors import ConfigError
+from polyhouse.warehouse.bigquery.location import INSTALL, NOT_INSTALLED
+from polyhouse.warehouse.bigquery.schema import MOVEMENTS, POSITIONS, TRADES, Table
+
+UNITS = Table(
+    "units",
+    {
+        "wallet": "address", "unit_id": "token", "condition_ids": "texts", "category": "word", "realized": "integer",
+        "unrealized": "integer", "unmarked": "integer", "cost": "integer", "bought_cost": "integer", "fees": "integer",
+        "untracked_cash": "integer", "redeemed_cash": "integer", "is_open": "flag", "result": "word",
+        "closed_at": "time", "first_at": "time", "last_at": "time",
+    },
+    key=("wallet", "unit_id"),
+    cluster=("wallet",),
+    wallet="wallet",
+)  # fmt: skip
+"""Positions by market (or neg-risk market), with the result."""
+
+TOTALS = Table(
+    "wallet_totals",
+    {
+        "wallet": "address", "category": "word", "period": "word", "realized": "integer", "unrealized": "integer",
+        "unrealized_marked": "integer", "unmarked": "integer", "fees": "integer", "income": "integer",
+        "untracked_cash": "integer", "redeemed_cash": "integer", "volume": "integer", "trades": "integer",
+        "markets": "integer", "wins": "integer", "losses": "integer", "flats": "integer", "open_units": "integer",
+        "gains": "integer", "losses_abs": "integer", "bought_cost": "integer", "first_trade_at": "time",
+        "last_trade_at": "time",
+    },
+    key=("wallet", "category", "period"),
+    cluster=("wallet",),
+    wallet="wallet",
+)  # fmt: skip
+"""Totals per wallet, category (``overall`` = all) and period (``lifetime`` or a window; a word that is reserved)."""
+
+TOUCHED = Table(
+    "_touched",
+    {"wallet": "address", "period": "word", "begins": "time"},
+    key=("wallet", "period"),
+    source="""
+SELECT lower(concat('0x', hex(wallet))) AS wallet, period.1 AS period,
+       greatest(toInt64(as_of) - period.2, if(period.2 > 4000000000, toInt64(-1), toInt64(0))) AS begins
+FROM bigquery_touched
+ARRAY JOIN [('lifetime', 5000000000), ('1d', 86400), ('7d', 604800), ('30d', 2592000), ('90d', 7776000),
+            ('180d', 15552000)] AS period""",
+)
+"""Scratch: the wallets to compute, with the moment after which each period begins."""
+
+VALUES = Table(
+    "_values_at",
+    {
+        "wallet": "address", "category": "word", "period": "word", "realized": "integer",
+        "unrealized_marked": "integer", "unmarked": "integer", "bought_cost": "integer",
+    },
+    key=("wallet", "category", "period"),
+    source="""
+SELECT lower(concat('0x', hex(wallet))) AS wallet, toString(category) AS category, toString(window) AS period,
+       realized, unrealized_marked, unmarked, bought_cost
+FROM
+(
+    SELECT * FROM wallet_totals FINAL WHERE window != 'lifetime' AND wallet IN (SELECT wallet FROM bigquery_touched)
+)""",
+)  # fmt: skip
+"""Scratch: what was realised, bought and left open inside a window. It follows from the state of the ordered fold at
+the window's start, which no sum of rows gives; so it comes from the loader."""
+
+COMPUTED = (UNITS, TOTALS)
+"""In the order in which they are computed: totals read units."""
+
+READS: dict[str, tuple[tuple[Table, tuple[str, ...] | None], ...]] = {
+    "units": ((POSITIONS, None),),
+    "wallet_totals": (
+        (TRADES, ("wallet_address", "timestamp", "condition_id", "category", "fee", "volume", "counts")),
+        (MOVEMENTS, ("wallet_address", "timestamp", "condition_id", "category", "fee", "kind", "cash_change")),
+        (UNITS, None),
+    ),
+}
+"""What each model reads, for the accounting: tables and their columns (None = all)."""
+
+
+@cache
+def model_sql(name: str, dialect: str = "bigquery") -> str:
+    """The SELECT of a model in a dialect of sqlglot's.
+
+    Raises:
+        ConfigError: the optional dependencies are not installed.
+    """
+    text = (resources.files("polyhouse.warehouse.bigquery") / "models" / f"{name}.sql").read_text(encoding="utf-8")
+    try:
+        import sqlglot
+    except ImportError as error:
+        raise ConfigError(NOT_INSTALLED, hint=INSTALL) from error
+    return str(sqlglot.transpile(text, write=dialect, comments=False)[0])

@@ -1,0 +1,209 @@
+"""Brings a dataset up to date with the local store: load jobs into staging tables, then one MERGE a table.
+
+What is sent is what differs (``tracking``). A publication that is cut leaves a mark, and the next one sends that table
+whole; every step may be done twice. Trades, movements, markets, events and the record of runs follow every time;
+positions, units and totals, which need whole tables, as often as ``Limits.models_seconds`` says.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from polyhouse.errors import StoreInUseError
+from polyhouse.warehouse.bigquery.client import BigQuery
+from polyhouse.warehouse.bigquery.computed import COMPUTED, READS, TOUCHED, UNITS, VALUES, model_sql
+from polyhouse.warehouse.bigquery.merge import computed_source, merge_sql
+from polyhouse.warehouse.bigquery.schema import FOLLOWED, POSITIONS, Table
+from polyhouse.warehouse.bigquery.tracking import Changes, Tracking
+
+OWNER = "polyhouse_store"
+"""Label of the dataset: the local store that it follows."""
+LITERAL_WALLETS = 5_000
+"""Wallets that a statement names one by one at most."""
+_log = logging.getLogger("polyhouse.bigquery")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What happened to one table.
+
+    Attributes:
+        table: its name.
+        inserted: rows.
+        updated: rows.
+        removed: rows.
+        unchanged: rows that were compared and are there as they are.
+        rejected: rows with the identity of another one, which were not sent.
+        loads: load jobs.
+        bytes_read: what the statements on it were charged with.
+    """
+
+    table: str
+    inserted: int = 0
+    updated: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    loads: int = 0
+    bytes_read: int = 0
+
+
+@dataclass(slots=True)
+class Publication:
+    """What a publication did, table by table. ``with_models``: whether positions, units and totals followed."""
+
+    tables: list[Published] = field(default_factory=list)
+    with_models: bool = False
+
+    @property
+    def bytes_read(self) -> int:
+        """What all statements were charged with."""
+        return sum(one.bytes_read for one in self.tables)
+
+
+class Publisher:
+    """Brings one dataset up to date.
+
+    Args:
+        tracking: the local side.
+        remote: the dataset.
+        next_version: a number above all that it gave before.
+        clock: Unix seconds.
+    """
+
+    def __init__(
+        self,
+        tracking: Tracking,
+        remote: BigQuery,
+        next_version: Callable[[], int],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._tracking = tracking
+        self._remote = remote
+        self._next_version = next_version
+        self._clock = clock
+
+    def publish(self) -> Publication:
+        """Bring the dataset up to date.
+
+        Raises:
+            StoreInUseError: the dataset follows another local store.
+            BudgetSpentError: the day's budget does not suffice; what was done stays, the rest goes with the next call.
+            WarehouseUnavailableError: BigQuery does not answer, or a quota is used up.
+        """
+        self._claim()
+        done = Publication()
+        newest = self._tracking.newest_build()
+        self._tracking.stage_touched(self._mark("rows"))
+        for table in FOLLOWED:
+            done.tables.append(self._follow(table))
+        self._tracking.set_mark("rows", str(newest))
+        if newest > self._mark("models") and self._is_due():
+            self._follow_models(done, newest)
+        for one in done.tables:
+            _log.info(
+                "%s: %d inserted, %d updated, %d removed, %d unchanged, %d rejected, %.1f MiB read",
+                one.table, one.inserted, one.updated, one.removed, one.unchanged, one.rejected, one.bytes_read / 2**20,
+            )  # fmt: skip
+        return done
+
+    def _claim(self) -> None:
+        """Only one local store may be followed: two would remove each other's rows."""
+        ours = self._tracking.mark("store")
+        owner = self._remote.change_labels(lambda labels: {OWNER: ours} | labels, tries=4)[OWNER]
+        if owner != ours:
+            raise StoreInUseError(
+                f"The dataset {self._remote.name} follows another local store ({owner}, this one is {ours}).",
+                hint=f"publish from there, or take it over: remove the dataset's label {OWNER}; all rows are sent anew",
+            )
+        if not self._tracking.mark("owner"):
+            self._tracking.set_mark("owner", ours)
+
+    def _mark(self, name: str) -> int:
+        return int(self._tracking.mark(name) or 0)
+
+    def _is_due(self) -> bool:
+        return self._clock() >= self._mark("models_at") + self._remote.limits.models_seconds
+
+    def _follow(self, table: Table) -> Published:
+        """Send what differs of one table."""
+        tracking, started = self._tracking, f"sending {table.name}"
+        is_whole = not tracking.told(table.name) or tracking.mark(started) == "1"
+        changes = tracking.compare(table, is_whole=is_whole)
+        if changes.gone and not is_whole and (not table.wallet or len(changes.gone_wallets) > LITERAL_WALLETS):
+            is_whole, changes = True, tracking.compare(table, is_whole=True)
+        if changes.rejected:
+            _log.warning("%s: %d rows have the identity of another row and are not sent", table.name, changes.rejected)
+        self._remote.ensure(table)
+        if changes.is_empty:
+            tracking.note(table, self._next_version())
+            return Published(table.name, unchanged=changes.unchanged, rejected=changes.rejected)
+        if changes.gone and not is_whole:
+            tracking.add_kept(table)
+        staging = self._remote.ensure(table, staging=True)
+        staged, loads = self._remote.load(staging, tracking.staged(table))
+        only_new = not (is_whole or changes.updated or changes.gone)
+        sql, tables = self._statement(table, staging, changes, is_whole=is_whole, only_new=only_new)
+        there = tracking.told(table.name, changes.days if table.day and not is_whole else None)
+        planned = there * table.width(table.key if only_new else None) + staged * table.width()
+        result = self._remote.run(sql, tables=tables, planned=planned, on_start=lambda: tracking.set_mark(started, "1"))
+        tracking.note(table, self._next_version())
+        tracking.set_mark(started, "")
+        return _published(table, changes, loads, staged, result.rows, result.billed, is_whole=is_whole)
+
+    def _statement(
+        self, table: Table, staging: str, changes: Changes, *, is_whole: bool, only_new: bool
+    ) -> tuple[str, int]:
+        """The MERGE, and how many tables it names."""
+        if changes.gone and not is_whole:
+            names = ", ".join(f"'{wallet}'" for wallet in changes.gone_wallets)
+            source = computed_source(table, f"SELECT * FROM {staging}", f"{table.wallet} IN ({names})", changes.days)
+            return merge_sql(table, source, days=changes.days), 3
+        return merge_sql(table, staging, days=changes.days, only_new=only_new, is_whole=is_whole), 2
+
+    def _follow_models(self, done: Publication, newest: int) -> None:
+        """Positions from the loader; units and totals by BigQuery's own SQL, for the wallets that were built since."""
+        tracking = self._tracking
+        wallets = tracking.stage_touched(self._mark("models"))
+        done.tables.append(self._follow(POSITIONS))
+        for scratch in (TOUCHED, VALUES):
+            self._remote.load(self._remote.ensure(scratch), tracking.scratch(scratch))
+        for table in COMPUTED:
+            self._remote.ensure(table)
+            source = computed_source(
+                table, model_sql(table.name), f"{table.wallet} IN (SELECT wallet FROM {TOUCHED.name})"
+            )
+            planned = self._reads(table) + wallets * (TOUCHED.width() + VALUES.width()) * 6
+            result = self._remote.run(
+                merge_sql(table, source, days=None), tables=len(READS[table.name]) + 3, planned=planned
+            )
+            done.tables.append(Published(table.name, updated=result.rows, bytes_read=result.billed))
+        tracking.set_mark("models", str(newest))
+        tracking.set_mark("models_at", str(int(self._clock())))
+        done.with_models = True
+
+    def _reads(self, table: Table) -> int:
+        """Bytes that a model's tables hold: what it reads, and the table that it changes."""
+        read = self._tracking.local_rows(table.name) * table.width()
+        for other, columns in READS[table.name]:
+            rows = self._tracking.local_rows(other.name) if other is UNITS else self._tracking.told(other.name)
+            read += rows * other.width(columns)
+        return read
+
+
+def _published(
+    table: Table, changes: Changes, loads: int, staged: int, affected: int, billed: int, *, is_whole: bool
+) -> Published:
+    """Counts of a table: where everything was sent, BigQuery alone knows what it had already."""
+    if is_whole:
+        changed = min(affected, staged)
+        return Published(
+            table.name, inserted=changed, removed=affected - changed, unchanged=staged - changed,
+            rejected=changes.rejected, loads=loads, bytes_read=billed,
+        )  # fmt: skip
+    return Published(
+        table.name, changes.new, changes.updated, changes.gone, changes.unchanged, changes.rejected, loads, billed
+    )
