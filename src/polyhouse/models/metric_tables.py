@@ -10,6 +10,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from polyhouse.metrics.catalogue import METRICS, RELATIONS, Metric, Relation, computed, digest
+from polyhouse.models import packed_metrics
 from polyhouse.models.metric_plan import Plan, needed, plan, with_parts
 from polyhouse.models.metric_values import OVERALL
 from polyhouse.ports import Warehouse
@@ -27,7 +28,7 @@ EVALUATION = "short_circuit_function_evaluation = 'disable'"
 """Setting for ``measured_sql``: to skip the branches that are not taken costs more than to compute them."""
 # In a branch that is not taken a division by 0 is no error.
 _INT_DIV = re.compile(r"\bintDiv\(")
-_KEYS = {"wallet", "category", "window", "as_of", "version", "is_deleted"}
+_KEYS = {"wallet", "category", "window", "as_of", "version", "is_deleted", *packed_metrics.COLUMNS}
 
 
 def metric_columns() -> dict[str, str]:
@@ -41,16 +42,23 @@ def prepare_metric_tables(warehouse: Warehouse) -> None:
     wanted = metric_columns()
     for table in METRIC_TABLES:
         rows = warehouse.query(
-            "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {t:String}",
+            "SELECT name, type, default_expression FROM system.columns"
+            " WHERE database = currentDatabase() AND table = {t:String}",
             {"t": table},
         ).rows
-        stored = {name: kind for name, kind in rows if name not in _KEYS}
+        stored = {name: kind for name, kind, _ in rows if name not in _KEYS}
         if stored != wanted:
-            changes = [f"DROP COLUMN IF EXISTS {name}" for name, kind in stored.items() if wanted.get(name) != kind]
-            changes += [
+            gone = [f"DROP COLUMN IF EXISTS {name}" for name, kind in stored.items() if wanted.get(name) != kind]
+            if gone:
+                warehouse.command(f"ALTER TABLE {table} {', '.join(packed_metrics.unpacking())}")
+                warehouse.command(f"ALTER TABLE {table} {', '.join(gone)}")
+            new = [
                 f"ADD COLUMN IF NOT EXISTS {name} {kind}" for name, kind in wanted.items() if stored.get(name) != kind
             ]
-            warehouse.command(f"ALTER TABLE {table} {', '.join(changes)}")
+            if new:
+                warehouse.command(f"ALTER TABLE {table} {', '.join(new)}")
+        if stored != wanted or not packed_metrics.is_today({name: sql for name, _, sql in rows}):
+            warehouse.command(f"ALTER TABLE {table} {', '.join(packed_metrics.packing())}")
         warehouse.command(
             f"CREATE OR REPLACE VIEW vw_{table} AS SELECT lower(concat('0x', hex(wallet))) AS wallet,"
             f" * EXCEPT (wallet, version, is_deleted) FROM {table} FINAL"

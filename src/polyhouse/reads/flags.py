@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from polyhouse.metrics.exact import NO_SAMPLE, OK
-from polyhouse.metrics.flags import FLAGS, MINIMUM, THRESHOLD
+from polyhouse.metrics.flags import FLAGS, LUCKY, MINIMUM, Q_LEVEL, TESTED, THRESHOLD
 from polyhouse.metrics.specialists import MIN_EVENTS
 from polyhouse.ports import Warehouse
+from polyhouse.reads.boards import boards_of
 from polyhouse.reads.exact import shortest
+from polyhouse.reads.parts import Question, Row, in_order, named
 from polyhouse.reads.scores import NOT_COMPUTED
 
 MEANINGS: Mapping[str, str] = {
@@ -25,29 +28,78 @@ MEANINGS: Mapping[str, str] = {
 """Flag → what it says of a wallet."""
 
 _WALLET = "wallet = toFixedString(unhex({wallet:String}), 20)"
-_COLUMNS = ("value", "threshold", "p_value", "q_value")
 _SPECIALIST_INPUTS = ("edge", "rest_shrunk", "category_edge", "stake_share", "p_category", "p_rest")
+PARTS = {
+    "flags": Question(
+        named("flag", "status", "meets", "value", "threshold", "p_value", "sample", "minimum_sample", "inputs"),
+        f"FROM wallet_flags FINAL WHERE {_WALLET}",
+    ),
+    "specialists": Question(
+        named("category", "is_specialist", "edge_shrunk", "p_value", "q_value", "events", *_SPECIALIST_INPUTS),
+        f"FROM category_specialists WHERE {_WALLET}",
+    ),
+}
+"""What ``flags`` needs."""
 
 
-def flags(warehouse: Warehouse, wallet: bytes) -> list[dict[str, Any]]:
-    """Every flag of a wallet (20 bytes), and ``specialist`` for each category in which it was tested.
+def flags(levels: Levels, rows: Sequence[Row], specialists: Sequence[Row], *, known: bool) -> list[dict[str, Any]]:
+    """Every flag of a wallet, and ``specialist`` for each category in which it was tested.
 
     Each has ``flag``, ``category`` (of specialists, else None), ``is_flagged``, ``status``, ``value`` against
     ``threshold``, ``p_value``, ``q_value`` (both None where nothing is tested), ``sample`` against ``minimum_sample``,
     ``inputs`` and ``meaning``. Without a sample ``status`` is NO_SAMPLE; NOT_COMPUTED if no build has seen the wallet.
+
+    Args:
+        levels: of the same build or a newer one.
+        rows: of ``PARTS["flags"]``.
+        specialists: of ``PARTS["specialists"]``.
+        known: whether a build has seen the wallet.
     """
-    bound = {"wallet": wallet.hex()}
-    result = warehouse.query(f"SELECT * FROM wallet_flags_current WHERE {_WALLET}", bound)
-    stored = {str(row[1]): dict(zip(result.columns, row, strict=True)) for row in result.rows}
-    known = bool(stored) or bool(
-        warehouse.query(f"SELECT count() FROM wallet_coverage FINAL WHERE {_WALLET}", bound).rows[0][0]
-    )
-    found = [_flag(name, stored.get(name), known=known) for name in FLAGS]
-    result = warehouse.query(f"SELECT * FROM category_specialists WHERE {_WALLET} ORDER BY q_value, category", bound)
-    return found + [_specialist(dict(zip(result.columns, row, strict=True))) for row in result.rows]
+    stored = {row["flag"]: row for row in rows}
+    found = [_flag(name, stored.get(name), levels, known=known) for name in FLAGS]
+    return found + [_specialist(row) for row in in_order(specialists, "q_value", "category")]
 
 
-def _flag(name: str, row: Mapping[str, Any] | None, *, known: bool) -> dict[str, Any]:
+class Levels:
+    """q-values by p-value, in steps, for each tested flag: the table ``flag_levels`` in memory.
+
+    Args:
+        warehouse: the open warehouse.
+    """
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        import pyarrow as pa
+
+        self._steps: dict[str, tuple[list[float], list[float]]] = {}
+        for flag in TESTED:
+            sql = "SELECT p_upto, q_value FROM flag_levels WHERE flag = {flag:String} ORDER BY p_upto"
+            batches = list(warehouse.query_columns(sql, {"flag": flag}))
+            if batches:
+                steps = pa.Table.from_batches(batches)
+                self._steps[flag] = steps.column("p_upto").to_pylist(), steps.column("q_value").to_pylist()
+
+    def q_value(self, flag: str, p_value: float) -> float:
+        """The q-value of a p-value: that of the smallest step that is not below it; 1 above all of them."""
+        upto, q_values = self._steps.get(flag, ([], []))
+        place = bisect_left(upto, p_value)
+        return q_values[place] if place < len(upto) else 1.0
+
+
+def levels_of(warehouse: Warehouse, build: int) -> Levels:
+    """The levels as of a build, or as of a newer one."""
+    return boards_of(warehouse).once("flag levels", build, lambda: Levels(warehouse))
+
+
+def _is_flagged(name: str, row: Row, q_value: float | None) -> bool:
+    """As in ``wallet_flags_current``: lucky is what chance explains, the other tested flags what it does not."""
+    if not row["meets"]:
+        return False
+    if q_value is None:
+        return name not in TESTED
+    return (q_value > Q_LEVEL) is (name == LUCKY)
+
+
+def _flag(name: str, row: Row | None, levels: Levels, *, known: bool) -> dict[str, Any]:
     empty: dict[str, Any] = {
         "flag": name, "category": None, "is_flagged": False if known else None,
         "status": NO_SAMPLE if known else NOT_COMPUTED, "value": None, "threshold": shortest(THRESHOLD[name]),
@@ -56,28 +108,25 @@ def _flag(name: str, row: Mapping[str, Any] | None, *, known: bool) -> dict[str,
     }  # fmt: skip
     if row is None:
         return empty
-    inputs = {_text(key): shortest(value) for key, value in row["inputs"].items()}
+    q_value = None if row["p_value"] is None else levels.q_value(name, row["p_value"])
     return empty | {
-        "is_flagged": bool(row["is_flagged"]), "status": str(row["status"]),
-        **{column: _number(row[column]) for column in _COLUMNS},
-        "sample": int(row["sample"]), "minimum_sample": int(row["minimum_sample"]), "inputs": inputs,
+        "is_flagged": _is_flagged(name, row, q_value), "status": row["status"],
+        **{column: _number(row[column]) for column in ("value", "threshold", "p_value")},
+        "q_value": _number(q_value), "sample": row["sample"], "minimum_sample": row["minimum_sample"],
+        "inputs": {key: shortest(value) for key, value in row["inputs"].items()},
     }  # fmt: skip
 
 
-def _specialist(row: Mapping[str, Any]) -> dict[str, Any]:
+def _specialist(row: Row) -> dict[str, Any]:
     """A test for specialists as a flag: its value is the shrunk edge, which must exceed that elsewhere."""
     return {
-        "flag": "specialist", "category": str(row["category"]), "is_flagged": bool(row["is_specialist"]),
+        "flag": "specialist", "category": row["category"], "is_flagged": bool(row["is_specialist"]),
         "status": OK, "value": shortest(row["edge_shrunk"]), "threshold": shortest(max(row["rest_shrunk"], 0.0)),
         "p_value": shortest(row["p_value"]), "q_value": shortest(row["q_value"]),
-        "sample": int(row["events"]), "minimum_sample": MIN_EVENTS,
+        "sample": row["events"], "minimum_sample": MIN_EVENTS,
         "inputs": {name: shortest(row[name]) for name in _SPECIALIST_INPUTS}, "meaning": MEANINGS["specialist"],
     }  # fmt: skip
 
 
 def _number(value: float | None) -> Decimal | None:
     return None if value is None else shortest(value)
-
-
-def _text(key: Any) -> str:
-    return key.decode() if isinstance(key, bytes) else str(key)

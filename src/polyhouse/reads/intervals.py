@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from polyhouse.ports import Warehouse
+from polyhouse.domain.categories import CATEGORIES
+from polyhouse.metrics.catalogue import METRIC_WINDOWS
 from polyhouse.reads.exact import shortest
+from polyhouse.reads.parts import Question, Row, named
 
 _BOUNDS = ("omega_low", "omega_high", "roi_low", "roi_high")
+PART = Question(
+    named("category", "window", "bets", *_BOUNDS),
+    "FROM wallet_intervals FINAL WHERE wallet = toFixedString(unhex({wallet:String}), 20)",
+)
+"""What ``intervals`` needs."""
 
 
-def intervals(warehouse: Warehouse, wallet: bytes) -> list[dict[str, Any]]:
+def intervals(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """95 % intervals per category and window with 20 to 400 closed bets, ``overall`` first.
 
     Each has ``category``, ``window``, ``bets``, ``omega_low``, ``omega_high``, ``roi_low`` and ``roi_high``; a bound
     that does not exist is None (nothing won or lost, nothing staked, or no loss in too many replicates).
 
     Args:
-        wallet: 20 bytes.
+        rows: of ``PART``.
     """
-    rows = warehouse.query(
-        f"SELECT category, window, bets, {', '.join(_BOUNDS)} FROM wallet_intervals FINAL"
-        " WHERE wallet = toFixedString(unhex({wallet:String}), 20)"
-        " ORDER BY category != 'overall', category, indexOf(['30d', '90d', '180d', 'lifetime'], window)",
-        {"wallet": wallet.hex()},
-    ).rows
+    windows = tuple(METRIC_WINDOWS)
+    ordered = sorted(
+        rows, key=lambda row: (row["category"] in CATEGORIES, row["category"], windows.index(row["window"]))
+    )
     return [
         {
-            "category": str(category), "window": str(window), "bets": int(bets),
-            **{name: None if bound is None else shortest(bound) for name, bound in zip(_BOUNDS, bounds, strict=True)},
+            "category": row["category"], "window": row["window"], "bets": row["bets"],
+            **{name: None if row[name] is None else shortest(row[name]) for name in _BOUNDS},
         }
-        for category, window, bets, *bounds in rows
+        for row in ordered
     ]  # fmt: skip

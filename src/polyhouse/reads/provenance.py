@@ -9,6 +9,7 @@ from typing import Any
 
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import moment
+from polyhouse.reads.parts import Question, Row, read_parts
 from polyhouse.tables import SOURCES
 
 _WALLET = "toFixedString(unhex({wallet:String}), 20)"
@@ -18,7 +19,37 @@ Interval = tuple[int, int]
 """From and to, both inclusive: Unix seconds, or block numbers."""
 
 
+PARTS = {
+    "sources": Question(
+        {
+            "source": "toString(source)", "rows": "count()", "first": "toUnixTimestamp(min(ts))",
+            "last": "toUnixTimestamp(max(ts))",
+        },
+        f"FROM observations FINAL WHERE wallet = {_WALLET} GROUP BY toString(source)",
+    ),
+    "used_rows": Question(
+        {"source": "toString(source)", "used": "uniqExact(ts, tx, row_key)"},
+        f"FROM ledger FINAL WHERE wallet = {_WALLET} GROUP BY toString(source)",
+    ),
+    # From the beginning to the end of the newest walk of the wallet's activity that reached its proven end.
+    "own_feed": Question(
+        {"end": "toUnixTimestamp(maxIf(written_at, is_last))"},
+        "FROM sync_pages FINAL WHERE stream = 'data.activity' AND partition = concat('0x', {wallet:String})",
+    ),
+    "chain": Question(
+        {"contracts": "toString(contract_group)", "from_block": "from_block", "to_block": "to_block"},
+        "FROM coverage FINAL WHERE source = 'chain'",
+    ),
+}  # fmt: skip
+"""What ``coverage_details`` needs."""
+
+
 def coverage_details(warehouse: Warehouse, wallet: bytes) -> dict[str, Any]:
+    """Where the history of a wallet (20 bytes) comes from: see ``coverage_document``."""
+    return coverage_document(warehouse, read_parts(warehouse, PARTS, {"wallet": wallet.hex()}))
+
+
+def coverage_document(warehouse: Warehouse, parts: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
     """Sources of a wallet's rows and the time its history is complete for.
 
     ``sources`` lists every source that said anything, best first: ``rows`` it gave, ``used`` rows of the ledger that
@@ -28,18 +59,21 @@ def coverage_details(warehouse: Warehouse, wallet: bytes) -> dict[str, Any]:
     source covers, each with its ``reason``.
 
     Args:
-        wallet: 20 bytes.
+        warehouse: asked for the times of blocks, if the chain was read.
+        parts: the rows of ``PARTS`` for the wallet.
     """
-    bound = {"wallet": wallet.hex()}
-    sources = _sources(warehouse, bound)
+    said = {row["source"]: row for row in parts["sources"]}
+    used = {row["source"]: row["used"] for row in parts["used_rows"]}
+    sources = [said[word] for word in SOURCES if word in said]
     rows = [(row["first"], row["last"]) for row in sources if row["rows"]]
-    known = union([*_own_feed(warehouse, wallet), *_chain(warehouse)])
+    own = [(_BEGINNING, row["end"]) for row in parts["own_feed"] if row["end"]]
+    known = union([*own, *_chain(warehouse, parts["chain"])])
     first = min((start for start, _ in rows), default=_BEGINNING)
     last = max((end for _, end in rows), default=_BEGINNING)
     return {
         "sources": [
             {
-                "source": row["source"], "rows": int(row["rows"]), "used": int(row["used"]),
+                "source": row["source"], "rows": row["rows"], "used": used.get(row["source"], 0),
                 "from": moment(row["first"]), "to": moment(row["last"]),
             }
             for row in sources
@@ -90,52 +124,11 @@ def gaps(known: Sequence[Interval], first: int, last: int) -> list[tuple[int, in
     return found
 
 
-def _sources(warehouse: Warehouse, bound: Mapping[str, Any]) -> list[dict[str, Any]]:
-    said = {
-        row[0]: row[1:]
-        for row in warehouse.query(
-            "SELECT toString(source) AS word, count(), toUnixTimestamp(min(ts)), toUnixTimestamp(max(ts))"
-            f" FROM observations FINAL WHERE wallet = {_WALLET} GROUP BY word",
-            bound,
-        ).rows
-    }
-    used = dict(
-        warehouse.query(
-            "SELECT toString(source) AS word, uniqExact(ts, tx, row_key)"
-            f" FROM ledger FINAL WHERE wallet = {_WALLET} GROUP BY word",
-            bound,
-        ).rows
-    )
-    return [
-        {
-            "source": word,
-            "rows": said[word][0],
-            "first": said[word][1],
-            "last": said[word][2],
-            "used": used.get(word, 0),
-        }
-        for word in SOURCES
-        if word in said
-    ]
-
-
-def _own_feed(warehouse: Warehouse, wallet: bytes) -> list[Interval]:
-    """From the beginning to the end of the newest walk of the wallet's activity that reached its proven end."""
-    ((end,),) = warehouse.query(
-        "SELECT toUnixTimestamp(maxIf(written_at, is_last)) FROM sync_pages FINAL"
-        " WHERE stream = 'data.activity' AND partition = {key:String}",
-        {"key": f"0x{wallet.hex()}"},
-    ).rows
-    return [(_BEGINNING, int(end))] if end else []
-
-
-def _chain(warehouse: Warehouse) -> list[Interval]:
+def _chain(warehouse: Warehouse, ranges: Sequence[Row]) -> list[Interval]:
     """Times whose blocks were read for every group of contracts."""
     groups: defaultdict[str, list[Interval]] = defaultdict(list)
-    for group, start, end in warehouse.query(
-        "SELECT contract_group, from_block, to_block FROM coverage FINAL WHERE source = 'chain'"
-    ).rows:
-        groups[group].append((int(start), int(end)))
+    for row in ranges:
+        groups[row["contracts"]].append((row["from_block"], row["to_block"]))
     blocks = intersection([union(group) for group in groups.values()])
     if not blocks:
         return []

@@ -18,6 +18,7 @@ from polyhouse.metrics.scores import (
 )
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import moment, money
+from polyhouse.reads.parts import Question, Row, named, read_parts
 
 NOTE = "a ranking aid, not an accusation"
 NOT_COMPUTED = "NOT_COMPUTED"
@@ -34,6 +35,15 @@ _INSIDER_COLUMNS = {
 }  # fmt: skip
 _BATCH = 10_000
 
+PART = Question(
+    named(
+        *_WHALE_COLUMNS.values(), *_INSIDER_COLUMNS.values(), "whale_tenths", "insider_tenths", "is_whale",
+        "is_suspected", insider_status="toString(insider_status)", scored_at="toUnixTimestamp(as_of)",
+    ),
+    "FROM wallet_scores_v1 FINAL WHERE wallet = toFixedString(unhex({wallet:String}), 20)",
+)  # fmt: skip
+"""What ``scores_document`` needs."""
+
 
 def whale_scores(warehouse: Warehouse, wallets: Sequence[bytes]) -> dict[bytes, int]:
     """``whale_v1`` in tenths (0–100) of those of ``wallets`` (20 bytes each) that a build has scored."""
@@ -49,25 +59,23 @@ def whale_scores(warehouse: Warehouse, wallets: Sequence[bytes]) -> dict[bytes, 
 
 
 def scores(warehouse: Warehouse, wallet: bytes) -> dict[str, Any]:
-    """Both scores of one wallet (20 bytes), as the wallet document shows them.
+    """Both scores of one wallet (20 bytes): see ``scores_document``."""
+    return scores_document(read_parts(warehouse, {"scores": PART}, {"wallet": wallet.hex()})["scores"])
+
+
+def scores_document(rows: Sequence[Row]) -> dict[str, Any]:
+    """Both scores of one wallet from the rows of ``PART``, as the wallet document shows them.
 
     Every part comes with its points and with the numbers behind it, so that each score can be worked out by hand.
     ``value`` is None with a ``status`` where there is nothing to score; a part without input has no points and lowers
     nothing.
     """
-    result = warehouse.query(
-        f"SELECT {', '.join([*_WHALE_COLUMNS.values(), *_INSIDER_COLUMNS.values()])}, whale_tenths, insider_tenths,"
-        " is_whale, is_suspected, insider_status, toUnixTimestamp(as_of) AS scored_at FROM wallet_scores_v1 FINAL"
-        " WHERE wallet = toFixedString(unhex({wallet:String}), 20)",
-        {"wallet": wallet.hex()},
-    )
-    if not result.rows:
+    if not rows:
         return {
             "whale": _unknown(WHALE_VERSION) | {"is_whale": None},
             "insider": _unknown(INSIDER_VERSION) | {"is_suspected": None},
         }
-    row = dict(zip(result.columns, result.rows[0], strict=True))
-    return {"whale": _whale(row), "insider": _insider(row)}
+    return {"whale": _whale(rows[0]), "insider": _insider(rows[0])}
 
 
 def _unknown(version: str) -> dict[str, Any]:

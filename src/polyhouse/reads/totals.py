@@ -8,6 +8,7 @@ from typing import Any
 from polyhouse.domain.categories import CATEGORIES
 from polyhouse.errors import BadInputError
 from polyhouse.reads.exact import moment, money
+from polyhouse.reads.parts import named
 from polyhouse.reads.ratios import omega_of, omega_shrunk_of, roi_of, win_rate_of
 
 OVERALL = "overall"
@@ -18,17 +19,16 @@ COLUMNS = (
     "redeemed_cash", "volume", "trades", "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs",
     "bought_cost",
 )  # fmt: skip
-"""Columns of ``wallet_totals`` that ``totals_document`` needs, besides the two times of ``SELECT_LIST``."""
+"""Columns of ``wallet_totals`` that ``totals_document`` needs, besides the two times of ``CHOSEN``."""
 
-SELECT_LIST = (
-    "lower(hex(wallet)) AS wallet_hex, "
-    + ", ".join(COLUMNS)
-    + ", toUnixTimestamp(first_trade_ts) AS first_trade, toUnixTimestamp(last_trade_ts) AS last_trade"
-)
+CHOSEN = named(*COLUMNS, first_trade="toUnixTimestamp(first_trade_ts)", last_trade="toUnixTimestamp(last_trade_ts)")
+"""The same with the times: name → SQL."""
+
+SELECT_LIST = ", ".join(name if sql == name else f"{sql} AS {name}" for name, sql in CHOSEN.items())
 
 
 def totals_document(row: Mapping[str, Any]) -> dict[str, Any]:
-    """One row of ``wallet_totals`` (columns of ``SELECT_LIST``) as the published totals.
+    """One row of ``wallet_totals`` (columns of ``CHOSEN``) as the published totals.
 
     Money in USDC. ``unrealized``, ``position_pnl`` and what follows from them are None while an open position has no
     mark; ``unrealized_marked`` is the sum over those that have one and ``unmarked`` how many have none.

@@ -2,22 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polyhouse.domain.ids import format_address, parse_address
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
-from polyhouse.reads.builds import newest_build_time
 from polyhouse.reads.exact import moment, money
-from polyhouse.reads.flags import flags
+from polyhouse.reads.flags import PARTS as FLAGS
+from polyhouse.reads.flags import flags, levels_of
+from polyhouse.reads.intervals import PART as INTERVALS
 from polyhouse.reads.intervals import intervals
+from polyhouse.reads.metrics import PARTS as METRICS
 from polyhouse.reads.metrics import metric_rows
-from polyhouse.reads.provenance import coverage_details
-from polyhouse.reads.scores import scores
-from polyhouse.reads.totals import OVERALL, SELECT_LIST, check_window, no_totals, totals_document
+from polyhouse.reads.parts import Question, Row, in_order, read_parts
+from polyhouse.reads.provenance import PARTS as PROVENANCE
+from polyhouse.reads.provenance import coverage_document
+from polyhouse.reads.scores import PART as SCORES
+from polyhouse.reads.scores import scores_document
+from polyhouse.reads.totals import CHOSEN, OVERALL, check_window, no_totals, totals_document
 
 _WALLET = "toFixedString(unhex({wallet:String}), 20)"
+_PARTS = {
+    "build": Question({"build": "max(build)", "as_of": "toUnixTimestamp(argMax(as_of, build))"}, "FROM builds"),
+    "totals": Question(
+        CHOSEN, f"FROM wallet_totals FINAL WHERE wallet = {_WALLET} AND `window` = {{window:String}}"
+    ),
+    "coverage": Question(
+        {"coverage": "toString(coverage)", "provisional": "provisional"},
+        f"FROM wallet_coverage FINAL WHERE wallet = {_WALLET}",
+    ),
+    "units": Question(
+        {
+            "unit": "lower(hex(unit))", "conditions": "arrayMap(c -> lower(hex(c)), conditions)",
+            "category": "category", "realized": "realized", "unrealized": "unrealized", "result": "toString(result)",
+            "is_open": "is_open", "closed": "toUnixTimestamp(closed_ts)",
+        },
+        f"FROM units FINAL WHERE wallet = {_WALLET}",
+    ),
+    "positions": Question(
+        {
+            "token": "hex(token)", "condition": "lower(hex(condition))", "outcome": "outcome", "shares": "shares",
+            "external_shares": "external_shares", "cost": "cost", "realized": "realized", "unrealized": "unrealized",
+            "status": "toString(status)",
+        },
+        f"FROM positions FINAL WHERE wallet = {_WALLET}",
+    ),
+    "names": Question(
+        {"condition": "lower(hex(condition))", "names": "argMax(outcomes, length(outcomes))"},
+        f"FROM markets FINAL WHERE condition IN (SELECT condition FROM positions WHERE wallet = {_WALLET})"
+        " GROUP BY condition",
+    ),
+    "scores": SCORES,
+    "intervals": INTERVALS,
+    **FLAGS,
+    **METRICS,
+    **PROVENANCE,
+}  # fmt: skip
 
 
 class UnknownWalletError(BadInputError):
@@ -48,36 +89,28 @@ def wallet(
     """
     check_window(window)
     wallet_id = parse_address(address)
-    bound = {"wallet": wallet_id.hex(), "window": window}
-    totals = _rows(
-        warehouse,
-        f"SELECT {SELECT_LIST} FROM wallet_totals FINAL WHERE wallet = {_WALLET} AND `window` = {{window:String}}"
-        " ORDER BY category",
-        bound,
-    )
-    positions = _positions(warehouse, bound)
-    if not totals and not positions and sync is None:
+    parts = read_parts(warehouse, _PARTS, {"wallet": wallet_id.hex(), "window": window})
+    if not parts["totals"] and not parts["positions"] and sync is None:
         raise unknown_wallet(wallet_id)
-    coverage = _rows(
-        warehouse, f"SELECT coverage, provisional FROM wallet_coverage FINAL WHERE wallet = {_WALLET}", bound
-    )
+    totals, coverage, (build,) = in_order(parts["totals"], "category"), parts["coverage"], parts["build"]
     overall = next((row for row in totals if row["category"] == OVERALL), None)
+    levels = levels_of(warehouse, build["build"])
     return {
         "wallet": format_address(wallet_id),
-        "as_of": moment(newest_build_time(warehouse)),
+        "as_of": moment(build["as_of"]),
         "coverage": coverage[0]["coverage"] if coverage else None,
-        "provisional": list(coverage[0]["provisional"]) if coverage else _not_built(),
-        "coverage_details": coverage_details(warehouse, wallet_id),
+        "provisional": coverage[0]["provisional"] if coverage else _not_built(),
+        "coverage_details": coverage_document(warehouse, parts),
         "totals": totals_document(overall) if overall else no_totals(),
         "categories": [
             {"category": row["category"], **totals_document(row)} for row in totals if row["category"] != OVERALL
         ],
-        "units": _units(warehouse, bound),
-        "positions": positions,
-        "scores": scores(warehouse, wallet_id),
-        "flags": flags(warehouse, wallet_id),
-        "intervals": intervals(warehouse, wallet_id),
-        "metrics": metric_rows(warehouse, wallet_id),
+        "units": _units(parts["units"]),
+        "positions": _positions(parts["positions"], {row["condition"]: row["names"] for row in parts["names"]}),
+        "scores": scores_document(parts["scores"]),
+        "flags": flags(levels, parts["flags"], parts["specialists"], known=bool(coverage)),
+        "intervals": intervals(parts["intervals"]),
+        "metrics": metric_rows(warehouse, wallet_id, [*parts["metrics"], *parts["metrics_by_category"]]),
         "sync": dict(sync) if sync is not None else _never_queued(),
     }
 
@@ -94,70 +127,38 @@ def _never_queued() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _units(warehouse: Warehouse, bound: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows = _rows(
-        warehouse,
-        "SELECT lower(hex(unit)) AS unit_hex, arrayMap(c -> lower(hex(c)), conditions) AS conditions_hex, category,"
-        " realized, unrealized, toString(result) AS result_word, is_open, toUnixTimestamp(closed_ts) AS closed"
-        f" FROM units FINAL WHERE wallet = {_WALLET} ORDER BY unit",
-        bound,
-    )
+def _units(rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [
         {
-            "unit": f"0x{row['unit_hex']}",
-            "condition_ids": [f"0x{condition}" for condition in row["conditions_hex"]],
+            "unit": f"0x{row['unit']}",
+            "condition_ids": [f"0x{condition}" for condition in row["conditions"]],
             "category": row["category"],
             "realized": money(row["realized"]),
             "unrealized": money(row["unrealized"]),
-            "result": None if row["is_open"] else row["result_word"] or None,
+            "result": None if row["is_open"] else row["result"] or None,
             "closed_at": None if row["is_open"] else moment(row["closed"]),
         }
-        for row in rows
+        for row in in_order(rows, "unit")
     ]
 
 
-def _positions(warehouse: Warehouse, bound: Mapping[str, Any]) -> list[dict[str, Any]]:
-    rows = _rows(
-        warehouse,
-        "SELECT hex(token) AS token_hex, lower(hex(condition)) AS condition_hex, outcome, shares, external_shares,"
-        " cost, realized, unrealized, toString(status) AS status_word"
-        f" FROM positions FINAL WHERE wallet = {_WALLET} ORDER BY condition, outcome, token",
-        bound,
-    )
-    names = _outcome_names(warehouse, bound) if rows else {}
+def _positions(rows: Sequence[Row], names: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     return [
         {
-            "token_id": str(int(row["token_hex"], 16)),
-            "condition_id": f"0x{row['condition_hex']}",
-            "outcome_index": int(row["outcome"]),
-            "outcome": _name(names.get(row["condition_hex"], ()), int(row["outcome"])),
+            "token_id": str(int(row["token"], 16)),
+            "condition_id": f"0x{row['condition']}",
+            "outcome_index": row["outcome"],
+            "outcome": _name(names.get(row["condition"], ()), row["outcome"]),
             "shares": money(row["shares"]),
             "external_shares": money(row["external_shares"]),
             "cost": money(row["cost"]),
             "realized": money(row["realized"]),
             "unrealized": money(row["unrealized"]),
-            "status": row["status_word"],
+            "status": row["status"],
         }
-        for row in rows
+        for row in in_order(rows, "condition", "outcome", "token")
     ]
 
 
-def _outcome_names(warehouse: Warehouse, bound: Mapping[str, Any]) -> dict[str, list[str]]:
-    rows = _rows(
-        warehouse,
-        "SELECT lower(hex(condition)) AS condition_hex, argMax(outcomes, length(outcomes)) AS names"
-        " FROM markets_current WHERE condition IN"
-        f" (SELECT condition FROM positions WHERE wallet = {_WALLET}) GROUP BY condition",
-        bound,
-    )
-    return {row["condition_hex"]: list(row["names"]) for row in rows}
-
-
-def _name(names: list[str] | tuple[str, ...], outcome: int) -> str | None:
+def _name(names: Sequence[str], outcome: int) -> str | None:
     return names[outcome] if outcome < len(names) else None
-
-
-def _rows(warehouse: Warehouse, sql: str, bound: Mapping[str, Any]) -> list[dict[str, Any]]:
-    used = {name: value for name, value in bound.items() if f"{{{name}:" in sql}
-    result = warehouse.query(sql, used)
-    return [dict(zip(result.columns, row, strict=True)) for row in result.rows]

@@ -1,0 +1,111 @@
+"""Metrics that are kept side by side once more: what a wallet's document reads there is what the columns say."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "scores"))
+
+from score_store import columns, fill, load, market_tables, resolution
+
+from polyhouse.domain.ids import parse_address
+from polyhouse.metrics.catalogue import computed
+from polyhouse.models.metric_tables import METRIC_TABLES, prepare_metric_tables
+from polyhouse.models.packed_metrics import number_names, order, word_names
+from polyhouse.models.runner import build
+from polyhouse.reads.exact import shortest
+from polyhouse.reads.flags import PARTS, Levels, flags
+from polyhouse.reads.parts import read_parts
+from polyhouse.reads.wallet import wallet
+from polyhouse.warehouse import ClickHouseWarehouse, open_warehouse
+
+WALLET = "0x" + "a1" * 20
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseWarehouse]:
+    with open_warehouse(f"chdb://{tmp_path_factory.mktemp('store')}/warehouse") as opened:
+        rows = [fill(0xA1, 1, 10, 400), fill(0xA1, 2, 10, 500, kind="SELL"), fill(0xA1, 1, 10, 400, market=2)]
+        lost = resolution(rows[0]["ts"] + 90_000, (0, 1), market=2)
+        load(opened, {**market_tables(1, 2), "observations": columns(rows), "resolutions": lost})
+        build(opened)
+        yield opened
+
+
+def shown(warehouse: ClickHouseWarehouse) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = wallet(warehouse, WALLET, sync=None)["metrics"]
+    return found
+
+
+def test_every_column_of_the_catalogue_is_packed_once() -> None:
+    assert {*number_names(), *word_names()} >= {metric.name for metric in computed()}
+    assert len({*number_names(), *word_names()}) == len(number_names()) + len(word_names())
+
+
+def test_the_packed_values_are_those_of_the_columns(warehouse: ClickHouseWarehouse) -> None:
+    names = (*number_names(), *word_names())
+    for table in METRIC_TABLES:
+        rows = warehouse.query(f"SELECT packed_by, packed, packed_words, {', '.join(names)} FROM {table} FINAL").rows
+        assert rows
+        for by, numbers, words, *wide in rows:
+            assert by == order()
+            assert [*numbers, *words] == wide
+        assert any(value is not None for value in rows[0][3:])
+
+
+def test_rows_that_were_packed_in_another_order_are_read_from_the_columns(warehouse: ClickHouseWarehouse) -> None:
+    known = shown(warehouse)
+    assert len(known) == 8
+    for table in METRIC_TABLES:
+        warehouse.command(
+            f"ALTER TABLE {table} MODIFY COLUMN packed_by LowCardinality(String) MATERIALIZED 'of old',"
+            " MODIFY COLUMN packed Array(Nullable(Float64)) MATERIALIZED [1., 2.]"
+        )
+        warehouse.command(f"INSERT INTO {table} SELECT * REPLACE (version + 1 AS version) FROM {table} FINAL")
+        assert warehouse.query(f"SELECT DISTINCT packed_by FROM {table} FINAL").rows == [("of old",)]
+    assert shown(warehouse) == known
+    prepare_metric_tables(warehouse)
+    build(warehouse, [parse_address(WALLET)])
+    assert warehouse.query(f"SELECT DISTINCT packed_by FROM {METRIC_TABLES[0]} FINAL").rows == [(order(),)]
+    assert shown(warehouse) == known
+
+
+def test_a_metric_that_is_gone_leaves_the_tables_packed(warehouse: ClickHouseWarehouse) -> None:
+    table = METRIC_TABLES[0]
+    warehouse.command(f"ALTER TABLE {table} ADD COLUMN of_yesterday Nullable(Float64)")
+    prepare_metric_tables(warehouse)
+    stored = warehouse.query(
+        "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {t:String}", {"t": table}
+    ).rows
+    assert ("of_yesterday",) not in stored
+    assert len(shown(warehouse)) == 8
+
+
+def test_flags_are_decided_as_in_the_view(warehouse: ClickHouseWarehouse) -> None:
+    levels = [("skilled", 0.01, 0.03), ("skilled", 0.2, 0.4), ("lucky", 0.3, 0.04), ("lucky", 0.6, 0.7)]
+    values = ", ".join(f"('{flag}', {upto}, {q}, 2)" for flag, upto, q in levels)
+    warehouse.command(f"INSERT INTO flag_levels VALUES {values}")
+    flagged = [("skilled", 0.01), ("lucky", 0.31), ("skilled", 0.011), ("lucky", 0.3), ("bot", None), ("insider", None)]
+    for number, (flag, p_value) in enumerate(flagged):
+        for meets in (True, False):
+            name = bytes([0xB0 + number]) * 19 + bytes([meets])
+            warehouse.command(
+                "INSERT INTO wallet_flags (wallet, flag, status, meets, value, threshold, p_value, sample, version)"
+                f" VALUES (unhex('{name.hex()}'), '{flag}', 'OK', {meets}, 0.5, 0.25, {p_value or 'NULL'}, 60, 1)"
+            )
+    stored = warehouse.query("SELECT wallet, toString(flag), is_flagged, q_value FROM wallet_flags_current").rows
+    steps = Levels(warehouse)
+    assert len(stored) >= 2 * len(flagged)
+    for name, flag, is_flagged, q_value in stored:
+        parts = read_parts(warehouse, PARTS, {"wallet": bytes(name).hex()})
+        (shown_flag,) = (one for one in flags(steps, parts["flags"], [], known=True) if one["flag"] == flag)
+        assert (shown_flag["is_flagged"], shown_flag["q_value"]) == (is_flagged, shortest_or_none(q_value))
+
+
+def shortest_or_none(value: float | None) -> object:
+    return None if value is None else shortest(value)
