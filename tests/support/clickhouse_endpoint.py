@@ -7,6 +7,11 @@ from one request to the next unless they name a session, and takes one statement
 another.
 
 ``python clickhouse_endpoint.py --folder F`` prints its port and ends when its standard input does.
+
+With ``--nodes 127.0.0.1,127.0.0.2`` it is a node of a cluster with so many shards, itself the one of ``--host``; all
+of them have one port. What needs a Keeper is stood in for: a statement ``ON CLUSTER`` is sent to all nodes, and a
+replicated table is one without replicas. The engine sends no query to another node: it listens to no TCP port, so the
+one in the configuration only makes it know itself.
 """
 
 from __future__ import annotations
@@ -20,10 +25,12 @@ import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
@@ -31,6 +38,13 @@ from urllib.parse import parse_qsl, urlsplit
 USER = "polyhouse"
 DATABASE = "polymarket"
 
+CLUSTER = "test_cluster"
+_CONFIGURATION = """<clickhouse>
+<tcp_port>9000</tcp_port><remote_servers><{cluster}>{shards}</{cluster}></remote_servers>
+</clickhouse>"""
+_SHARD = "<shard><replica><host>{host}</host><port>9000</port></replica></shard>"
+_ON_CLUSTER = re.compile(rb" ON CLUSTER '\w+'")
+_REPLICATED = re.compile(rb"\bReplicated(\w*MergeTree)\('[^']*', '[^']*'(?:, )?")
 _OPTIONS = "logger.console=0&mark_cache_size=33554432&background_pool_size=2&max_thread_pool_size=200"
 _TRANSPORT = {
     "database", "session_id", "session_timeout", "session_check", "query_id", "compress", "decompress", "buffer_size",
@@ -51,10 +65,16 @@ class EngineError(Exception):
 class Sessions:
     """Connections to the engine: one for each session; requests without one share those with equal settings."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nodes: list[str]) -> None:
         import chdb
 
-        self._connect = lambda: chdb.connect(f"{folder}?{_OPTIONS}")
+        options = _OPTIONS
+        if nodes:
+            configuration = folder.with_name(folder.name + ".xml")
+            shards = "".join(_SHARD.format(host=host) for host in nodes)
+            configuration.write_text(_CONFIGURATION.format(cluster=CLUSTER, shards=shards))
+            options += f"&config-file={configuration}"
+        self._connect = lambda: chdb.connect(f"{folder}?{options}")
         self._kept: dict[str, object] = {}
         self._plain: dict[tuple, object] = {}
         self._anchor = self._connect()  # the engine ends with its last connection
@@ -221,7 +241,22 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """A statement."""
-        self._execute(plain(self._body(), self.headers.get("Content-Encoding", "")), readonly=False)
+        body = plain(self._body(), self.headers.get("Content-Encoding", ""))
+        if self.server.nodes and (_ON_CLUSTER.search(body) or _REPLICATED.search(body)):
+            everywhere = bool(_ON_CLUSTER.search(body))
+            body = _REPLICATED.sub(rb"\1(", _ON_CLUSTER.sub(b"", body))
+            if everywhere:
+                self._send_to_others(body)
+        self._execute(body, readonly=False)
+
+    def _send_to_others(self, body: bytes) -> None:
+        """A definition reaches every node; here one after the other, with a Keeper all at once."""
+        own, port = self.server.server_address[:2]
+        kept = {name: self.headers[name] for name in ("Authorization",) if name in self.headers}
+        for host in self.server.nodes:
+            if host != own:
+                request = urllib.request.Request(f"http://{host}:{port}{self.path}", body, kept)
+                urllib.request.urlopen(request, timeout=60).read()
 
     def log_message(self, *_: object) -> None:
         """Nothing: the engine's errors go to the client."""
@@ -296,19 +331,24 @@ class Endpoint(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, folder: Path, password: str) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+    def __init__(self, folder: Path, password: str, address: tuple[str, int], nodes: list[str]) -> None:
+        super().__init__(address, Handler)
         self.turn = threading.Lock()
         self.password = password
-        self.sessions = Sessions(folder)
+        self.nodes = nodes
+        self.sessions = Sessions(folder, nodes)
 
 
 def main() -> None:
     """Serve until standard input ends."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
-    folder = parser.parse_args().folder
-    endpoint = Endpoint(folder, os.environ["ENDPOINT_PASSWORD"])
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--nodes", default="")
+    given = parser.parse_args()
+    nodes = [host for host in given.nodes.split(",") if host]
+    endpoint = Endpoint(given.folder, os.environ["ENDPOINT_PASSWORD"], (given.host, given.port), nodes)
     threading.Thread(target=endpoint.serve_forever, daemon=True).start()
     print(endpoint.server_address[1], flush=True)
     sys.stdin.read()
@@ -318,11 +358,11 @@ def main() -> None:
 
 
 @contextlib.contextmanager
-def running_endpoint(folder: Path):
+def running_endpoint(folder: Path, *, password: str = "", arguments: tuple[str, ...] = ()):
     """An endpoint over the store in ``folder`` while the block runs; gives its URL with user, password and database."""
-    password = secrets.token_hex(8)
+    password = password or secrets.token_hex(8)
     process = subprocess.Popen(
-        [sys.executable, __file__, "--folder", str(folder)],
+        [sys.executable, __file__, "--folder", str(folder), *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -332,7 +372,8 @@ def running_endpoint(folder: Path):
         port = process.stdout.readline().strip()
         if not port:
             raise RuntimeError(f"the endpoint did not start (exit {process.wait()})")
-        yield f"clickhouse://{USER}:{password}@127.0.0.1:{port}/{DATABASE}"
+        host = arguments[arguments.index("--host") + 1] if "--host" in arguments else "127.0.0.1"
+        yield f"clickhouse://{USER}:{password}@{host}:{port}/{DATABASE}"
     finally:
         process.stdin.close()
         try:
@@ -341,6 +382,37 @@ def running_endpoint(folder: Path):
             process.send_signal(signal.SIGKILL)
             process.wait()
         process.stdout.close()
+
+
+@contextlib.contextmanager
+def running_cluster(folder: Path, shards: int):
+    """Endpoints that are the shards of one cluster, while the block runs; gives the URL of the first."""
+    hosts = [f"127.0.0.{number + 1}" for number in range(shards)]
+    password, port = secrets.token_hex(8), _free_port(hosts)
+    with contextlib.ExitStack() as running:
+        urls = [
+            running.enter_context(
+                running_endpoint(
+                    folder / host,
+                    password=password,
+                    arguments=("--host", host, "--port", str(port), "--nodes", ",".join(hosts)),
+                )
+            )
+            for host in hosts
+        ]
+        yield f"{urls[0]}?cluster={CLUSTER}"
+
+
+def _free_port(hosts: list[str]) -> int:
+    """A port that is free on all of these addresses."""
+    while True:
+        with contextlib.ExitStack() as probes, contextlib.suppress(OSError):
+            first = probes.enter_context(socket.socket())
+            first.bind((hosts[0], 0))
+            port = first.getsockname()[1]
+            for host in hosts[1:]:
+                probes.enter_context(socket.socket()).bind((host, port))
+            return port
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ def open_warehouse(url: str, *, readonly_ok: bool = False) -> ClickHouseWarehous
     """Open the warehouse and bring its schema up to date.
 
     Args:
-        url: ``chdb:///absolute/folder`` (made if it is not there) or ``clickhouse://user:password@host:8123/database``.
+        url: ``chdb:///absolute/folder`` (made if it is not there) or ``clickhouse://user:password@host:8123/database``,
+            with ``?cluster=NAME`` for a cluster of which the host is a node.
         readonly_ok: the caller only reads, so an embedded store that does not exist is an error and is not made.
 
     Returns:
@@ -32,6 +33,10 @@ def open_warehouse(url: str, *, readonly_ok: bool = False) -> ClickHouseWarehous
         WarehouseUnavailableError: the engine does not answer.
     """
     location = parse_location(url)
+    if isinstance(location, Server) and location.cluster:
+        from polyhouse.warehouse.sharded import open_cluster
+
+        return open_cluster(location)
     if isinstance(location, Embedded) and readonly_ok and not location.path.exists():
         raise ConfigError(f"There is no warehouse at {location.path} yet.", hint="`polyhouse run` fills it.")
     return open_store(location, ClickHouseWarehouse)

@@ -132,8 +132,8 @@ def router_table(name: str, shard_database: str, cluster: str, placed: Placement
     return f"CREATE OR REPLACE TABLE {name} ON CLUSTER '{cluster}' AS {shard_database}.{name} ENGINE = {engine}"
 
 
-def router_views(views: dict[str, str], shard_database: str, database: str, cluster: str) -> list[str]:
-    """The views of a shard, for readers of all shards; each behind those that it reads.
+def router_views(views: dict[str, str], shard_database: str, database: str, cluster: str) -> list[tuple[str, str]]:
+    """The views of a shard, for readers of all shards: names and statements, each behind those that it reads.
 
     Args:
         views: name → its CREATE statement as ``system.tables`` shows it, with qualified names.
@@ -151,7 +151,7 @@ def router_views(views: dict[str, str], shard_database: str, database: str, clus
         text = qualified.sub(f"{database}.", views[name])
         rendered = on_cluster(re.sub(r"^CREATE (?!OR REPLACE)", "CREATE OR REPLACE ", text), cluster)
         assert rendered is not None, text
-        statements.append(rendered)
+        statements.append((name, rendered))
     return statements
 
 

@@ -67,6 +67,23 @@ EMBEDDED_SESSION_SETTINGS: Mapping[str, str] = {
 }
 """Added to them on the embedded engine; a statement of ours may say otherwise in its own SETTINGS."""
 
+CLUSTER_SESSION_SETTINGS: Mapping[str, str] = {
+    # A definition has reached every node, and a change of rows every replica, before the next statement begins.
+    "distributed_ddl_output_mode": "throw",
+    "distributed_ddl_task_timeout": "300",
+    "alter_sync": "2",
+    "mutations_sync": "2",
+    # A deletion that asks other tables gives the same on every replica: these have the same rows.
+    "allow_nondeterministic_mutations": "1",
+    # Whoever writes through a table of readers waits for the shards; an IN or JOIN of theirs looks at all shards too.
+    "distributed_foreground_insert": "1",
+    "distributed_product_mode": "global",
+    # Replicas in the order of the cluster, as we choose the one that we write to: it has what was just written.
+    "load_balancing": "in_order",
+    "optimize_skip_unused_shards": "1",
+}
+"""Added to them in a cluster, beside the quorum of inserts."""
+
 _import_lock = threading.Lock()
 _process_lock = threading.Lock()
 _opened: list[Embedded] = []
@@ -188,8 +205,11 @@ class Engine:
 
 def session_settings(location: Embedded | Server) -> dict[str, str]:
     """Settings of a connection that runs our own statements."""
-    extra = EMBEDDED_SESSION_SETTINGS if isinstance(location, Embedded) else {}
-    return {**SESSION_SETTINGS, **extra}
+    if isinstance(location, Embedded):
+        return {**SESSION_SETTINGS, **EMBEDDED_SESSION_SETTINGS}
+    if location.cluster:
+        return {**SESSION_SETTINGS, **CLUSTER_SESSION_SETTINGS, "insert_quorum": location.quorum}
+    return dict(SESSION_SETTINGS)
 
 
 def embedded_connection_string(location: Embedded) -> str:

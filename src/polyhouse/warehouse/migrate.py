@@ -1,7 +1,7 @@
 """Schema migrations: numbered .sql files, applied once and in order, recorded with a checksum.
 
 Every statement can be run again (IF NOT EXISTS, OR REPLACE) and the record comes last, so a kill in the middle is
-repaired by the next start.
+repaired by the next start. Of several processes that start with a new version one applies it and the others wait.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import re
 import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from polyhouse.errors import ConfigError
+from polyhouse.ports import QueryResult
 from polyhouse.warehouse.lexer import split_statements
-
-if TYPE_CHECKING:
-    from polyhouse.ports import Warehouse
 
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 _RECORD_TABLE = """
@@ -69,18 +69,42 @@ def load_migrations() -> list[Migration]:
     return sorted(found, key=lambda migration: migration.number)
 
 
-def apply_migrations(warehouse: Warehouse) -> list[AppliedMigration]:
+class Schema(Protocol):
+    """What migrations are applied to."""
+
+    def command(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
+        """Run one statement."""
+        ...
+
+    def query(self, sql: str, params: Mapping[str, Any] | None = None) -> QueryResult:
+        """Run one SELECT."""
+        ...
+
+
+def apply_migrations(schema: Schema, lock: AbstractContextManager[object]) -> list[AppliedMigration]:
     """Apply what is missing.
+
+    Args:
+        schema: where.
+        lock: is held while anything is applied, so that no other process does so at the same time.
 
     Raises:
         ConfigError: the store was made by a newer version, or one of its migrations has another text than ours.
     """
-    warehouse.command(_RECORD_TABLE)
-    rows = warehouse.query("SELECT number, name, checksum FROM schema_migrations FINAL ORDER BY number").rows
+    schema.command(_RECORD_TABLE)
+    if not _missing(schema):
+        return []
+    with lock:
+        # Who had to wait for the lock finds that the holder did the work.
+        return [_apply(schema, migration) for migration in _missing(schema)]
+
+
+def _missing(schema: Schema) -> list[Migration]:
+    rows = schema.query("SELECT number, name, checksum FROM schema_migrations FINAL ORDER BY number").rows
     recorded = {int(number): (name, checksum) for number, name, checksum in rows}
     migrations = load_migrations()
     _refuse_foreign(migrations, recorded)
-    return [_apply(warehouse, migration) for migration in migrations if migration.number not in recorded]
+    return [migration for migration in migrations if migration.number not in recorded]
 
 
 def _refuse_foreign(migrations: list[Migration], recorded: dict[int, tuple[str, str]]) -> None:
@@ -100,12 +124,12 @@ def _refuse_foreign(migrations: list[Migration], recorded: dict[int, tuple[str, 
             )
 
 
-def _apply(warehouse: Warehouse, migration: Migration) -> AppliedMigration:
+def _apply(schema: Schema, migration: Migration) -> AppliedMigration:
     started = time.monotonic()
     statements = split_statements(migration.sql)
     for statement in statements:
-        warehouse.command(statement)
-    warehouse.command(
+        schema.command(statement)
+    schema.command(
         "INSERT INTO schema_migrations (number, name, checksum, applied_at) "
         f"SELECT {migration.number}, {{name:String}}, {{checksum:String}}, now()",
         {"name": migration.name, "checksum": migration.checksum},

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from polyhouse.errors import BadInputError, ConfigError
@@ -22,6 +22,7 @@ from polyhouse.warehouse.location import Embedded
 from polyhouse.warehouse.memory import give_back, keeping_freed
 from polyhouse.warehouse.migrate import AppliedMigration, apply_migrations
 from polyhouse.warehouse.results import decode_columns
+from polyhouse.warehouse.schema_lock import SchemaLock
 from polyhouse.warehouse.streaming import insert_in_memory, stream_batches
 
 if TYPE_CHECKING:
@@ -57,6 +58,22 @@ class ClickHouseWarehouse:
         self._ahead = 0
         self._version_lock = threading.Lock()
         self._others: dict[str, ClickHouseWarehouse] = {}
+
+    @property
+    def shards(self) -> tuple[ClickHouseWarehouse, ...]:
+        """The engines among which the wallets are divided: this one alone."""
+        return (self,)
+
+    @property
+    def engine(self) -> Engine:
+        """Its connections."""
+        return self._engine
+
+    @property
+    def database(self) -> str:
+        """Name of the current database of a server; '' = the embedded engine's own."""
+        location = self._engine.location
+        return self._engine.database or ("" if isinstance(location, Embedded) else location.database)
 
     @property
     def is_embedded(self) -> bool:
@@ -198,13 +215,9 @@ class ClickHouseWarehouse:
         """
         if not self.is_embedded:
             self._check_database()
-        applied = apply_migrations(self)
-        # A wall clock that was set back must not make older rows win; the manifest has the newest version of each page.
-        floor = self.query("SELECT max(version) FROM sync_pages").rows[0][0]
-        ahead = 0 if self.is_embedded else self._server_ahead()
-        with self._version_lock:
-            self._version = max(self._version, int(floor))
-            self._ahead = ahead
+        # The folder of an embedded store has a lock of its own.
+        applied = apply_migrations(self, nullcontext() if self.is_embedded else SchemaLock(self))
+        self._continue_versions(self)
         return applied
 
     def next_version(self) -> int:
@@ -292,7 +305,15 @@ class ClickHouseWarehouse:
                 hint=f"CREATE DATABASE … ENGINE = {_DATABASE_ENGINES[0]}",
             )
 
-    def _server_ahead(self) -> int:
+    def _continue_versions(self, store: ClickHouseWarehouse) -> None:
+        """A wall clock that was set back must not make older rows win; the manifest has the newest of each page."""
+        floor = store.query("SELECT max(version) FROM sync_pages").rows[0][0]
+        ahead = 0 if self.is_embedded else store.clock_ahead()
+        with self._version_lock:
+            self._version = max(self._version, int(floor))
+            self._ahead = ahead
+
+    def clock_ahead(self) -> int:
         """Microseconds by which the server's clock is ahead of ours."""
         before = time.time_ns() // 1000
         server = int(self.query("SELECT toUnixTimestamp64Micro(now64(6))").rows[0][0])
@@ -309,6 +330,10 @@ class ClickHouseWarehouse:
             placed = pc.greater(block.column("pos"), 0)
             version = pc.if_else(placed, pa.scalar(number + _PLACED, pa.uint64()), version)
         return block.append_column(pa.field("version", pa.uint64(), nullable=False), version)
+
+    def insert_block(self, table: str, block: pa.Table, settings: dict[str, Any]) -> None:
+        """Insert all columns of a block at once, with settings of the engine."""
+        self._insert(table, block, settings)
 
     def _insert(self, table: str, block: pa.Table, settings: dict[str, Any], *, is_batch: bool = False) -> None:
         with self._engine.borrow() as client:
