@@ -31,12 +31,16 @@ EMBEDDED_OPTIONS: Mapping[str, str] = {
     "primary_index_cache_size": str(32 << 20),
     "background_pool_size": "1",
     "background_merges_mutations_concurrency_ratio": "1",
+    "background_processing_pool_thread_sleep_seconds_if_nothing_to_do": "0.02",
+    "background_processing_pool_task_sleep_seconds_when_no_work_random_part": "0.02",
+    "background_processing_pool_task_sleep_seconds_when_no_work_max": "2",
     "background_schedule_pool_size": "1",
     "max_thread_pool_size": "200",
     "max_thread_pool_free_size": "8",
 }
 """Server options of the embedded engine: one merge at a time, small caches, and few idle threads, which keep the memory
-that they once needed: a loader that ran for half an hour had 136 of them.
+that they once needed: a loader that ran for half an hour had 136 of them. Who finds the one place taken asks again after
+20 to 40 ms; the engine's own pause of up to a second and more made deletes of a few rows last for seconds.
 """
 
 SESSION_SETTINGS: Mapping[str, str] = {
