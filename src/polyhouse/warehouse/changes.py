@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_TARGET = re.compile(
+    r"\s*(?:INSERT\s+INTO|(?:ALTER|TRUNCATE|OPTIMIZE|DROP|CREATE)\s+(?:OR\s+REPLACE\s+)?(?:TABLE|VIEW)|DELETE\s+FROM)"
+    r"\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(\w+)",
+    re.IGNORECASE,
+)
+_GROUPS = 1 << 16
+_ADDRESS = re.compile("0x[0-9a-f]{40}")
+_OF_WALLETS = {"observations": "wallet", "sync_pages": "partition"}
+"""Tables whose rows are about one wallet each, and the column that names it."""
 
 
 class Changes:
     """Counts of acknowledged changes; safe for threads.
+
+    Wallets are counted in 65,536 groups, by the last two bytes of their address: a change of one may look like a change
+    of another, never the other way round, and memory does not grow with the number of wallets.
 
     Attributes:
         batches: inserts into observation tables.
@@ -15,11 +34,59 @@ class Changes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._tables: Counter[str] = Counter()
+        self._groups = [0] * _GROUPS
+        self._everybody = 0
         self.batches = 0
         self.statements = 0
 
-    def note(self, *, is_batch: bool = False) -> None:
-        """One more change, which readers see from now on."""
+    def note(self, *, is_batch: bool = False, table: str = "", rows: pa.Table | None = None) -> None:
+        """One more change, which readers see from now on.
+
+        Args:
+            is_batch: rows of a source were written.
+            table: where; "" = anywhere.
+            rows: what was written; None = anything.
+        """
+        groups = _groups_of(table, rows)
         with self._lock:
             self.batches += is_batch
             self.statements += 1
+            self._tables[table] += 1
+            if groups is not None:
+                for group in groups:
+                    self._groups[group] += 1
+            elif not table or table in _OF_WALLETS:
+                self._everybody += 1
+
+    def note_statement(self, sql: str) -> None:
+        """A statement that returned no rows was executed."""
+        found = _TARGET.match(sql)
+        self.note(table=found.group(1) if found else "")
+
+    def of_tables(self, *names: str) -> int:
+        """A number that moves with every change of one of these tables."""
+        return sum(self._tables[name] for name in (*names, ""))
+
+    def of_wallet(self, wallet: bytes) -> int:
+        """A number that moves with every change of the rows that sources gave of a wallet (20 bytes)."""
+        return self._groups[_group(wallet)] + self._everybody
+
+
+def _group(wallet: bytes) -> int:
+    return int.from_bytes(wallet[-2:], "big")
+
+
+def _groups_of(table: str, rows: pa.Table | None) -> set[int] | None:
+    """Groups of the wallets that rows are about; None if they do not name any."""
+    name = _OF_WALLETS.get(table, "")
+    if rows is None or name not in rows.column_names:
+        return None
+    return {_group(wallet) for wallet in map(_address, rows.column(name).unique().to_pylist()) if wallet}
+
+
+def _address(name: Any) -> bytes:
+    """An address, or the text by which a partition of a wallet is named; b"" if it is that of something else."""
+    if not isinstance(name, str):
+        return bytes(name)
+    return bytes.fromhex(name[2:]) if _ADDRESS.fullmatch(name) else b""

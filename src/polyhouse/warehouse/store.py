@@ -193,7 +193,7 @@ class ClickHouseWarehouse:
         """
         with self._engine.borrow() as client:
             client.command(sql, parameters=dict(params) if params else None)
-        self.changes.note()
+        self.changes.note_statement(sql)
 
     def query_columns(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream a large SELECT as pyarrow RecordBatches in bounded memory, at most 65,536 rows each.
@@ -338,7 +338,7 @@ class ClickHouseWarehouse:
     def _insert(self, table: str, block: pa.Table, settings: dict[str, Any], *, is_batch: bool = False) -> None:
         with self._engine.borrow() as client:
             client.insert_arrow(table, block.combine_chunks(), settings=settings)
-        self.changes.note(is_batch=is_batch)
+        self.changes.note(is_batch=is_batch, table=table, rows=block)
         give_back()
 
 
