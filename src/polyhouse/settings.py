@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         default=50 << 30, ge=10 << 20, description="what one statement may read of BigQuery at most"
     )
     bigquery_daily_bytes: int = Field(
-        default=250 << 30, ge=0, description="what all statements of a day (UTC) may read of BigQuery"
+        default=400 << 30, ge=0, description="what all statements of a day (UTC) may read of BigQuery"
     )
     bigquery_models_seconds: int = Field(
         default=21_600,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from polyhouse.errors import BadInputError, PolyhouseError, WarehouseUnavailableError
 from polyhouse.ports import QueryResult
+from polyhouse.warehouse.bigquery.accounting import MIN_BYTES
 from polyhouse.warehouse.bigquery.budget import DailyBudget
 from polyhouse.warehouse.bigquery.faults import connect, translate, translate_user_sql
 from polyhouse.warehouse.bigquery.location import DatasetName, Limits
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from google.cloud import bigquery
 
-MIN_BYTES = 10 << 20
-"""What BigQuery bills at least for each table that a statement names."""
 _log = logging.getLogger("polyhouse.bigquery")
 
 
@@ -225,12 +224,12 @@ class BigQuery:
             raise translator(error) from error
 
 
-def columns_of(rows: Mapping[str, Sequence[Any]], table: Table) -> pa.Table:
-    """Rows as they come from the local engine, as the columns of a staging table."""
+def columns_of(rows: Mapping[str, Any], table: Table) -> pa.Table:
+    """Rows as they come from the local engine, as the columns of a table; ``op`` too if they have one."""
     import pyarrow as pa
 
-    arrays = {name: _cast(rows[name], kind) for name, kind in table.columns.items()}
-    return pa.table(arrays | {"op": _cast(rows["op"], "word")})
+    kinds = dict(table.columns) | ({"op": "word"} if "op" in rows else {})
+    return pa.table({name: _cast(rows[name], kind) for name, kind in kinds.items()})
 
 
 def _cast(values: Any, kind: str) -> Any:

@@ -48,11 +48,10 @@ TOUCHED = Table(
     {"wallet": "address", "period": "word", "begins": "time"},
     key=("wallet", "period"),
     source="""
-SELECT lower(concat('0x', hex(wallet))) AS wallet, period.1 AS period,
-       greatest(toInt64(as_of) - period.2, if(period.2 > 4000000000, toInt64(-1), toInt64(0))) AS begins
+SELECT lower(concat('0x', hex(wallet))) AS wallet, one.1 AS period,
+       if(one.2 = 0, toInt64(-1), greatest(toInt64(toUnixTimestamp(as_of)) - one.2 * 86400, 0)) AS begins
 FROM bigquery_touched
-ARRAY JOIN [('lifetime', 5000000000), ('1d', 86400), ('7d', 604800), ('30d', 2592000), ('90d', 7776000),
-            ('180d', 15552000)] AS period""",
+ARRAY JOIN [('lifetime', 0), ('1d', 1), ('7d', 7), ('30d', 30), ('90d', 90), ('180d', 180)] AS one""",
 )
 """Scratch: the wallets to compute, with the moment after which each period begins."""
 

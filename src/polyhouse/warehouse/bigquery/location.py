@@ -43,7 +43,7 @@ class Limits:
     endpoint: str = ""
     location: str = "US"
     query_bytes: int = 50 * GIB
-    daily_bytes: int = 250 * GIB
+    daily_bytes: int = 400 * GIB
     models_seconds: int = 21_600
     timeout_seconds: float = 600.0
 

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from polyhouse.errors import StoreInUseError
+from polyhouse.warehouse.bigquery.accounting import merge_bytes, model_bytes
 from polyhouse.warehouse.bigquery.client import BigQuery
-from polyhouse.warehouse.bigquery.computed import COMPUTED, READS, TOUCHED, UNITS, VALUES, model_sql
+from polyhouse.warehouse.bigquery.computed import COMPUTED, READS, TOUCHED, VALUES, model_sql
 from polyhouse.warehouse.bigquery.merge import computed_source, merge_sql
 from polyhouse.warehouse.bigquery.schema import FOLLOWED, POSITIONS, Table
 from polyhouse.warehouse.bigquery.tracking import Changes, Tracking
@@ -148,7 +149,7 @@ class Publisher:
         only_new = not (is_whole or changes.updated or changes.gone)
         sql, tables = self._statement(table, staging, changes, is_whole=is_whole, only_new=only_new)
         there = tracking.told(table.name, changes.days if table.day and not is_whole else None)
-        planned = there * table.width(table.key if only_new else None) + staged * table.width()
+        planned = merge_bytes(table, there, staged, only_new=only_new)
         result = self._remote.run(sql, tables=tables, planned=planned, on_start=lambda: tracking.set_mark(started, "1"))
         tracking.note(table, self._next_version())
         tracking.set_mark(started, "")
@@ -176,7 +177,7 @@ class Publisher:
             source = computed_source(
                 table, model_sql(table.name), f"{table.wallet} IN (SELECT wallet FROM {TOUCHED.name})"
             )
-            planned = self._reads(table) + wallets * (TOUCHED.width() + VALUES.width()) * 6
+            planned = model_bytes(table, self._rows(table), wallets)
             result = self._remote.run(
                 merge_sql(table, source, days=None), tables=len(READS[table.name]) + 3, planned=planned
             )
@@ -185,13 +186,13 @@ class Publisher:
         tracking.set_mark("models_at", str(int(self._clock())))
         done.with_models = True
 
-    def _reads(self, table: Table) -> int:
-        """Bytes that a model's tables hold: what it reads, and the table that it changes."""
-        read = self._tracking.local_rows(table.name) * table.width()
-        for other, columns in READS[table.name]:
-            rows = self._tracking.local_rows(other.name) if other is UNITS else self._tracking.told(other.name)
-            read += rows * other.width(columns)
-        return read
+    def _rows(self, table: Table) -> dict[str, int]:
+        """Rows of a model and of the tables that it reads."""
+        names = [table.name, *(other.name for other, _ in READS[table.name])]
+        computed = {one.name for one in COMPUTED}
+        return {
+            name: self._tracking.local_rows(name) if name in computed else self._tracking.told(name) for name in names
+        }
 
 
 def _published(

@@ -91,14 +91,15 @@ SELECT
     if(o.order_hash = toFixedString('', 32), NULL, lower(concat('0x', hex(o.order_hash)))) AS order_hash,
     toString(l.source) AS source, l.block AS block, l.tx_index AS tx_index, l.pos AS pos, l.sub AS sub,
     o.ordinal AS ordinal, abs(l.ds) AS shares, abs(l.du) AS cash, o.price_e12 AS price_e12, toString(l.label) AS label,
-    l.fee AS fee, l.volume AS volume, nullIf(toString(l.role), '') AS role, l.label = '' AS counts
+    l.fee AS fee, l.volume AS volume, nullIf(toString(l.role), '') AS role, CAST(l.label, 'String') = '' AS counts
 FROM (SELECT * FROM ledger FINAL WHERE kind IN ('BUY', 'SELL') AND /*wallets*/) AS l
 LEFT JOIN
 (
-    SELECT wallet, token, tx, row_key, ordinal, price_e12, order_hash, usdc_gross, refund_usdc, shares_gross,
+    SELECT wallet, token, tx, source, row_key, ordinal, price_e12, order_hash, usdc_gross, refund_usdc, shares_gross,
            refund_shares
     FROM observations FINAL WHERE kind IN ('BUY', 'SELL') AND /*wallets*/
-) AS o ON o.wallet = l.wallet AND o.token = l.token AND o.tx = l.tx AND o.row_key = l.row_key
+) AS o ON o.wallet = l.wallet AND o.token = l.token AND o.tx = l.tx AND o.source = l.source
+    AND o.row_key = l.row_key
 LEFT JOIN {_TOKENS} AS t ON t.token = l.token
 LEFT JOIN (SELECT condition_id, outcome_names FROM markets_dim) AS d
     ON d.condition_id = lower(concat('0x', hex(t.condition)))""",
@@ -125,7 +126,8 @@ SELECT
     {_ADDRESS.format("l.wallet")} AS wallet_address, {_TOKEN.format("l.token")} AS token_id, {_FACTS},
     toUnixTimestamp(l.ts) AS timestamp, toString(l.kind) AS kind, l.ds AS share_change, l.du AS cash_change,
     l.fee AS fee, lower(concat('0x', hex(l.tx))) AS tx_hash, toString(l.source) AS source, l.block AS block,
-    l.tx_index AS tx_index, l.pos AS pos, l.sub AS sub, l.cls AS place, lower(hex(l.row_key)) AS content, toString(l.label) AS label
+    l.tx_index AS tx_index, l.pos AS pos, l.sub AS sub, l.cls AS place, lower(hex(l.row_key)) AS content,
+    toString(l.label) AS label
 FROM (SELECT * FROM ledger FINAL WHERE kind NOT IN ('BUY', 'SELL') AND /*wallets*/) AS l
 LEFT JOIN {_TOKENS} AS t ON t.token = l.token""",
 )  # fmt: skip

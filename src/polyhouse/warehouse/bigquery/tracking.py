@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from polyhouse.warehouse.bigquery.client import columns_of
 from polyhouse.warehouse.bigquery.schema import Table
@@ -167,13 +167,12 @@ class Tracking:
         )
 
     def staged(self, table: Table) -> Iterator[pa.Table]:
-        """The rows to send with their ``op``, as files of bounded size; an empty one if there are none."""
-        names = ", ".join(table.columns)
-        return self._files(table, f"SELECT {names}, op FROM {_CHANGES} WHERE op != 'D'")
+        """The rows to send with their ``op``, as files of bounded size."""
+        return self._files(table, f"SELECT {', '.join(table.columns)}, op FROM {_CHANGES} WHERE op != 'D'")
 
     def scratch(self, table: Table) -> Iterator[pa.Table]:
         """All local rows of a scratch table."""
-        return self._files(table, f"SELECT {', '.join(table.columns)}, 'N' AS op FROM ({table.source})")
+        return self._files(table, f"SELECT {', '.join(table.columns)} FROM ({table.source})")
 
     def note(self, table: Table, version: int) -> None:
         """Remember that the dataset has what was sent."""
@@ -192,12 +191,12 @@ class Tracking:
             kept.append(batch)
             rows += batch.num_rows
             if rows >= FILE_ROWS:
-                yield columns_of(_by_name(pa.Table.from_batches(kept)), table)
+                yield _file(kept, table)
                 sent, rows, kept = sent + 1, 0, []
         if kept:
-            yield columns_of(_by_name(pa.Table.from_batches(kept)), table)
+            yield _file(kept, table)
         elif not sent:
-            yield columns_of({name: pa.array([], pa.null()) for name in (*table.columns, "op")}, table)
+            yield columns_of({name: pa.array([], pa.null()) for name in table.columns}, table)
 
     def _slices(self, table: Table, *, is_whole: bool) -> Iterator[str]:
         """Conditions on ``wallet`` that cut the comparison into pieces."""
@@ -214,8 +213,11 @@ class Tracking:
         return int(self._local.query(sql).rows[0][0])
 
 
-def _by_name(rows: pa.Table) -> dict[str, Any]:
-    return {name: rows.column(name) for name in rows.column_names}
+def _file(batches: Sequence[pa.RecordBatch], table: Table) -> pa.Table:
+    import pyarrow as pa
+
+    rows = pa.Table.from_batches(batches)
+    return columns_of({name: rows.column(name) for name in rows.column_names}, table)
 
 
 def _rows(table: Table, wallets: str) -> str:
