@@ -88,12 +88,22 @@ def publish_rows(stores: Stores) -> None:
 
 @contextmanager
 def open_state_only(settings: Settings) -> Iterator[StateStore]:
-    """Open the state store alone: it takes several processes, also while another one owns the warehouse."""
+    """Open the state store alone: it takes several processes, also while another one owns the warehouse.
+
+    Raises:
+        ConfigError: the stores are half replaced by a backup.
+    """
     from polyhouse.state import open_state
+    from polyhouse.state.database import RESTORE_NOTE
 
     _make_home(settings)
     state = open_state(settings.state_url(), lease_seconds=settings.lease_seconds)
     try:
+        if (source := state.get_note(RESTORE_NOTE)) is not None:
+            raise ConfigError(
+                "A restore is going on here, or was killed in the middle; nothing works on half of a store.",
+                hint=f"If it was killed, run it again: polyhouse restore {source} --force",
+            )
         yield state
     finally:
         state.close()

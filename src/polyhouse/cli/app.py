@@ -36,6 +36,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "serve": (_C + "serving", "serve", "HTTP API and a page with the leaderboard."),
     "mcp": (_C + "assistant", "mcp", "Read-only tools for assistants, on stdin and stdout."),
     "schedule": (_C + "schedule", "schedule", "What runs when; the same for cron, systemd, Kubernetes, Cloud Run."),
+    "backup": (_C + "moving", "backup", "A copy of both stores, complete or not there."),
+    "restore": (_C + "moving", "restore", "Put both stores back to what a backup says."),
     "publish": (_C + "publishing", "publish", "Wallets and scores as tables of a PostgreSQL database."),
     "keys": (_C + "keys", "keys", "Keys of the admin routes."),
     "notify": (_C + "notifying", "notify", "Tell what is new of what the notification rules watch."),

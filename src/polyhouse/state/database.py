@@ -30,6 +30,9 @@ SUPPORTED = "sqlite:////absolute/state.db or postgresql://user:password@host:543
 SCHEMA = "polyhouse"
 """Schema of the tables on PostgreSQL: beside an application's own tables, and outside what Supabase serves by REST."""
 
+RESTORE_NOTE = "restore"
+"""The note that stands here while the stores are being replaced by a backup; nobody works beside that."""
+
 STATEMENT_SECONDS = 60
 LONG_STATEMENT_SECONDS = 900
 """Bounds of one statement on PostgreSQL; the longer one for what touches the whole registry, and for migrations."""

@@ -1,0 +1,1 @@
+"""Backup, restore, and copies between warehouses (docs/backup.md, docs/moving.md)."""
