@@ -14,6 +14,7 @@ from polyhouse.ledger.columns import Bytes
 from polyhouse.models.metric_tables import METRIC_TABLES
 from polyhouse.models.staging import Staging
 from polyhouse.ports import Warehouse
+from polyhouse.models.peers import Peers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -66,21 +67,31 @@ class Build:
         beside: published tables that this build writes beside and exchanges at its end.
         version: of the rows it writes, above that of every earlier build.
         as_of: end of all windows (Unix seconds).
+        peers: the builds of the other shards.
         params: parameters of the model files: ``as_of`` and the start of each window, ``b_1d`` … ``b_180d``.
     """
 
-    def __init__(self, warehouse: Warehouse, wallets: Sequence[bytes] | None, *, anew: bool = False) -> None:
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        wallets: Sequence[bytes] | None,
+        *,
+        anew: bool = False,
+        peers: Peers | None = None,
+    ) -> None:
         self.warehouse = warehouse
         self.anew = anew
         self.beside: list[str] = []
+        self.peers = peers or Peers()
         self._is_clean: dict[str, bool] = {}
         self.wallets: list[bytes] | None = None if wallets is None else list(dict.fromkeys(wallets))
         previous = warehouse.query("SELECT max(build) FROM builds").rows[0][0]
-        self.version = max(time.time_ns() // 1000, int(previous) + 1)
+        version = max(time.time_ns() // 1000, int(previous) + 1)
         newest = warehouse.query(
             "SELECT toUnixTimestamp(max(ts)) FROM observations WHERE kind NOT IN ('DEPOSIT', 'WITHDRAWAL', 'TIP')"
         ).rows[0][0]
-        self.as_of = int(newest)
+        of_all = self.peers.share("begin", (version, int(newest)))
+        self.version, self.as_of = (max(numbers) for numbers in zip(*of_all, strict=True))
         self.params = {f"b_{name}": max(self.as_of - days * DAY_SECONDS, 0) for name, days in WINDOWS.items()}
         self.params["as_of"] = self.as_of
         self._staging = Staging(warehouse)
@@ -108,9 +119,9 @@ class Build:
     def write_beside(self, *tables: str) -> None:
         """Make an empty table beside each of these; it takes their place when the build is published."""
         if tables:
-            self.warehouse.command(f"DROP TABLE IF EXISTS {', '.join(f'{table}__next' for table in tables)}")
+            self._define(f"DROP TABLE IF EXISTS {', '.join(f'{table}__next' for table in tables)}")
         for table in tables:
-            self.warehouse.command(f"CREATE TABLE {table}__next AS {table}")
+            self._define(f"CREATE TABLE {table}__next AS {table}")
         self.beside.extend(tables)
 
     def publish(self, *tables: str) -> None:
@@ -118,14 +129,17 @@ class Build:
         chosen = tables or tuple(self.beside)
         if chosen:
             pairs = ", ".join(f"{table} AND {table}__next" for table in chosen)
-            self.warehouse.command(f"EXCHANGE TABLES {pairs}")
-            self.warehouse.command(f"DROP TABLE {', '.join(f'{table}__next' for table in chosen)}")
+            self._define(f"EXCHANGE TABLES {pairs}")
+            self._define(f"DROP TABLE {', '.join(f'{table}__next' for table in chosen)}")
         self.beside = [table for table in self.beside if table not in chosen]
 
     def rows_of(self, table: str) -> str:
         """What to name behind FROM to read a table's valid rows: ``FINAL`` only where rows may have other versions.
 
         A build writes each row once, so rows that one build wrote are unique.
+    def _define(self, sql: str) -> None:
+        self.peers.define(self.warehouse, sql)
+
         """
         place = self.place_of(table)
         if place not in self._is_clean:
