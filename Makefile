@@ -1,6 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. Both set up what they need and say so.
 VENV := .venv
 BIN := $(VENV)/bin
+BIGQUERY := .venv-bigquery
 STAMP := $(VENV)/.installed
 SEED ?= 1
 
@@ -19,13 +20,19 @@ $(STAMP): requirements.lock pyproject.toml scripts/setup.sh
 postgres: ## PostgreSQL's server programs, which the tests start servers of their own from
 	@sh scripts/postgres.sh
 
+bigquery: $(BIGQUERY)/.installed ## the BigQuery emulator of the tests, in an environment of its own
+
+$(BIGQUERY)/.installed: tests/support/bigquery-emulator.lock scripts/bigquery.sh
+	@sh scripts/bigquery.sh $(BIGQUERY)
+	@touch $@
+
 chromium: ## the browser in which the tests walk the dashboard
 	@sh scripts/chromium.sh
 
 demo: setup ## the main job on the simulated Polymarket, compared with its truth (SEED=2: another universe)
 	@$(BIN)/polyhouse demo --seed $(SEED)
 
-test: setup postgres chromium lint ## lint, types and all tests
+test: setup postgres chromium bigquery lint ## lint, types and all tests
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 
 lint: setup ## ruff, mypy --strict, import contracts
@@ -40,6 +47,7 @@ bench: setup ## ratios against a floor measured in the same run
 lock: setup ## resolve the dependencies again (no registry address is written)
 	@$(BIN)/python -m pip install -q uv
 	@$(BIN)/uv pip compile -q pyproject.toml --group dev --no-emit-index-url --no-header --generate-hashes -o requirements.lock
+	@$(BIN)/uv pip compile -q tests/support/bigquery-emulator.in --no-emit-index-url --no-header --generate-hashes -o tests/support/bigquery-emulator.lock
 
 clean: ## remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BIGQUERY) .mypy_cache .ruff_cache .pytest_cache .hypothesis
