@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup postgres chromium demo test lint check bench lock clean
+.PHONY: help setup postgres bigquery chromium demo test lint check bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
