@@ -20,8 +20,8 @@ Bytes = NDArray[np.uint8]
 ROW = ("ts", "block", "tx_index", "pos", "kind", "ds", "du", "fee", "amount")
 """Columns of ``LedgerColumns.rows``, named as the fields of ``LedgerRow``."""
 
-EXTRA = ("volume", "is_fill", "usdc_gross", "shares_gross")
-"""Columns of ``LedgerColumns.extra``: what sums and other cost methods need beside the fold."""
+EXTRA = ("volume", "is_fill", "usdc_gross", "shares_gross", "source")
+"""Columns of ``LedgerColumns.extra``: what sums, other cost methods and the coverage need beside the fold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from polyhouse.ledger.columns import Bytes
 from polyhouse.models.metric_tables import METRIC_TABLES
+from polyhouse.models.peers import Peers
 from polyhouse.models.staging import Staging
 from polyhouse.ports import Warehouse
-from polyhouse.models.peers import Peers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,9 +67,9 @@ class Build:
     Attributes:
         anew: make what is kept from build to build anew too.
         beside: published tables that this build writes beside and exchanges at its end.
+        peers: the builds of the other shards.
         version: of the rows it writes, above that of every earlier build.
         as_of: end of all windows (Unix seconds).
-        peers: the builds of the other shards.
         params: parameters of the model files: ``as_of`` and the start of each window, ``b_1d`` … ``b_180d``.
     """
 
@@ -80,9 +82,9 @@ class Build:
         peers: Peers | None = None,
     ) -> None:
         self.warehouse = warehouse
+        self.peers = peers or Peers()
         self.anew = anew
         self.beside: list[str] = []
-        self.peers = peers or Peers()
         self._is_clean: dict[str, bool] = {}
         self.wallets: list[bytes] | None = None if wallets is None else list(dict.fromkeys(wallets))
         previous = warehouse.query("SELECT max(build) FROM builds").rows[0][0]
@@ -96,6 +98,8 @@ class Build:
         self.params["as_of"] = self.as_of
         self._staging = Staging(warehouse)
         self._columns_of: dict[str, list[str]] = {}
+        self._keys: dict[str, str] = {}
+        self._observed: dict[str, int] = {}
 
     @property
     def full(self) -> bool:
@@ -133,13 +137,13 @@ class Build:
             self._define(f"DROP TABLE {', '.join(f'{table}__next' for table in chosen)}")
         self.beside = [table for table in self.beside if table not in chosen]
 
+    def _define(self, sql: str) -> None:
+        self.peers.define(self.warehouse, sql)
+
     def rows_of(self, table: str) -> str:
         """What to name behind FROM to read a table's valid rows: ``FINAL`` only where rows may have other versions.
 
         A build writes each row once, so rows that one build wrote are unique.
-    def _define(self, sql: str) -> None:
-        self.peers.define(self.warehouse, sql)
-
         """
         place = self.place_of(table)
         if place not in self._is_clean:
@@ -159,8 +163,7 @@ class Build:
             most: observations per slice, about; at most ``SLICE_ROWS``.
         """
         scope = "1" if everyone else scope or self.chosen
-        rows = self.warehouse.query(f"SELECT count() FROM observations WHERE {scope}").rows[0][0]
-        count = min(int(rows) // min(most or SLICE_ROWS, SLICE_ROWS) + 1, _MOST_SLICES)
+        count = min(self._observations(scope) // min(most or SLICE_ROWS, SLICE_ROWS) + 1, _MOST_SLICES)
         edges = [(i * 65_536 // count) for i in range(count + 1)]
         for low, high in pairwise(edges):
             bounds = []
@@ -169,6 +172,13 @@ class Build:
             if high < 65_536:
                 bounds.append(f"wallet < toFixedString(unhex('{high:04x}'), 20)")
             yield " AND ".join([scope, *bounds])
+
+    def _observations(self, scope: str) -> int:
+        """How many rows the wallets of a scope have, as of its first use."""
+        if scope not in self._observed:
+            rows = self.warehouse.query(f"SELECT count() FROM observations WHERE {scope}").rows
+            self._observed[scope] = int(rows[0][0])
+        return self._observed[scope]
 
     def sql(self, model: str, condition: str) -> str:
         """A model file's SELECT on the tables of this build; ``condition`` as in ``model_sql``."""
@@ -201,6 +211,25 @@ class Build:
         self.warehouse.command(
             f"INSERT INTO {target} ({', '.join(names)}) SELECT {', '.join(values)} FROM ({sql}) {BULK}", self._used(sql)
         )
+
+    def store(self, table: str, condition: str, columns: Mapping[str, Any]) -> None:
+        """Write rows of which no two have one key into a published table, and bury what older builds wrote.
+
+        Args:
+            table: keyed by wallet.
+            condition: on ``wallet``: those that were built.
+            columns: all but ``version`` and ``is_deleted``, one of them ``wallet``.
+        """
+        import pyarrow as pa
+
+        rows = len(columns["wallet"])
+        if rows:
+            whole = dict(columns) | {
+                "version": pa.array(np.full(rows, self.version, dtype=np.uint64)),
+                "is_deleted": pa.array(np.zeros(rows, dtype=np.uint8)),
+            }
+            self.warehouse.insert_arrow(self.place_of(table), pa.table(whole), is_unique=True)
+        self.bury(table, condition)
 
     def stage(self, model: str, condition: str) -> None:
         """Keep what a model file selects in memory, for the statements that follow."""
@@ -247,14 +276,18 @@ class Build:
     def bury(self, table: str, condition: str) -> None:
         """Tombstones for rows of older builds that this one did not write again. Nothing if it is written beside.
 
+        A tombstone is a key: nobody reads what else stood there.
+
         Args:
             table: a published table keyed by wallet.
             condition: on ``wallet``: those that were built.
         """
         if table not in self.beside:
+            key = self._key(table)
             self.warehouse.command(
-                f"INSERT INTO {table} SELECT t.* REPLACE ({self.version} AS version, 1 AS is_deleted) FROM {table} AS t"
-                f" FINAL WHERE t.version < {self.version} AND {condition}"
+                f"INSERT INTO {table} ({key}, version, is_deleted) SELECT {key}, {self.version}, 1 FROM {table}"
+                f" WHERE {condition} GROUP BY {key}"
+                f" HAVING max(version) < {self.version} AND NOT argMax(is_deleted, version)"
             )
 
     def query_columns(self, sql: str) -> Iterator[pa.RecordBatch]:
@@ -264,6 +297,13 @@ class Build:
     def _used(self, sql: str) -> dict[str, int] | None:
         """The parameters that a statement names."""
         return {name: value for name, value in self.params.items() if f"{{{name}:" in sql} or None
+
+    def _key(self, table: str) -> str:
+        """The columns by which a table is unique; asked for all tables at once."""
+        if not self._keys:
+            sql = "SELECT name, sorting_key FROM system.tables WHERE database = currentDatabase() AND sorting_key != ''"
+            self._keys = dict(self.warehouse.query(sql).rows)
+        return self._keys[table]
 
     def _columns(self, table: str) -> list[str]:
         """Names of the columns that are written, in order; asked for all tables at once."""

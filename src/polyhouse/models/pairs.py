@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from polyhouse.ledger.columns import Ints, LedgerColumns, differs, gather, in_chain_order
+from polyhouse.ledger.columns import Bytes, Ints, LedgerColumns, differs, gather, in_chain_order
 from polyhouse.ledger.fold import Holding, Kind, Settlement, fold_pair
 from polyhouse.ledger.states import Folded, Steps, folded_from
 from polyhouse.ledger.valuation import Flags
@@ -26,7 +26,7 @@ FOLD_ROWS = 500_000
 """Rows of a slice that is folded: arrays below 32 MB are used again, larger ones asked for anew each time."""
 
 _ROWS = "toUnixTimestamp(ts) AS at, block, tx_index, pos, toInt8(kind) AS number, ds, du, fee, amount"
-_EXTRA = "volume, kind IN ('BUY', 'SELL') AND label = '' AS is_fill, usdc_gross, shares_gross"
+_EXTRA = "volume, kind IN ('BUY', 'SELL') AND label = '' AS is_fill, usdc_gross, shares_gross, toInt8(source)"
 _ORDER = "wallet, token, ts, block, tx_index, pos, cls, sub, tx, row_key"
 
 
@@ -47,6 +47,18 @@ class SlicePairs:
     places: Ints
     wallet: Ints
     folded: Folded
+
+    @property
+    def mapped(self) -> Ints:
+        """The pairs whose token is known."""
+        return np.flatnonzero(self.places >= 0)
+
+    @property
+    def wallets(self) -> Bytes:
+        """The wallets of the slice, by their place."""
+        first = np.ones(len(self.wallet), dtype=bool)
+        first[1:] = self.wallet[1:] != self.wallet[:-1]
+        return self.columns.wallets[first]
 
     @property
     def steps(self) -> Steps:

@@ -16,12 +16,13 @@ from polyhouse.models import metric_tables
 from polyhouse.models.build import BY_WALLET, OF_ALL, Build, BuildReport
 from polyhouse.models.pairs import FOLD_ROWS, fold_slice
 from polyhouse.models.steps.boards_step import build_category_stats, keep_history
+from polyhouse.models.steps.coverage_step import build_coverage
 from polyhouse.models.steps.days_step import build_days
 from polyhouse.models.steps.flags_step import build_flags
 from polyhouse.models.steps.ledger_step import KEPT, keep_ledger, store_reach
 from polyhouse.models.steps.metrics_step import build_metrics
 from polyhouse.models.steps.polymarket_step import build_polymarket, is_missing
-from polyhouse.models.steps.positions_step import build_coverage, build_positions
+from polyhouse.models.steps.positions_step import build_positions
 from polyhouse.models.steps.price_history_step import keep_prices
 from polyhouse.models.steps.prices_step import marks_of_days
 from polyhouse.models.steps.scores_step import build_scores
@@ -66,8 +67,8 @@ def _run_steps(run: Build) -> None:
     marks = marks_of_days(run, tokens)
     for wallets in run.slices(most=FOLD_ROWS):
         pairs = fold_slice(run, wallets, tokens)
-        build_positions(run, wallets, pairs)
-        build_coverage(run, wallets)
+        valued = build_positions(run, wallets, pairs)
+        build_coverage(run, wallets, pairs, valued)
         build_polymarket(run, wallets, pairs)
         build_days(run, wallets, pairs, marks)
     build_trades(run)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polyhouse.ledger.columns import Bytes, Ints
 from polyhouse.ledger.day_series import NO_MARK
@@ -22,6 +23,7 @@ _COLUMNS = (
     "token, condition, neg_risk_market, toString(category), toString(mark_source), outcome,"
     " numerator, denominator, toUnixTimestamp(resolved_ts), resolved_block, resolved_tx_index, resolved_pos, "
     + ", ".join(f"ifNull({mark}, {NO_MARK})" for mark in _MARKS)
+    + ", toUInt8(provisional)"
 )
 _FIRST_NUMBER, _SETTLEMENT = 5, 6
 
@@ -36,6 +38,7 @@ class KnownTokens:
         categories: their names, ascending.
         mark_sources: where marks come from: the names.
         mark_source: of each token, a place among them.
+        provisional: whether its resolution is not proven.
         facts: the rest.
     """
 
@@ -44,6 +47,7 @@ class KnownTokens:
     categories: pa.Array
     mark_sources: pa.Array
     mark_source: Ints
+    provisional: NDArray[np.bool_]
     facts: TokenFacts
 
     def places(self, tokens: Bytes) -> Ints:
@@ -66,13 +70,13 @@ def load_tokens(warehouse: Warehouse, chosen: str) -> KnownTokens:
         none, no_text = np.zeros(0, np.int64), pa.array([], type=pa.binary())
         matrices = np.zeros((0, 6), np.int64), np.zeros((0, len(_MARKS)), np.int64)
         return KnownTokens(
-            pa.array([], type=pa.binary(32)), no_text, no_text, no_text, none,
+            pa.array([], type=pa.binary(32)), no_text, no_text, no_text, none, none > 0,
             TokenFacts(none, none, none, none, *matrices),
         )  # fmt: skip
     table = pa.Table.from_batches(batches).combine_chunks()
     ids, condition, market, category, source = (column.combine_chunks() for column in table.columns[:_FIRST_NUMBER])
     numbers = [column.to_numpy().astype(np.int64) for column in table.columns[_FIRST_NUMBER:]]
-    settlement, marks = np.column_stack(numbers[1 : 1 + _SETTLEMENT]), np.column_stack(numbers[1 + _SETTLEMENT :])
+    settlement, marks = np.column_stack(numbers[1 : 1 + _SETTLEMENT]), np.column_stack(numbers[1 + _SETTLEMENT : -1])
     # Payout vectors may be scaled (1000000 for 1): the ratio counts, and small numbers keep products small.
     settlement[:, :2] //= np.maximum(np.gcd(settlement[:, 0], settlement[:, 1]), 1)[:, None]
     names, categories, sources = _sorted(condition, market), _sorted(category), _sorted(source)
@@ -81,7 +85,7 @@ def load_tokens(warehouse: Warehouse, chosen: str) -> KnownTokens:
         _places(condition, names), np.where(has_market, _places(market, names), -1), _places(category, categories),
         numbers[0], settlement, np.asfortranarray(marks),
     )  # fmt: skip
-    return KnownTokens(ids, names, categories, sources, _places(source, sources), facts)
+    return KnownTokens(ids, names, categories, sources, _places(source, sources), numbers[-1] > 0, facts)
 
 
 def _sorted(*columns: pa.Array) -> pa.Array:

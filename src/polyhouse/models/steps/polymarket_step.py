@@ -52,19 +52,10 @@ def build_polymarket(run: Build, wallets: str, pairs: SlicePairs) -> None:
         wallets: SQL condition on ``wallet``, true for the slice.
         pairs: of the slice, folded.
     """
-    import pyarrow as pa
-
-    mapped = np.flatnonzero(pairs.places >= 0)
-    found = _fold(run, wallets, pairs, mapped)
-    if len(mapped):
-        columns = {
-            "wallet": binary(pairs.columns.wallets[mapped]), "token": binary(pairs.columns.tokens[mapped]),
-            **_values(pairs, mapped, found),
-            "version": pa.array(np.full(len(mapped), run.version, dtype=np.uint64)),
-            "is_deleted": pa.array(np.zeros(len(mapped), dtype=np.uint8)),
-        }  # fmt: skip
-        run.warehouse.insert_arrow(run.place_of("positions_polymarket"), pa.table(columns), is_unique=True)
-    run.bury("positions_polymarket", wallets)
+    mapped = pairs.mapped
+    ids = {"wallet": binary(pairs.columns.wallets[mapped]), "token": binary(pairs.columns.tokens[mapped])}
+    values = _values(pairs, mapped, _fold(run, wallets, pairs, mapped))
+    run.store("positions_polymarket", wallets, ids | values)
 
 
 def _fold(run: Build, wallets: str, pairs: SlicePairs, mapped: Ints) -> Ints:

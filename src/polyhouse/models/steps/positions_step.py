@@ -1,4 +1,4 @@
-"""``positions``, ``units``, ``wallet_totals`` and ``wallet_coverage`` of one wallet slice, from its folded pairs.
+"""``positions``, ``units`` and ``wallet_totals`` of one wallet slice, from its folded pairs.
 
 The rules are functions of columns (``ledger.valuation``, ``ledger.units``, ``ledger.totals``); this module writes what
 they return. Rows are unique and stand in the order of the tables, so that the engine has nothing to do but store them.
@@ -6,7 +6,6 @@ they return. Rows are unique and stand in the order of the tables, so that the e
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -34,8 +33,8 @@ _STATE = {
 _TIMES = {"first_ts": valuation.FIRST_TS, "last_ts": valuation.LAST_TS, "realized_ts": valuation.REALIZED_TS}
 
 
-def build_positions(run: Build, wallets: str, pairs: SlicePairs) -> None:
-    """Value the folded pairs of a slice, and sum them up.
+def build_positions(run: Build, wallets: str, pairs: SlicePairs) -> Valued:
+    """Value the folded pairs of a slice, and sum them up; return the values of those whose token is known.
 
     Args:
         run: the build.
@@ -43,7 +42,7 @@ def build_positions(run: Build, wallets: str, pairs: SlicePairs) -> None:
         pairs: of the slice.
     """
     boundaries = np.array(run.boundaries, dtype=np.int64)
-    mapped = np.flatnonzero(pairs.places >= 0)
+    mapped = pairs.mapped
     facts = pairs.tokens.facts.of(pairs.places[mapped])
     valued = value_pairs(pairs.folded.of(mapped), facts, boundaries)
     unit = np.where(_converted(pairs)[mapped], facts.market, facts.condition)
@@ -51,15 +50,10 @@ def build_positions(run: Build, wallets: str, pairs: SlicePairs) -> None:
     condition, category = np.full((2, len(pairs.places)), OVERALL, dtype=np.int64)
     condition[mapped], category[mapped] = facts.condition, facts.category
     totals = sum_totals(pairs.columns, pairs.wallet, condition, category, units, boundaries)
-    _write(run, "positions", wallets, _positions(pairs, mapped, facts, unit, valued))
-    _write(run, "units", wallets, _units(pairs, units))
-    _write(run, "wallet_totals", wallets, _totals(pairs, totals))
-
-
-def build_coverage(run: Build, wallets: str) -> None:
-    """Say where the numbers of a slice's wallets come from."""
-    run.insert("wallet_coverage", wallets)
-    run.bury("wallet_coverage", wallets)
+    run.store("positions", wallets, _positions(pairs, mapped, facts, unit, valued))
+    run.store("units", wallets, _units(pairs, units))
+    run.store("wallet_totals", wallets, _totals(pairs, totals))
+    return valued
 
 
 def _converted(pairs: SlicePairs) -> Any:
@@ -67,19 +61,6 @@ def _converted(pairs: SlicePairs) -> Any:
     market = np.append(pairs.tokens.facts.market, -1)[pairs.places]
     key = pairs.wallet * (int(market.max(initial=0)) + 1) + market
     return (market >= 0) & np.isin(key, key[pairs.columns.pairs_with(Kind.CONVERT)])
-
-
-def _write(run: Build, table: str, wallets: str, columns: Mapping[str, Any]) -> None:
-    import pyarrow as pa
-
-    rows = len(columns["wallet"])
-    if rows:
-        whole = dict(columns) | {
-            "version": pa.array(np.full(rows, run.version, dtype=np.uint64)),
-            "is_deleted": pa.array(np.zeros(rows, dtype=np.uint8)),
-        }
-        run.warehouse.insert_arrow(run.place_of(table), pa.table(whole), is_unique=True)
-    run.bury(table, wallets)
 
 
 def _positions(pairs: SlicePairs, mapped: Ints, facts: TokenFacts, unit: Ints, valued: Valued) -> dict[str, Any]:
@@ -106,7 +87,7 @@ def _positions(pairs: SlicePairs, mapped: Ints, facts: TokenFacts, unit: Ints, v
 def _units(pairs: SlicePairs, units: Units) -> dict[str, Any]:
     tokens = pairs.tokens
     return {
-        "wallet": binary(_wallets(pairs)[units.wallet]),
+        "wallet": binary(pairs.wallets[units.wallet]),
         "unit": tokens.names.take(numbers(units.name)),
         "conditions": lists(units.condition_starts, tokens.names.take(numbers(units.conditions))),
         "category": names(units.category, tokens.categories),
@@ -135,7 +116,7 @@ def _totals(pairs: SlicePairs, totals: Totals) -> dict[str, Any]:
     by_window = {name: values.reshape(-1) for name, values in totals.by_window.items()}
     sums = {name: numbers(values, _KINDS.get(name, "int64")) for name, values in by_window.items()}
     return sums | {
-        "wallet": binary(np.repeat(_wallets(pairs)[totals.wallet], count, axis=0)),
+        "wallet": binary(np.repeat(pairs.wallets[totals.wallet], count, axis=0)),
         "category": names(np.repeat(totals.category + 1, count), categories),
         "window": names(np.tile(np.arange(count), scopes), pa.array(windows)),
         "unrealized": numbers(by_window["unrealized_marked"], unknown=by_window["unmarked"] > 0),
@@ -148,10 +129,3 @@ def _totals(pairs: SlicePairs, totals: Totals) -> dict[str, Any]:
 
 _KINDS = {"trades": "uint64"} | dict.fromkeys(("unmarked", "markets", "wins", "losses", "flats"), "uint32")
 """Types of the columns of ``wallet_totals`` that count."""
-
-
-def _wallets(pairs: SlicePairs) -> Any:
-    """The wallets of a slice by their place."""
-    first = np.ones(len(pairs.wallet), dtype=bool)
-    first[1:] = pairs.wallet[1:] != pairs.wallet[:-1]
-    return pairs.columns.wallets[first]
