@@ -47,7 +47,7 @@ def covered(rng, wallets: int, size: int, edge: float, omega: float, roi: float)
     results, stakes = draw(rng, wallets * size, edge)
     numbers = np.arange(wallets * size, dtype=np.uint64)
     found = intervals(Samples(
-        np.arange(wallets + 1) * size, np.arange(wallets * size), mixed(numbers),
+        np.arange(wallets + 1) * size, np.arange(wallets * size), np.zeros(wallets, dtype=bool), mixed(numbers),
         np.stack([np.maximum(results, 0), np.maximum(-results, 0), stakes], axis=1),
     ))  # fmt: skip
     x, s = (values.reshape(wallets, size).astype(float) for values in (results, stakes))

@@ -27,7 +27,8 @@ def bets(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def sample_of(results: np.ndarray, stakes: np.ndarray, wallet: int = 1) -> Samples:
     places = np.arange(len(results), dtype=np.int64)
     return Samples(
-        np.array([0, len(results)]), places, mixed(np.uint64(wallet) ^ mixed(places.astype(np.uint64))),
+        np.array([0, len(results)]), places, np.zeros(1, dtype=bool),
+        mixed(np.uint64(wallet) ^ mixed(places.astype(np.uint64))),
         np.stack([np.maximum(results, 0), np.maximum(-results, 0), stakes], axis=1),
     )  # fmt: skip
 
@@ -46,13 +47,16 @@ def test_a_bet_counts_as_a_poisson_variable_of_mean_one() -> None:
 def test_compiled_and_plain_sums_are_equal(monkeypatch: pytest.MonkeyPatch) -> None:
     results, stakes = bets(300, 1)
     whole = sample_of(results, stakes)
-    starts, rows = np.array([0, 25, 25 + 300, 25 + 300 + 120]), [np.arange(25), np.arange(300), np.arange(100, 220)]
-    samples = replace(whole, starts=starts, rows=np.concatenate(rows))
+    rows = [np.arange(25), np.arange(300), np.arange(100, 220), np.arange(40, 80)]
+    starts, is_more = np.cumsum([0, *map(len, rows)]), np.array([False, False, False, True])
+    samples = replace(whole, starts=starts, rows=np.concatenate(rows), is_more=is_more)
     plain = intervals(samples)
     monkeypatch.setattr(bootstrap, "COMPILED_FROM", 0)
     compiled = intervals(samples)
     for name in ("omega_low", "omega_high", "roi_low", "roi_high"):
         assert getattr(plain, name).tolist() == getattr(compiled, name).tolist(), name
+    together = replace(whole, starts=np.array([0, 160]), rows=np.append(rows[2], rows[3]))
+    assert intervals(together).roi_low[0] == plain.roi_low[3], "a sample that goes on has the bets of both"
 
 
 @pytest.mark.parametrize("count", [30, 200])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -29,6 +30,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Seeds = NDArray[np.uint64]
 
+_AT_ONCE = 150
+"""Samples that are no continuation, computed at once: some 15 MB."""
 _DRAWS = 4  # of 16 bits each, from one hash
 _GOLDEN, _MIX_1, _MIX_2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _ATLEAST = (41_427, 17_317, 5_262, 1_245, 240, 39, 5, 1)
@@ -68,14 +71,23 @@ class Samples:
     Attributes:
         starts: place of each sample's first row in ``rows``, and their number at the end.
         rows: places in the other columns.
+        is_more: whether a sample also has all bets of the one before it; its own rows are what comes to them.
         seeds: of each bet.
-        values: bets × (gain, loss, stake), micro-USDC, none below 0.
+        values: bets × (gain, loss, stake), micro-USDC, none below 0; a bet has no gain or no loss.
     """
 
     starts: Ints
     rows: Ints
+    is_more: NDArray[np.bool_]
     seeds: Seeds
     values: Ints
+
+    def sums(self) -> Ints:
+        """Samples × (gains, losses, stakes)."""
+        added = np.append(np.zeros((1, 3), np.int64), np.cumsum(self.values[self.rows], axis=0), axis=0)
+        firsts = np.maximum.accumulate(np.where(self.is_more, 0, self.starts[:-1]))
+        found: Ints = added[self.starts[1:]] - added[firsts]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +108,12 @@ def intervals(samples: Samples) -> Intervals:
     count = len(samples.starts) - 1
     found = np.full((4, count), np.nan)
     sums = _sums_compiled if len(samples.rows) >= COMPILED_FROM else _sums_plain
-    for low in range(0, count, 500):
-        high = min(low + 500, count)
+    all_sums = samples.sums().astype(np.float64)
+    firsts = np.flatnonzero(~samples.is_more)[::_AT_ONCE].tolist()
+    for low, high in pairwise([*firsts, count]):
         drawn = sums(samples, low, high)
-        whole = np.add.reduceat(samples.values[samples.rows], samples.starts[:-1])[low:high].astype(np.float64)
-        gains, losses, stakes = (drawn[:, :, place].astype(np.float64) for place in range(3))
+        whole = all_sums[low:high]
+        gains, losses, stakes = (drawn[:, place].astype(np.float64) for place in range(3))
         with np.errstate(divide="ignore", invalid="ignore"):
             omega, roi = gains / losses, (gains - losses) / stakes
             omega = np.where(np.isnan(omega), (whole[:, 0] / whole[:, 1])[:, None], omega)
@@ -114,17 +127,22 @@ def intervals(samples: Samples) -> Intervals:
 
 
 def _sums_plain(samples: Samples, low: int, high: int) -> Ints:
-    """Samples × ``REPLICATES`` × (gains, losses, stakes)."""
-    found = np.zeros((high - low, REPLICATES, 3), np.int64)
+    """Samples × (gains, losses, stakes) × ``REPLICATES``."""
+    found = np.zeros((high - low, 3, REPLICATES), np.int64)
     for sample in range(low, high):
         rows = samples.rows[samples.starts[sample] : samples.starts[sample + 1]]
-        found[sample - low] = counts(samples.seeds[rows]).T @ samples.values[rows]
+        found[sample - low] = samples.values[rows].T @ counts(samples.seeds[rows])
+        if samples.is_more[sample]:
+            found[sample - low] += found[sample - low - 1]
     return found
 
 
 def _sums_compiled(samples: Samples, low: int, high: int) -> Ints:
-    found = np.zeros((high - low, REPLICATES, 3), np.int64)
-    _kernel()(samples.starts, samples.rows, samples.seeds, samples.values, count_table(), low, found)
+    found = np.zeros((high - low, 3, REPLICATES), np.int64)
+    thresholds = np.array(_ATLEAST, np.uint16)
+    _kernel()(
+        samples.starts, samples.rows, samples.is_more, samples.seeds, samples.values, thresholds, low, found
+    )  # fmt: skip
     return found
 
 

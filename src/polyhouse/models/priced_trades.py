@@ -72,7 +72,7 @@ def _store(run: Build, batches: list[pa.RecordBatch], prices: Prices) -> None:
 
     if batches:
         priced = [_priced(batch, prices, run) for batch in batches]
-        run.warehouse.insert_arrow(run.place_of("priced_trades"), pa.concat_tables(priced))
+        run.warehouse.insert_arrow(run.place_of("priced_trades"), pa.concat_tables(priced), is_unique=True)
         batches.clear()
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polyhouse.domain.categories import CATEGORIES
 from polyhouse.metrics.bets_relation import RELATION as BETS
@@ -16,12 +15,12 @@ from polyhouse.models.arrow_columns import binary
 from polyhouse.models.build import Build
 from polyhouse.models.flags import starts_of
 from polyhouse.models.metric_tables import plan_of
-from polyhouse.models.metric_values import Rows
+from polyhouse.models.metric_values import OVERALL, Rows, Windows
+from polyhouse.models.segments import WHOLE, Scopes, scopes_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-OVERALL = "overall"
 _COLUMNS = {
     "seed": "seed", "category": "scope", "at": "at", "realized": "realized", "stake": "stake", "place": "close_place",
 }  # fmt: skip
@@ -74,46 +73,47 @@ def interval_rows(bets: pa.Table, begins: dict[str, int]) -> pa.Table:
     first = starts_of(wallets)
     owner = np.repeat(np.arange(len(first) - 1), np.diff(first))
     category = pc.index_in(bets.column("category").cast(pa.string()), value_set=pa.array(CATEGORIES))
-    scope = pc.fill_null(category, len(CATEGORIES)).to_numpy().astype(np.int64) + 1  # 0 = overall
+    kind = pc.fill_null(category, len(CATEGORIES)).to_numpy().astype(np.int64)
     at, realized = _ints(bets, "at"), _ints(bets, "realized")
-    names, keys, rows = [], [], []
-    for window, begin in begins.items():
-        inside = np.flatnonzero(at > begin) if begin else np.arange(len(at))
-        for member in (np.zeros_like(scope), scope):
-            for key, chosen in _samples(owner[inside] * (len(CATEGORIES) + 2) + member[inside], inside):
-                names.append(window)
-                keys.append(key)
-                rows.append(chosen)
+    windows = Windows(list(begins), list(begins.values()))
+    scopes = scopes_of(owner, kind, windows.ages(at), len(begins), has_whole=False)
+    is_sample = (scopes.lengths >= LEAST_BETS) & (scopes.lengths <= MOST_BETS)
+    scope, window = np.nonzero(is_sample)
     seeds = bets.column("seed").to_numpy().astype(np.uint64)
+    starts, rows, is_more = _rows(scopes, scope, window)
     samples = Samples(
-        np.cumsum([0, *map(len, rows)]).astype(np.int64),
-        np.concatenate([np.zeros(0, np.int64), *rows]),
+        starts,
+        rows,
+        is_more,
         mixed(seeds ^ mixed(bets.column("place").to_numpy().astype(np.uint64))),
         np.stack([np.maximum(realized, 0), np.maximum(-realized, 0), _ints(bets, "stake")], axis=1),
     )
-    found = intervals(samples) if rows else None
-    of = np.asarray(keys, dtype=np.int64)
-    scopes = (OVERALL, *CATEGORIES, "")
+    found = intervals(samples)
+    # A sample of a wallet's only category is that of the whole as well.
+    both = np.flatnonzero(scopes.is_both[scope])
+    told = np.append(np.arange(len(scope)), both)
+    names = np.append(scopes.category[scope], np.full(len(both), WHOLE))
     bounds = {
-        name: pa.array(getattr(found, name) if rows else [], type=pa.float64(), from_pandas=True)
+        name: pa.array(getattr(found, name)[told], type=pa.float64(), from_pandas=True)
         for name in ("omega_low", "omega_high", "roi_low", "roi_high")
     }
     return pa.table({
-        "wallet": wallets.take(pa.array(first[of // (len(CATEGORIES) + 2)])),
-        "category": pa.array([scopes[key % (len(CATEGORIES) + 2)] for key in keys], type=pa.string()),
-        "window": pa.array(names, type=pa.string()),
-        "bets": pa.array(np.diff(samples.starts).astype(np.uint32)),
+        "wallet": wallets.take(pa.array(first[scopes.wallet[scope[told]]])),
+        "category": pa.array([*CATEGORIES, "", OVERALL]).take(pa.array(names % (len(CATEGORIES) + 2))),
+        "window": pa.array(windows.names).take(pa.array(window[told])),
+        "bets": pa.array(scopes.lengths[is_sample][told].astype(np.uint32)),
         **bounds,
     })  # fmt: skip
 
 
-def _samples(keys: Ints, rows: Ints) -> Iterator[tuple[int, Ints]]:
-    """Groups of equal keys that have enough rows and not too many, rows in their order."""
-    order = np.argsort(keys, kind="stable")
-    ends = np.flatnonzero(np.diff(keys[order])) + 1
-    for low, high in pairwise([0, *ends.tolist(), len(keys)]):
-        if LEAST_BETS <= high - low <= MOST_BETS:
-            yield int(keys[order[low]]), rows[order[low:high]]
+def _rows(scopes: Scopes, scope: Ints, window: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    """Of each sample what it has more than the one before it in the same scope, and whether there is such a one."""
+    is_more = np.append(False, scope[1:] == scope[:-1])[: len(scope)]
+    ends = scopes.edges[scope, window + 1]
+    firsts = np.where(is_more, np.append(0, ends[:-1])[: len(ends)], scopes.edges[scope, 0])
+    counts = ends - firsts
+    starts = np.append(0, np.cumsum(counts))
+    return starts, scopes.index[np.repeat(firsts - starts[:-1], counts) + np.arange(starts[-1])], is_more
 
 
 def _ints(table: pa.Table, name: str) -> Any:
