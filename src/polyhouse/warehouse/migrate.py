@@ -96,7 +96,14 @@ def apply_migrations(schema: Schema, lock: AbstractContextManager[object]) -> li
         return []
     with lock:
         # Who had to wait for the lock finds that the holder did the work.
-        return [_apply(schema, migration) for migration in _missing(schema)]
+        missing = _missing(schema)
+        # A new store is recorded once: a kill in the middle leaves it new, and every statement can be run again.
+        at_once = len(missing) if len(missing) == len(load_migrations()) else 1
+        applied = []
+        for start in range(0, len(missing), at_once):
+            applied += [_apply(schema, migration) for migration in missing[start : start + at_once]]
+            _record(schema, missing[start : start + at_once])
+        return applied
 
 
 def _missing(schema: Schema) -> list[Migration]:
@@ -129,9 +136,12 @@ def _apply(schema: Schema, migration: Migration) -> AppliedMigration:
     statements = split_statements(migration.sql)
     for statement in statements:
         schema.command(statement)
-    schema.command(
-        "INSERT INTO schema_migrations (number, name, checksum, applied_at) "
-        f"SELECT {migration.number}, {{name:String}}, {{checksum:String}}, now()",
-        {"name": migration.name, "checksum": migration.checksum},
-    )
     return AppliedMigration(migration.number, migration.name, len(statements), time.monotonic() - started)
+
+
+def _record(schema: Schema, applied: list[Migration]) -> None:
+    rows = ", ".join(f"({one.number}, '{one.name}', '{one.checksum}')" for one in applied)
+    schema.command(
+        "INSERT INTO schema_migrations (number, name, checksum, applied_at)"
+        f" SELECT applied.1, applied.2, applied.3, now() FROM (SELECT arrayJoin([{rows}]) AS applied)"
+    )
