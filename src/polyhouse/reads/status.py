@@ -40,7 +40,7 @@ def status(warehouse: Warehouse, facts: QueueFacts) -> dict[str, Any]:
     named yet, ``token_map`` how much of the traded tokens and cash has a market, ``as_of`` the newest ledger row of
     the last build.
     """
-    return _document(facts, warehouse_figures(warehouse))
+    return status_of(facts, warehouse_figures(warehouse))
 
 
 def status_without_warehouse(facts: QueueFacts, figures: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def status_without_warehouse(facts: QueueFacts, figures: Mapping[str, Any] | Non
         facts: what the state store says now.
         figures: ``warehouse_figures`` as the last job remembered them; without any, they are null.
     """
-    return _document(facts, dict.fromkeys(FIGURES) | dict(figures or {}))
+    return status_of(facts, dict.fromkeys(FIGURES) | dict(figures or {}))
 
 
 def warehouse_figures(warehouse: Warehouse) -> dict[str, Any]:
@@ -66,7 +66,8 @@ def warehouse_figures(warehouse: Warehouse) -> dict[str, Any]:
     }
 
 
-def _document(facts: QueueFacts, figures: Mapping[str, Any]) -> dict[str, Any]:
+def status_of(facts: QueueFacts, figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The document from both halves (``warehouse_figures``)."""
     return {
         "wallets": {name: int(facts.wallets.get(name, 0)) for name in WALLET_STATUSES}
         | {name: int(count) for name, count in facts.wallets.items() if name not in WALLET_STATUSES},

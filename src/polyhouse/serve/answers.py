@@ -1,19 +1,17 @@
 """Documents of the read functions for routes and pages: computed in threads of their own, kept while they are true.
 
-What is kept stands beside the marks of what it was made from (the newest build, the newest batch of rows, the wallet's
-entry in the queue). Before every answer the marks are compared, so no answer is older than what was committed when the
-request came.
+What is kept stands beside the version of what it was made from (``serve.versions``). Before every answer the versions
+are compared, so no answer is older than what was committed when the request came.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip
-import hashlib
 import json
-import time
+import os
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -22,18 +20,22 @@ from polyhouse.reads import queue
 from polyhouse.reads.builds import Marks
 from polyhouse.reads.exact import encode
 from polyhouse.reads.queries import answer
+from polyhouse.reads.status import status_of, warehouse_figures
 from polyhouse.serve.forms import Form
 from polyhouse.serve.marks import Watch
+from polyhouse.serve.versions import Versions
 from polyhouse.wiring import Stores
 
 T = TypeVar("T")
-THREADS = 8
+THREADS = (os.cpu_count() or 1) + 1
+"""Documents that are made at the same time: more would only take turns on the same processors, and on the
+interpreter's lock, for which those who answer from memory would wait as well.
+"""
+CHORES = 4
+"""Threads for everything else that blocks: small questions to the state store, and whatever may take long (SQL)."""
 MOST_BYTES = 64 << 20
+_MOST_ASKED = 20_000
 _SMALLEST_GZIP = 1_024
-_FRESH = frozenset({"status", "sql"})
-"""Documents of which no mark tells whether they are still true; they are made for every question."""
-_BY_BUILD = frozenset({"leaderboard", "specialists", "categories", "wallet_days", "wallet_metrics"})
-"""Documents that depend on the newest build alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,24 @@ class Body:
     built_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that was answered before, so that nobody needs to understand it again.
+
+    Attributes:
+        name: of the read function. arguments: checked.
+        form: of the answer.
+        key: names the answer among those that are kept.
+        route: for the counters.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    form: Form
+    key: str
+    route: str
+
+
 @dataclass(slots=True)
 class _Kept:
     version: str
@@ -81,19 +101,21 @@ class Answers:
     Args:
         stores: open stores. Their warehouse must have connections of its own for reading, or a long write would make
             readers wait.
-        threads: reads at the same time.
+        threads: documents that are made at the same time.
         most_bytes: of kept documents and bodies, by the length of their text; the least used ones go first.
     """
 
     def __init__(self, stores: Stores, *, threads: int = THREADS, most_bytes: int = MOST_BYTES) -> None:
         self.stores = stores
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="read")
+        self._chores = ThreadPoolExecutor(CHORES, thread_name_prefix="chore")
         self._watch = Watch(stores.warehouse, self.run)
+        self._versions = Versions(stores, self.run)
+        self._asked: OrderedDict[Hashable, Asked] = OrderedDict()
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._making: dict[tuple[str, str], asyncio.Task[Any]] = {}
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._start = f"{time.time_ns():x}"
 
     async def get(self, name: str, arguments: Mapping[str, Any]) -> Answer:
         """The document of a read function (``reads.queries.answer``), not older than this call.
@@ -106,30 +128,51 @@ class Answers:
             document = self._answer(name, arguments)
             return document, len(encode(document))
 
-        if name in _FRESH:
-            return Answer(await self.run(lambda: self._answer(name, arguments)), "", 0)
         marks = await self._watch.marks()
-        version = await self._version(name, arguments, marks)
+        if name == "status":
+            return Answer(await self._status(marks), "", 0)
+        version = await self._versions.get(name, arguments, marks)
         key = f"{name} {_text(arguments)}"
-        return Answer(await self.kept(key, version, lambda: self.run(make)), version, marks.built_at)
+        return Answer(await self.kept(key, version, lambda: self._in_turn(make)), version, marks.built_at)
+
+    async def marks(self) -> Marks:
+        """The marks of the store, not older than this call."""
+        return await self._watch.marks()
 
     async def body(self, name: str, arguments: Mapping[str, Any], form: Form) -> Body:
-        """The same as the bytes of an answer in one form, which are kept instead of the document. Not for ``status``
-        and ``sql``: no version tells whether they are still true.
+        """The same as the bytes of an answer in one form, which are kept instead of the document. Not for ``status``,
+        of which no version tells whether it is still true.
 
         Raises:
             PolyhouseError: whatever the read raises.
         """
-        key = f"{form.media_type} {name} {_text(arguments)}"
         marks = await self._watch.marks()
-        version = await self._version(name, arguments, marks)
+        version = await self._versions.get(name, arguments, marks)
 
         def make() -> tuple[Any, int]:
             body = self._render(name, arguments, form, version, marks.built_at)
             return body, len(body.plain) + len(body.zipped or b"")
 
-        found: Body = await self.kept(key, version, lambda: self.run(make))
+        found: Body = await self.kept(key_of(name, arguments, form), version, lambda: self._in_turn(make))
         return found
+
+    def remember(self, question: Hashable, asked: Asked) -> None:
+        """The next time somebody asks in these words, this is what is meant."""
+        self._asked[question] = asked
+        if len(self._asked) > _MOST_ASKED:
+            self._asked.popitem(last=False)
+
+    def known(self, question: Hashable) -> tuple[Asked, Body] | None:
+        """What a question means that was asked before, and its answer, if that is kept and true; waits for nobody."""
+        asked = self._asked.get(question)
+        marks = self._watch.now()
+        if asked is None or marks is None:
+            return None
+        kept = self._kept.get(asked.key)
+        if kept is None or kept.version != self._versions.now(asked.name, asked.arguments, marks):
+            return None
+        self._kept.move_to_end(asked.key)
+        return asked, kept.value
 
     async def kept(self, key: str, version: str, make: Callable[[], Awaitable[tuple[Any, int]]]) -> Any:
         """What ``make`` returned for this key and version: made once, also when several ask at the same time.
@@ -151,22 +194,25 @@ class Answers:
         return await asyncio.shield(task)
 
     async def run(self, function: Callable[[], T]) -> T:
-        """Run something that blocks in a thread of the readers."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+        """Run something that blocks in a thread, beside those who make documents."""
+        return await asyncio.get_running_loop().run_in_executor(self._chores, function)
 
     def close(self) -> None:
         """End the threads; reads that are under way are waited for."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._chores):
+            pool.shutdown(wait=True, cancel_futures=True)
+        self._versions.close()
 
-    async def _version(self, name: str, arguments: Mapping[str, Any], marks: Marks) -> str:
-        if name in _BY_BUILD and not arguments.get("as_of"):
-            return f"{marks.build:x}"
-        version = f"{marks.build:x}.{self._start}.{marks.batches:x}"
-        if name != "wallet":
-            return version
-        address = str(arguments.get("address", ""))
-        entry = await self.run(lambda: queue.sync_entry(self.stores.state, address))
-        return f"{version}.{_digest(_text(entry).encode())}"
+    async def _in_turn(self, make: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, make)
+
+    async def _status(self, marks: Marks) -> Mapping[str, Any]:
+        def make() -> tuple[Any, int]:
+            return warehouse_figures(self.stores.warehouse), 1_000
+
+        version = self._versions.of_figures(marks)
+        figures = await self.kept("status figures", version, lambda: self._in_turn(make))
+        return status_of(await self.run(lambda: queue.facts(self.stores.state)), figures)
 
     def _render(self, name: str, arguments: Mapping[str, Any], form: Form, version: str, built_at: int) -> Body:
         plain = form.render(name, self._answer(name, arguments))
@@ -196,9 +242,10 @@ class Answers:
             task.exception()  # a caller that went away leaves an error that nobody else looks at
 
 
-def _text(value: Any) -> str:
-    return json.dumps(dict(value) if isinstance(value, Mapping) else value, sort_keys=True, default=str)
+def key_of(name: str, arguments: Mapping[str, Any], form: Form) -> str:
+    """Names an answer among those that are kept."""
+    return f"{form.media_type} {name} {_text(arguments)}"
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
+def _text(arguments: Mapping[str, Any]) -> str:
+    return json.dumps(dict(arguments), sort_keys=True, default=str)

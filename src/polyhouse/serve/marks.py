@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from polyhouse.reads.builds import Marks, read_marks
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """The marks of a store, read again only if something was written.
+    """The marks of a store, read again only if a build was published.
 
     The process that has an embedded store open is the only one that writes, so its own counters tell. Where the store
     is a server, it is asked each time, once for all who want to know at the same time.
@@ -29,17 +30,24 @@ class Watch:
         self._seen = -1
         self._marks: Marks | None = None
 
+    def now(self) -> Marks | None:
+        """The marks as of now, None if somebody has to be asked for them."""
+        known, changes = self._marks, self._warehouse.changes
+        if known is None or not self._warehouse.is_embedded or self._seen != changes.of_tables("builds"):
+            return None
+        return known if known.batches == changes.batches else replace(known, batches=changes.batches)
+
     async def marks(self) -> Marks:
         """Not older than this call."""
-        known = self._marks
-        if known is not None and self._warehouse.is_embedded and self._seen == self._warehouse.changes.statements:
+        known = self.now()
+        if known is not None:
             return known
         found: Marks = await self._read()
         return found
 
     def _look(self) -> Marks:
         # The counters first: what is written meanwhile makes the next look read again.
-        seen, batches = self._warehouse.changes.statements, self._warehouse.changes.batches
+        seen, batches = self._warehouse.changes.of_tables("builds"), self._warehouse.changes.batches
         marks = read_marks(self._warehouse, batches if self._warehouse.is_embedded else None)
         self._marks, self._seen = marks, seen
         return marks

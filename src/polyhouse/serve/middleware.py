@@ -11,8 +11,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from polyhouse.serve.answers import Answers
 from polyhouse.serve.forms import takes_gzip
 from polyhouse.serve.gauges import RequestCounter
+from polyhouse.serve.kept import KeptMiddleware
 from polyhouse.serve.limits import ClientLimit
 from polyhouse.serve.problems import problem, request_id_of
 from polyhouse.settings import Settings
@@ -43,11 +45,11 @@ class CompressMiddleware(GZipMiddleware):
 
 
 class LimitMiddleware:
-    """Refuses clients that ask more than ``per_minute`` requests, with 429 and the time to wait."""
+    """Refuses clients that ask more than ``limit`` allows, with 429 and the time to wait."""
 
-    def __init__(self, app: ASGIApp, per_minute: int) -> None:
+    def __init__(self, app: ASGIApp, limit: ClientLimit) -> None:
         self._app = app
-        self._limit = ClientLimit(per_minute, per_minute * _BURST_SECONDS // 60 or 1)
+        self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -93,12 +95,14 @@ class FinishMiddleware:
         await self._app(scope, receive, finish)
 
 
-def install(app: FastAPI, settings: Settings, counter: RequestCounter) -> None:
+def install(app: FastAPI, settings: Settings, counter: RequestCounter, answers: Answers) -> None:
     """Put everything around the application; the last one is the first that a request meets."""
     from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
     app.add_middleware(CompressMiddleware, minimum_size=1_024, compresslevel=5)
-    app.add_middleware(LimitMiddleware, per_minute=settings.api_rate_per_minute)
+    per_minute = settings.api_rate_per_minute
+    limit = ClientLimit(per_minute, per_minute * _BURST_SECONDS // 60 or 1)
+    app.add_middleware(LimitMiddleware, limit=limit)
     origins = _words(settings.api_cors_origins)
     if origins:
         app.add_middleware(
@@ -106,6 +110,10 @@ def install(app: FastAPI, settings: Settings, counter: RequestCounter) -> None:
             expose_headers=["ETag", "X-Request-Id", "Retry-After"], max_age=3_600,
         )  # fmt: skip
     app.add_middleware(FinishMiddleware, counter=counter)
+    app.add_middleware(
+        KeptMiddleware, answers=answers, limit=limit, counter=counter, has_origins=bool(origins),
+        headers=_HEADERS | {"Content-Security-Policy": CONTENT_SECURITY_POLICY},
+    )  # fmt: skip
     proxies = _words(settings.api_trusted_proxies)
     if proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)

@@ -10,8 +10,10 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 from polyhouse.errors import ConfigError
 from polyhouse.jobs.runner import JobRunner
@@ -23,6 +25,10 @@ from polyhouse.settings import Settings
 from polyhouse.wiring import Stores, notification_channels, notifier
 
 _TOKEN_BYTES = 32
+SWITCH_SECONDS = 0.0005
+"""So long a thread may compute while others wait for the interpreter: five milliseconds, the interpreter's own choice,
+would come on top of each step of an answer while documents and models are made.
+"""
 KEEP_ALIVE_SECONDS = 75
 """Longer than clients and proxies keep an idle connection: who closes first cuts off requests on their way."""
 
@@ -62,7 +68,7 @@ def serve(
         stores.warehouse.set_server_url(url, str(token_file))
         try:
             with _context(settings, stores, token, scheduled=scheduled, live=live) as context, _working(context):
-                return asyncio.run(_run(context, listener, lambda: ready(url)))
+                return _loop(lambda: _run(context, listener, lambda: ready(url)))
         finally:
             stores.warehouse.set_server_url("")
 
@@ -98,6 +104,19 @@ def _working(context: ServeContext) -> Iterator[None]:
             watch.stop()
         schedule.stop()
         context.jobs.stop()
+
+
+def _loop(main: Callable[[], Coroutine[Any, Any, int | None]]) -> int | None:
+    """Run a coroutine on the fastest event loop that there is, and answer ahead of threads that compute."""
+    from uvicorn.loops.auto import auto_loop_factory
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+            return runner.run(main())
+    finally:
+        sys.setswitchinterval(before)
 
 
 async def _run(context: ServeContext, listener: socket.socket, ready: Callable[[], None]) -> int | None:

@@ -129,6 +129,11 @@ class WalletStore(Database):
         statement = statement.from_select(["address", *values], source).on_conflict_do_nothing()
         return connection.execute(statement).rowcount
 
+    @property
+    def file(self) -> str:
+        """The file of a store on SQLite, "" on a server."""
+        return (self._engine.url.database or "") if self._is_sqlite else ""
+
     def wallet(self, address: bytes) -> WalletRecord | None:
         """One wallet, None if it is not known."""
         with self._reading() as connection:

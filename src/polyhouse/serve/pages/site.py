@@ -114,11 +114,12 @@ class Site:
             read: reads the stores; called in a thread.
         """
         answers = self.context.answers
+        marks = await answers.marks()
 
         def version() -> str:
             last = answers.stores.state.last_run()
             run = "" if last is None else f"{last.id} {last.status} {last.finished_at}"
-            return f"{read_marks(answers.stores.warehouse)} {run}"
+            return f"{marks} {run}"
 
         async def make() -> tuple[T, int]:
             value = await answers.run(read)
