@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -141,6 +141,18 @@ class Warehouse(Protocol):
 
     def bulk(self) -> AbstractContextManager[None]:
         """While it is open, large work follows: freed memory stays with the process, which is faster."""
+        ...
+
+    def define(self, sql: str) -> None:
+        """Run a statement that makes, drops or exchanges stored tables; in a cluster for all its nodes."""
+        ...
+
+    def shards(self) -> Sequence[Callable[[], Warehouse]]:
+        """What makes connections to the engines among which wallets are divided; none where one engine has all."""
+        ...
+
+    def divided(self, wallets: Sequence[bytes]) -> list[list[bytes]]:
+        """These wallets by the shard they belong to."""
         ...
 
     def close(self) -> None:

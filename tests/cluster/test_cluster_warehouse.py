@@ -55,9 +55,8 @@ def columns(warehouse: ClickHouseWarehouse) -> dict[str, list[tuple[str, str]]]:
 
 def test_readers_find_every_table_and_view(cluster: ClusterWarehouse) -> None:
     prepare_metric_tables(cluster)
-    cluster.refresh_readers()
     theirs = columns(cluster)
-    assert theirs == columns(cluster.shards[0])
+    assert theirs == columns(cluster.engines[0])
     assert len(theirs["wallet_metrics_complete"]) > 100, "columns that came after the migrations are there too"
     for name in theirs:
         cluster.query(f"SELECT * FROM {name} LIMIT 1")
@@ -110,7 +109,7 @@ def test_inserts_wait_for_the_replicas_that_were_asked_for(url: str) -> None:
 
 
 def test_of_two_that_migrate_at_once_one_does_it_and_the_other_waits(cluster: ClusterWarehouse, url: str) -> None:
-    cluster.shards[0].command("CREATE DATABASE other ENGINE = Atomic")
+    cluster.engines[0].command("CREATE DATABASE other ENGINE = Atomic")
     location = parse_location(url)
     assert isinstance(location, Server)
     location = replace(location, database="other", cluster="")
@@ -126,7 +125,7 @@ def test_of_two_that_migrate_at_once_one_does_it_and_the_other_waits(cluster: Cl
 
 
 def test_only_one_holds_the_lock_however_many_come_for_a_dead_holders(cluster: ClusterWarehouse) -> None:
-    shard = cluster.shards[0]
+    shard = cluster.engines[0]
     dead = SchemaLock(shard, lease_seconds=_LEASE_SECONDS)
     assert dead._take()
     since, began, inside, most = time.monotonic(), [], 0, 0
@@ -151,8 +150,8 @@ def test_only_one_holds_the_lock_however_many_come_for_a_dead_holders(cluster: C
 
 
 def test_a_living_holder_keeps_the_lock_beyond_its_lease(cluster: ClusterWarehouse) -> None:
-    other = SchemaLock(cluster.shards[0], lease_seconds=_LEASE_SECONDS)
-    with SchemaLock(cluster.shards[0], lease_seconds=_LEASE_SECONDS):
+    other = SchemaLock(cluster.engines[0], lease_seconds=_LEASE_SECONDS)
+    with SchemaLock(cluster.engines[0], lease_seconds=_LEASE_SECONDS):
         end = time.monotonic() + 2 * _LEASE_SECONDS
         while time.monotonic() < end:
             assert not other._take()

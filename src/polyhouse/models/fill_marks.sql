@@ -1,6 +1,6 @@
 -- fill_marks: what every token last traded at, now and at the start of each window (accounting §3.4); input of token_map.
 -- Tokens that were resolved before the widest window are left out: nothing needs a mark of theirs. A place is time, block
--- and log in one number; of equal places the higher price counts.
+-- and log in one number; of equal places the higher price counts. Here /*wallets*/ chooses tokens.
 WITH
     long_settled AS
     (
@@ -33,7 +33,7 @@ FROM
         max((bitShiftLeft(toUInt128(toUInt32(ts)), 80) + bitShiftLeft(toUInt128(block), 48)
                  + bitShiftLeft(toUInt128(tx_index), 32) + pos, price_e6)) AS last
     FROM token_prices FINAL
-    WHERE source = 'fill' AND token NOT IN (SELECT token FROM long_settled)
+    WHERE source = 'fill' AND token NOT IN (SELECT token FROM long_settled) AND /*wallets*/
     GROUP BY token, before
     SETTINGS optimize_aggregation_in_order = 1
 )

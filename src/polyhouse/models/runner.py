@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from polyhouse.models import metric_tables
 from polyhouse.models.build import BY_WALLET, OF_ALL, Build, BuildReport
 from polyhouse.models.pairs import FOLD_ROWS, fold_slice
+from polyhouse.models.peers import Peers
 from polyhouse.models.steps.boards_step import build_category_stats, keep_history
 from polyhouse.models.steps.coverage_step import build_coverage
 from polyhouse.models.steps.days_step import build_days
@@ -45,16 +47,46 @@ def build(warehouse: Warehouse, wallets: Sequence[bytes] | None = None, *, anew:
         wallets: 20-byte addresses; None = all.
         anew: in a build of all wallets, make what is kept from build to build anew too (the ledger).
     """
+    metric_tables.prepare_metric_tables(warehouse)
+    openers = warehouse.shards()
+    if not openers:
+        return build_shard(warehouse, wallets, anew=anew, peers=Peers())
+    from polyhouse.models.shards import build_shards
+
+    parts = None if wallets is None else warehouse.divided(wallets)
+    return build_shards(openers, parts, anew=anew, is_cluster=True)
+
+
+def build_shard(warehouse: Warehouse, wallets: Sequence[bytes] | None, *, anew: bool, peers: Peers) -> BuildReport:
+    """What ``build`` does, for the wallets of one engine.
+
+    Args:
+        warehouse: the engine; its metric tables have the columns of today.
+        wallets: see ``build``.
+        anew: see ``build``.
+        peers: the builds of the other engines, which do the same at the same time.
+
+    Returns:
+        What was built, on all of them.
+    """
     started = time.monotonic()
     first = not warehouse.query("SELECT count() FROM builds").rows[0][0] or is_missing(warehouse)
-    metric_tables.prepare_metric_tables(warehouse)
-    run = Build(warehouse, None if first else wallets, anew=anew)
+    run = Build(warehouse, None if any(peers.share("first", first)) else wallets, anew=anew, peers=peers)
     with warehouse.bulk():
         _run_steps(run)
     touched = None if run.wallets is None else len(run.wallets)
-    report = BuildReport(run.version, run.as_of, touched, time.monotonic() - started, _written(run))
+    own = BuildReport(run.version, run.as_of, touched, time.monotonic() - started, _written(run))
+    report = joined_reports(peers.share("report", own))
     _record(warehouse, report)
     return report
+
+
+def joined_reports(reports: Sequence[BuildReport]) -> BuildReport:
+    """What shards built, as one: wallets and rows add up."""
+    first = reports[0]
+    rows = {table: sum(report.rows[table] for report in reports) for table in first.rows}
+    wallets = None if first.wallets is None else sum(report.wallets or 0 for report in reports)
+    return replace(first, wallets=wallets, seconds=max(report.seconds for report in reports), rows=rows)
 
 
 def _run_steps(run: Build) -> None:
@@ -78,6 +110,7 @@ def _run_steps(run: Build) -> None:
     build_specialists(run)
     build_category_stats(run)
     keep_history(run)
+    run.peers.share("everything is written")
     run.forget_staged()
     run.publish()
     store_reach(run, reach)

@@ -1,6 +1,6 @@
 -- specialists: every (wallet, category) that is tested for being a specialist, with the sums of everybody's first bets on events
--- (category_edges) and what its closed bets came to. /*least*/ events, /*share*/ of the stake; models/specialists.py does the
--- test.
+-- (category_edges; category_sums are those of all wallets) and what its closed bets came to. /*least*/ events, /*share*/ of the
+-- stake; models/specialists.py does the test.
 WITH
     sums AS
     (
@@ -24,7 +24,7 @@ SELECT
 FROM (SELECT * FROM category_edges FINAL WHERE events >= /*least*/) AS e
 INNER JOIN (SELECT wallet, sum(events) AS events, sum(edge_e9) AS edge_e9, sum(spread_e9) AS spread_e9 FROM sums GROUP BY wallet) AS r
     ON r.wallet = e.wallet
-INNER JOIN (SELECT category, sum(events) AS events, sum(edge_e9) AS edge_e9 FROM sums GROUP BY category) AS c
+INNER JOIN (SELECT category, sum(events) AS events, sum(edge_e9) AS edge_e9 FROM category_sums GROUP BY category) AS c
     ON c.category = e.category
 INNER JOIN (SELECT * FROM totals) AS t ON t.wallet = e.wallet AND t.category = e.category
 INNER JOIN

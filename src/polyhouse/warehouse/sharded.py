@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from polyhouse.errors import ConfigError, WarehouseUnavailableError
@@ -30,7 +31,7 @@ from polyhouse.warehouse.cluster import (
 )
 from polyhouse.warehouse.comparing import compare
 from polyhouse.warehouse.engine import Engine
-from polyhouse.warehouse.location import Server
+from polyhouse.warehouse.location import Embedded, Server
 from polyhouse.warehouse.migrate import AppliedMigration, apply_migrations
 from polyhouse.warehouse.schema_lock import SchemaLock
 from polyhouse.warehouse.store import ClickHouseWarehouse
@@ -64,11 +65,26 @@ class ClusterWarehouse(ClickHouseWarehouse):
         self._location = engine.location
         self._shards = tuple(shards)
         self._placed: dict[str, Placement] = {}
+        self._is_migrated = False
 
     @property
-    def shards(self) -> tuple[ClickHouseWarehouse, ...]:
-        """The engines among which the wallets are divided."""
+    def engines(self) -> tuple[ClickHouseWarehouse, ...]:
+        """One engine of each shard, in the order of the cluster."""
         return self._shards
+
+    def shards(self) -> Sequence[Callable[[], ClickHouseWarehouse]]:
+        """What makes connections to the engines among which the wallets are divided, in any process."""
+        return [partial(_connected, shard.engine.location) for shard in self._shards]
+
+    def divided(self, wallets: Sequence[bytes]) -> list[list[bytes]]:
+        """These wallets by the shard they belong to."""
+        import pyarrow as pa
+
+        places = shard_places(pa.array(wallets, pa.binary()), len(self._shards)).tolist()
+        parts: list[list[bytes]] = [[] for _ in self._shards]
+        for wallet, place in zip(wallets, places, strict=True):
+            parts[place].append(wallet)
+        return parts
 
     def command(self, sql: str, params: Mapping[str, Any] | None = None) -> None:
         """Run one statement of ours: a definition once for all nodes, everything else on each shard.
@@ -79,6 +95,8 @@ class ClusterWarehouse(ClickHouseWarehouse):
         if rendered is not None:
             self._shards[0].command(rendered, params)
             self._placed.clear()
+            if self._is_migrated and not rendered.startswith("TRUNCATE"):
+                self.refresh_readers()
         else:
             text = self._reading_all(sql)
             self._on_all(lambda shard: shard.command(text, params))
@@ -101,6 +119,7 @@ class ClusterWarehouse(ClickHouseWarehouse):
         """
         applied = apply_migrations(_Schema(self), SchemaLock(self._shards[0]))
         self.refresh_readers()
+        self._is_migrated = True
         self._continue_versions(self._shards[0])
         return applied
 
@@ -202,7 +221,11 @@ class _Schema:
         self._cluster.command(sql, params)
 
     def query(self, sql: str, params: Mapping[str, Any] | None = None) -> QueryResult:
-        return self._cluster.shards[0].query(sql, params)
+        return self._cluster.engines[0].query(sql, params)
+
+
+def _connected(location: Embedded | Server) -> ClickHouseWarehouse:
+    return ClickHouseWarehouse(Engine(location), None)
 
 
 def open_cluster(location: Server) -> ClusterWarehouse:

@@ -6,7 +6,7 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from polyhouse.ports import Comparison, QueryResult
 from polyhouse.tables import BY_NAME, OBSERVATIONS, Columns
 from polyhouse.warehouse.batches import content_digest, to_arrow
 from polyhouse.warehouse.changes import Changes
+from polyhouse.warehouse.cluster import on_cluster
 from polyhouse.warehouse.comparing import compare
 from polyhouse.warehouse.engine import Engine
 from polyhouse.warehouse.guard import ReadonlyResult, run_readonly
@@ -58,11 +59,6 @@ class ClickHouseWarehouse:
         self._ahead = 0
         self._version_lock = threading.Lock()
         self._others: dict[str, ClickHouseWarehouse] = {}
-
-    @property
-    def shards(self) -> tuple[ClickHouseWarehouse, ...]:
-        """The engines among which the wallets are divided: this one alone."""
-        return (self,)
 
     @property
     def engine(self) -> Engine:
@@ -194,6 +190,20 @@ class ClickHouseWarehouse:
         with self._engine.borrow() as client:
             client.command(sql, parameters=dict(params) if params else None)
         self.changes.note_statement(sql)
+
+    def define(self, sql: str) -> None:
+        """Run a statement that makes, drops or exchanges stored tables; in a cluster for all its nodes."""
+        location = self._engine.location
+        cluster = "" if isinstance(location, Embedded) else location.cluster
+        self.command((on_cluster(sql, cluster) if cluster else None) or sql)
+
+    def shards(self) -> Sequence[Callable[[], ClickHouseWarehouse]]:
+        """None: one engine has all wallets."""
+        return ()
+
+    def divided(self, wallets: Sequence[bytes]) -> list[list[bytes]]:
+        """All of them here."""
+        return [list(wallets)]
 
     def query_columns(self, sql: str, params: Mapping[str, Any] | None = None) -> Iterator[pa.RecordBatch]:
         """Stream a large SELECT as pyarrow RecordBatches in bounded memory, at most 65,536 rows each.

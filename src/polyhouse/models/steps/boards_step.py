@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, computed
 from polyhouse.models.build import DAY_SECONDS, Build
+from polyhouse.models.gather import stage_of_all
 
 HISTORY_PLACES = 1_000
 """Places of each board that are kept."""
@@ -12,22 +13,26 @@ HISTORY_DAYS = 100
 
 
 def build_category_stats(run: Build) -> None:
-    """Make the analytics of all categories anew: one pass over the totals."""
+    """Make the analytics of all categories anew: one pass over the totals of each shard, then over what came of it."""
     clv = "clv_mean" if any(metric.name == "clv_mean" for metric in computed()) else "CAST(NULL AS Nullable(Float64))"
     windows = ", ".join(f"'{window}'" for window in METRIC_WINDOWS)
-    sql = run.sql("category_stats", "1").replace("/*clv*/", clv).replace("/*windows*/", windows)
-    run.insert_rows(sql, run.place_of("category_stats"))
+    parts = run.sql("category_parts", "1").replace("/*clv*/", clv).replace("/*windows*/", windows)
+    stage_of_all(run, "category_parts", parts)
+    run.insert("category_stats", "1")
 
 
 def keep_history(run: Build) -> None:
     """Note the first places of every board: in each full build, and in the first build of a day."""
     today = run.as_of // DAY_SECONDS
     noted = "SELECT count() FROM leaderboard_history WHERE day = toDate({day:UInt16})"
-    if not run.full and run.warehouse.query(noted, {"day": today}).rows[0][0]:
+    is_noted = not run.full and bool(run.warehouse.query(noted, {"day": today}).rows[0][0])
+    if all(run.peers.share("history", is_noted)):
         return
-    run.insert_rows(
-        run.sql("leaderboard_history", "1").replace("/*places*/", str(HISTORY_PLACES)), "leaderboard_history"
-    )
+    places = run.sql("leaderboard_history", "1").replace("/*places*/", str(HISTORY_PLACES))
+    if not run.peers.is_alone:
+        stage_of_all(run, "leaderboard_places", places)
+        places = run.sql("leaderboard_merged", "1").replace("/*places*/", str(HISTORY_PLACES))
+    run.insert_rows(places, "leaderboard_history")
     run.warehouse.command(
         "DELETE FROM leaderboard_history WHERE day = toDate({day:UInt16}) AND version < {version:UInt64}"
         " OR day <= toDate({oldest:UInt16})",

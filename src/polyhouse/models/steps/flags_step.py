@@ -6,8 +6,9 @@ from dataclasses import fields
 
 from polyhouse.metrics.chance import Records, q_levels
 from polyhouse.metrics.flags import CANDIDATE_HIDDEN, CANDIDATE_TURNED, TESTED
-from polyhouse.models.build import BULK, Build
+from polyhouse.models.build import BULK, Build, model_sql
 from polyhouse.models.flags import chances
+from polyhouse.models.gather import stage_answers, stage_of_all
 from polyhouse.models.steps.specialists_step import build_edges
 
 _CANDIDATES = (
@@ -24,6 +25,7 @@ _CIRCLE_COLUMNS = (
 
 def build_flags(run: Build) -> None:
     """Write the flags of the chosen wallets, or of all where none are stored yet; and their ``category_edges``."""
+    run.peers.share("ledgers are complete")
     everyone = run.full or not run.warehouse.query("SELECT count() FROM wallet_flags").rows[0][0]
     for wallets in run.slices(everyone=everyone):
         for model in ("flag_pairs", "flag_habits", "event_bets"):
@@ -39,11 +41,19 @@ def build_flags(run: Build) -> None:
 
 
 def _stage_circles(run: Build, wallets: str) -> None:
-    """``flag_circles``: looks through everybody's fills, so only if somebody is to be examined."""
-    if run.warehouse.query("SELECT count() FROM flag_candidates").rows[0][0]:
-        run.stage("flag_circles", wallets)
-    else:
+    """``flag_circles``: looks through everybody's fills, so only if somebody is to be examined.
+
+    Partners may be wallets of other shards: these are asked for what they know of the candidates.
+    """
+    if not run.warehouse.query("SELECT count() FROM flag_candidates").rows[0][0]:
         run.stage_none("flag_circles", _CIRCLE_COLUMNS)
+        return
+    stage_answers(run, "circle_fills", model_sql("circle_fills", "1"), "flag_candidates")
+    run.stage("circle_pairs", wallets)
+    run.stage_rows("circle_partners", "SELECT DISTINCT partner AS wallet FROM circle_pairs WHERE turned > 0")
+    totals = model_sql("circle_totals", "1").replace("FROM ledger ", f"FROM {run.place_of('ledger')} ")
+    stage_answers(run, "circle_totals", totals, "circle_partners")
+    run.stage("flag_circles", wallets)
 
 
 def _stage_chances(run: Build) -> None:
@@ -63,12 +73,15 @@ def _store_levels(run: Build) -> None:
     """q-values from the p-values of all wallets, those that this build did not touch included."""
     import pyarrow as pa
 
+    flags = ", ".join(f"'{flag}'" for flag in TESTED)
+    stage_of_all(
+        run,
+        "tested_flags",
+        f"SELECT toString(flag) AS flag, p_value FROM {run.place_of('wallet_flags')} FINAL"
+        f" WHERE flag IN ({flags}) AND p_value IS NOT NULL",
+    )
     for flag in TESTED:
-        rows = run.warehouse.query(
-            f"SELECT p_value FROM {run.place_of('wallet_flags')} FINAL"
-            " WHERE flag = {flag:String} AND p_value IS NOT NULL",
-            {"flag": flag},
-        ).rows
+        rows = run.warehouse.query("SELECT p_value FROM tested_flags WHERE flag = {flag:String}", {"flag": flag}).rows
         levels = q_levels([p for (p,) in rows])
         if levels.tests:
             run.warehouse.insert_arrow(

@@ -43,12 +43,14 @@ def keep_ledger(run: Build) -> LedgerReach | None:
             _recompute(run, wallets)
         return None
     known, now = _known(run), _reach(run)
-    if run.anew or known is None or not known.is_continued_by(now) or _is_much(run, known, now):
+    is_due = run.anew or known is None or not known.is_continued_by(now) or _is_much(run, known, now)
+    if any(run.peers.share("ledger", is_due)):
         run.truncate("ledger_builds")
         run.write_beside(*KEPT)
         for wallets in run.slices():
             _recompute(run, wallets)
         return now
+    assert known is not None
     if _stage_stale(run, known, now):
         for wallets in run.slices(_STALE):
             _recompute(run, wallets)

@@ -2,14 +2,19 @@
 
 A build reads what arrived since the one before: the engine numbers inserts. So it does not matter who is built, in
 which order rows arrived, or what version they carry. When the rules change, everything is read again.
+
+A token trades among wallets of all shards. Each shard therefore keeps ``priced_fills``, of everybody, for the tokens
+that it owns, makes their prices, and copies those of the others: ``token_prices`` is the same on every shard.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polyhouse.models.build import Build, model_sql
+from polyhouse.models.gather import copy_of_others, rows_of_all
 
 FILLS, POINTS = "observations", "price_points"
 _RULES = ("priced_fills", "token_prices", "point_prices")
@@ -34,10 +39,13 @@ class _Reach:
 def keep_prices(run: Build) -> None:
     """Bring the price history to the rows that are stored now."""
     known, now = _known(run), _reach(run)
-    if known is None or not known.is_continued_by(now) or _arrived(run, known, now) * _ANEW > _stored(run):
-        _make_anew(run, now)
+    is_due = known is None or not known.is_continued_by(now) or _arrived(run, known, now) * _ANEW > _stored(run)
+    of_all = run.peers.share("price history", (is_due, known, now))
+    if any(due for due, _, _ in of_all):
+        _make_anew(run, [(0, reach.fills) for _, _, reach in of_all])
     else:
-        _catch_up(run, known, now)
+        assert known is not None
+        _catch_up(run, known, now, [(before.fills, reach.fills) for _, before, reach in of_all])
     run.truncate("price_changes")
     run.warehouse.command(
         "INSERT INTO price_builds VALUES ({version:UInt64}, {rules:String}, {fills:UInt64}, {points:UInt64})",
@@ -51,7 +59,10 @@ def _known(run: Build) -> _Reach | None:
 
 
 def _reach(run: Build) -> _Reach:
-    digest = hashlib.sha256("".join(model_sql(model, "") for model in _RULES).encode()).hexdigest()[:16]
+    rules = "".join(model_sql(model, "") for model in _RULES)
+    if not run.peers.is_alone:
+        rules += run.peers.owned()
+    digest = hashlib.sha256(rules.encode()).hexdigest()[:16]
     newest = [run.warehouse.query(f"SELECT max(_block_number) FROM {table}").rows[0][0] for table in (FILLS, POINTS)]
     return _Reach(digest, *map(int, newest))
 
@@ -70,32 +81,41 @@ def _stored(run: Build) -> int:
     return int(run.warehouse.query("SELECT count() FROM priced_fills").rows[0][0])
 
 
-def _make_anew(run: Build, now: _Reach) -> None:
+def _fills(run: Build, spans: Sequence[tuple[int, int]]) -> str:
+    """What to name behind FROM for the fills of the tokens that this shard owns, inserted on each shard in a span."""
+    owned = run.peers.owned()
+    selects = [run.sql("priced_fills", f"{_since(low, high)} AND {owned}") for low, high in spans]
+    return rows_of_all(run, "arrived_fills", selects)
+
+
+def _make_anew(run: Build, spans: Sequence[tuple[int, int]]) -> None:
     """Readers see the old history until the new one is complete; after a kill it is made anew again."""
     run.truncate("price_builds", "priced_fills")
     run.write_beside("token_prices")
-    run.copy_rows(run.sql("priced_fills", _since(0, now.fills)), "priced_fills")
+    run.copy_rows(f"SELECT * FROM {_fills(run, spans)}", "priced_fills")
     run.insert("token_prices", "1")
-    run.insert_rows(_points_sql(run, "1", "token_prices__next"), "token_prices__next")
+    run.insert_rows(_points_sql(run, run.peers.owned(), "token_prices__next"), "token_prices__next")
+    copy_of_others(run, "token_prices")
     run.publish("token_prices")
 
 
-def _catch_up(run: Build, known: _Reach, now: _Reach) -> None:
-    arrived = run.sql("priced_fills", _since(known.fills, now.fills))
-    run.copy_rows(arrived, "priced_fills")
+def _catch_up(run: Build, known: _Reach, now: _Reach, spans: Sequence[tuple[int, int]]) -> None:
+    arrived = _fills(run, spans)
+    run.copy_rows(f"SELECT * FROM {arrived}", "priced_fills")
     run.stage_rows(
         "changed_prices",
-        f"SELECT DISTINCT token, tx_key FROM ({arrived}) UNION DISTINCT SELECT token, tx_key FROM price_changes",
+        f"SELECT DISTINCT token, tx_key FROM {arrived} UNION DISTINCT SELECT token, tx_key FROM price_changes",
     )
     run.stage_rows(
         "pointed_tokens",
-        f"SELECT DISTINCT token FROM {POINTS} WHERE {_since(known.points, now.points)}"
-        f" OR token IN (SELECT token FROM changed_prices)",
+        f"SELECT DISTINCT token FROM {POINTS} WHERE {run.peers.owned()} AND ({_since(known.points, now.points)}"
+        f" OR token IN (SELECT token FROM changed_prices))",
     )
     run.insert("token_prices", _CHANGED)
     _bury(run, f"source = 'fill' AND token IN (SELECT token FROM changed_prices) AND {_CHANGED}")
     run.insert_rows(_points_sql(run, _POINTED, "token_prices"), "token_prices")
     _bury(run, f"source = 'point' AND {_POINTED}")
+    copy_of_others(run, "token_prices")
 
 
 def _points_sql(run: Build, tokens: str, history: str) -> str:

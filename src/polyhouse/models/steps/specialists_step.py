@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from polyhouse.metrics.specialists import MIN_EVENTS, MIN_STAKE_SHARE
 from polyhouse.models.build import BULK, Build
 from polyhouse.models.edges import edges
+from polyhouse.models.gather import stage_of_all
 from polyhouse.models.specialists import tested
 
 if TYPE_CHECKING:
@@ -28,8 +29,15 @@ def build_edges(run: Build, wallets: str) -> None:
 
 def build_specialists(run: Build) -> None:
     """Test all wallets anew: q-values depend on everybody's bets. Some ten thousand tests take well under a second."""
+    stage_of_all(
+        run,
+        "category_sums",
+        "SELECT toString(category) AS category, sum(toInt64(e.events)) AS events, sum(payout_e9 - price_e9) AS edge_e9"
+        f" FROM {run.place_of('category_edges')} AS e FINAL GROUP BY category",
+    )
     sql = run.sql("specialists", "1").replace("/*least*/", str(MIN_EVENTS))
-    rows = _rows(run, sql.replace("/*share*/", str(round(MIN_STAKE_SHARE * 1_000_000))))
+    stage_of_all(run, "tested_pairs", sql.replace("/*share*/", str(round(MIN_STAKE_SHARE * 1_000_000))))
+    rows = _rows(run, "SELECT * FROM tested_pairs ORDER BY category, wallet")
     if rows is not None:
         insert(run, tested(rows), run.place_of("category_specialists"))
 

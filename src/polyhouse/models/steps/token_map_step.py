@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from polyhouse.models.build import Build
+from polyhouse.models.gather import stage_of_all
 from polyhouse.models.steps.ledger_step import remapped_wallets
 
 _PAIRED = "FROM token_map__next AS n FULL OUTER JOIN (SELECT * FROM token_map FINAL) AS o ON o.token = n.token"
@@ -14,7 +15,7 @@ _SETTLED = ("resolved", "numerator", "denominator", "resolved_ts", "category", "
 
 def build_token_map(run: Build) -> None:
     """Make ``token_map`` anew. A partial build gains the wallets whose numbers that changes."""
-    run.stage("fill_marks", "1")
+    stage_of_all(run, "fill_marks", run.sql("fill_marks", run.peers.owned()))
     run.write_beside("token_map")
     run.insert("token_map", "1")
     _stage_remapped(run)

@@ -1,0 +1,63 @@
+-- category_parts: what category_stats is made of, from the totals of the wallets of one engine: sums, and where it takes the
+-- median or the largest of all wallets their values. `overall` is the whole market. /*windows*/ are those of the metrics,
+-- /*clv*/ the mean gain of a wallet's entries against the close.
+WITH
+    rows AS
+    (
+        SELECT
+            wallet, toString(category) AS scope, toString(window) AS span,
+            trades, realized, unrealized, volume, fees, gains, losses_abs,
+            toUInt64(wins) + losses + flats AS closed,
+            toInt256(gains) - losses_abs AS net,
+            closed >= 20 AND toInt128(gains) + losses_abs >= 100000000 AS is_ranked,
+            closed > 50 AND toInt256(gains) + 50000000 > 2 * (toInt256(losses_abs) + 50000000) AS is_elite,
+            toFloat64(toInt256(gains) + 50000000) / toFloat64(toInt256(losses_abs) + 50000000) AS omega
+        FROM wallet_totals FINAL
+        WHERE window IN (/*windows*/)
+    ),
+    elites AS
+    (
+        SELECT DISTINCT wallet FROM rows WHERE is_elite
+    ),
+    measured AS
+    (
+        SELECT wallet, toString(window) AS span, 'overall' AS scope, hours_held_mean, /*clv*/ AS clv
+        FROM wallet_metrics_complete FINAL
+        WHERE wallet IN (SELECT wallet FROM elites)
+        UNION ALL
+        SELECT wallet, toString(window) AS span, toString(category) AS scope, hours_held_mean, /*clv*/ AS clv
+        FROM wallet_metrics_by_category FINAL
+        WHERE wallet IN (SELECT wallet FROM elites)
+    ),
+    habits AS
+    (
+        SELECT
+            scope, span,
+            groupArray(toFloat64(r.net) / 1000000 / (m.hours_held_mean * r.closed)) AS per_hour,
+            sum(toInt64(round(m.clv * 1000000000000))) AS clv_e12, count(m.clv) AS closings
+        FROM (SELECT * FROM rows WHERE is_elite) AS r
+        INNER JOIN measured AS m ON m.wallet = r.wallet AND m.scope = r.scope AND m.span = r.span
+        WHERE m.hours_held_mean > 0
+        GROUP BY scope, span
+    )
+SELECT
+    s.scope AS scope, s.span AS span, s.wallets AS wallets, s.traders AS traders, s.ranked AS ranked, s.winners AS winners,
+    s.omegas AS omegas, s.elite_omegas AS elite_omegas, h.per_hour AS per_hour, h.clv_e12 AS clv_e12, h.closings AS closings,
+    s.gains AS gains, s.losses_abs AS losses_abs, s.fees AS fees, s.volume AS volume,
+    s.volume_squares AS volume_squares, s.top_volumes AS top_volumes, s.top_gains AS top_gains
+FROM
+(
+    SELECT
+        scope, span,
+        countIf(trades > 0 OR closed > 0 OR realized != 0) AS wallets,
+        countIf(trades > 0) AS traders,
+        countIf(is_ranked) AS ranked, countIf(is_ranked AND net > 0) AS winners,
+        groupArrayIf(omega, is_ranked) AS omegas, groupArrayIf(omega, is_elite) AS elite_omegas,
+        sum(gains) AS gains, sum(losses_abs) AS losses_abs, sum(fees) AS fees, sum(volume) AS volume,
+        toString(sum(toInt128(rows.volume) * rows.volume)) AS volume_squares, -- wider than what shards hand each other
+        groupArraySorted(10)(-rows.volume) AS top_volumes,
+        groupArraySorted(10)(least(-toInt64(net), 0)) AS top_gains
+    FROM rows
+    GROUP BY scope, span
+) AS s
+LEFT JOIN habits AS h ON h.scope = s.scope AND h.span = s.span
