@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "schedule": (_C + "schedule", "schedule", "What runs when; the same for cron, systemd, Kubernetes, Cloud Run."),
     "backup": (_C + "moving", "backup", "A copy of both stores, complete or not there."),
     "restore": (_C + "moving", "restore", "Put both stores back to what a backup says."),
+    "copy": (_C + "moving", "copy", "One warehouse into another, proved equal."),
     "publish": (_C + "publishing", "publish", "Wallets and scores as tables of a PostgreSQL database."),
     "keys": (_C + "keys", "keys", "Keys of the admin routes."),
     "notify": (_C + "notifying", "notify", "Tell what is new of what the notification rules watch."),
