@@ -10,16 +10,17 @@ import json
 import shlex
 from collections.abc import Sequence
 
+from polyhouse.jobs import cloudrun
 from polyhouse.jobs.plans import Plan
 
 _LINE = "\n"
 _WAIT_SECONDS = 6 * 3_600
 _ENVIRONMENT = "polyhouse"
+_USER = 10001  # as whom the image runs
 _HEAD = "# Polyhouse: the plans of `polyhouse schedule show`. Times are UTC.\n"
 _SERVERS = (
     f"# Both stores must be servers: the secret `{_ENVIRONMENT}` gives POLYHOUSE_WAREHOUSE and POLYHOUSE_STATE.\n"
 )
-_CLOUD_SECONDS, _CLOUD_TRIES = 86_400, 2
 
 
 def cron(plans: Sequence[Plan]) -> dict[str, str]:
@@ -70,6 +71,13 @@ spec:
       template:
         spec:
           restartPolicy: Never
+          automountServiceAccountToken: false
+          securityContext:
+            runAsNonRoot: true
+            runAsUser: {_USER}
+            runAsGroup: {_USER}
+            fsGroup: {_USER}
+            seccompProfile: {{type: RuntimeDefault}}
           containers:
             - name: polyhouse
               image: {json.dumps(image)}
@@ -81,6 +89,16 @@ spec:
               resources:
                 requests: {{cpu: "1", memory: 2Gi}}
                 limits: {{memory: 4Gi}}
+              securityContext:
+                allowPrivilegeEscalation: false
+                readOnlyRootFilesystem: true
+                capabilities: {{drop: [ALL]}}
+              volumeMounts:
+                - {{name: home, mountPath: /data}}
+                - {{name: tmp, mountPath: /tmp}}
+          volumes:
+            - {{name: home, emptyDir: {{}}}}
+            - {{name: tmp, emptyDir: {{}}}}
 """
         for plan in plans
         if plan.rule is not None
@@ -89,61 +107,9 @@ spec:
 
 
 def cloud_run(plans: Sequence[Plan], image: str) -> dict[str, str]:
-    """A Cloud Run job per plan, and the commands that make them and their Cloud Scheduler entries."""
-    files = {}
-    lines = [
-        "#!/bin/sh",
-        _HEAD + _SERVERS + "# PROJECT, REGION and SERVICE_ACCOUNT say where and as whom.",
-        "set -eu",
-        'base="https://run.googleapis.com/v2/projects/$PROJECT/locations/$REGION/jobs"',
-    ]
-    for plan in plans:
-        if plan.rule is None:
-            continue
-        name = f"polyhouse-{plan.name}"
-        files[f"{name}.yaml"] = _cloud_run_job(plan, name, image)
-        where = '--project "$PROJECT"'
-        lines.append(f'gcloud run jobs replace {name}.yaml {where} --region "$REGION"')
-        lines.append(
-            f"gcloud scheduler jobs create http {name} --schedule {shlex.quote(plan.rule.text)} --time-zone Etc/UTC"
-            f' --uri "$base/{name}:run" --http-method POST --oauth-service-account-email "$SERVICE_ACCOUNT"'
-            f' {where} --location "$REGION"'
-        )
-    files["deploy.sh"] = "\n".join(lines) + "\n"
-    return files
-
-
-def _cloud_run_job(plan: Plan, name: str, image: str) -> str:
-    return f"""\
-{_HEAD}# {plan.action.summary}
-apiVersion: run.googleapis.com/v1
-kind: Job
-metadata:
-  name: {name}
-spec:
-  template:
-    spec:
-      taskCount: 1
-      template:
-        spec:
-          maxRetries: {_CLOUD_TRIES}
-          timeoutSeconds: {_CLOUD_SECONDS}
-          containers:
-            - image: {json.dumps(image)}
-              command: ["sh", "-ec"]
-              args: [{json.dumps(_script(plan, _LINE))}]
-              resources:
-                limits:
-                  cpu: "2"
-                  memory: 4Gi
-              env:
-                - name: POLYHOUSE_WAREHOUSE
-                  valueFrom:
-                    secretKeyRef: {{name: {_ENVIRONMENT}-warehouse, key: latest}}
-                - name: POLYHOUSE_STATE
-                  valueFrom:
-                    secretKeyRef: {{name: {_ENVIRONMENT}-state, key: latest}}
-"""
+    """A Cloud Run job per plan, and the scripts that make them with their times, and try one (``jobs.cloudrun``)."""
+    scripts = {plan.name: _script(plan, _LINE) for plan in plans}
+    return cloudrun.cloud_run(plans, image, head=_HEAD + _SERVERS, script=scripts, secret=_ENVIRONMENT)
 
 
 def _locked(plan: Plan, folder: str) -> str:
