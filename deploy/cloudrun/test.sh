@@ -11,7 +11,7 @@ if [ "${1:-}" = --dry-run ]; then
     dry=1
     shift
 fi
-job=${1:-polyhouse-full}
+job=${1:-polyhouse-incremental}
 
 run() {
     if [ -n "$dry" ]; then printf 'would run: %s\n' "$*"; else "$@"; fi
