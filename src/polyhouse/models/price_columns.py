@@ -20,10 +20,10 @@ _KEY_BITS = 32
 
 @dataclass(frozen=True, slots=True)
 class PriceColumns:
-    """What tokens traded at: one entry per transaction, the entries of a token together.
+    """What tokens traded at: one entry per transaction, in no order.
 
     Attributes:
-        tokens: n × 32 bytes, each token once.
+        tokens: n × 32 bytes, each token once, ascending.
         token: per entry the place of its token among them.
         ts: Unix seconds. block: block << 16 | place in it. pos: place inside the transaction or second.
         price: micro-USDC a share.
@@ -62,7 +62,7 @@ def load_prices(warehouse: Warehouse, chosen: str) -> PriceColumns:
     """The fills of ``token_prices`` of the tokens for which a condition on ``token`` holds."""
     sql = (
         f"SELECT token, toUnixTimestamp(ts), {_PLACE}, toInt64(pos), price_e6 FROM token_prices FINAL"
-        f" WHERE source = 'fill' AND {chosen} ORDER BY token, ts, source, block, tx_index, pos, tx_key {BULK}"
+        f" WHERE source = 'fill' AND {chosen} {BULK}"
     )
     ids, firsts, numbers, rows = [np.zeros((0, 32), np.uint8)], [np.zeros(0, np.int64)], [], 0
     last = b""
@@ -77,7 +77,10 @@ def load_prices(warehouse: Warehouse, chosen: str) -> PriceColumns:
     first = np.concatenate(firsts)
     token = np.repeat(np.arange(len(first)), np.diff(np.append(first, rows)))
     columns = [np.concatenate(parts) for parts in zip(*numbers, strict=True)] or [np.zeros(0, np.int64)] * 4
-    return PriceColumns(np.concatenate(ids), token, *columns)
+    # Parts of the table come one after another, so a token may come several times.
+    cells = np.ascontiguousarray(np.concatenate(ids))
+    _, known, place = np.unique(cells.view("S32").ravel(), return_index=True, return_inverse=True)
+    return PriceColumns(cells[known], place[token], *columns)
 
 
 def second_prices(prices: PriceColumns, market: Ints, outcome: Ints) -> tuple[Ints, Ints]:

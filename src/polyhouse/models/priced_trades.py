@@ -9,7 +9,7 @@ import numpy as np
 
 from polyhouse.ledger.columns import Ints, binary_cells
 from polyhouse.models.build import BULK, Build
-from polyhouse.models.price_columns import load_prices, second_prices
+from polyhouse.models.price_columns import PriceColumns, second_prices
 from polyhouse.models.token_facts import places_of
 
 if TYPE_CHECKING:
@@ -50,14 +50,15 @@ class Prices:
         return self.first_e6[np.maximum(places, 0)], age
 
 
-def store_priced_trades(run: Build, wallets: str) -> None:
+def store_priced_trades(run: Build, wallets: str, history: PriceColumns) -> None:
     """Write the trades of some wallets in the markets of ``scored_tokens``, priced by ``token_prices``.
 
     Args:
         run: the build; ``scored_tokens`` is filled for one cut of the markets.
         wallets: SQL condition on ``wallet``.
+        history: at least of these markets' tokens.
     """
-    prices = _prices(run)
+    prices = _prices(run, history)
     waiting: list[pa.RecordBatch] = []
     # Large blocks in the order of the table are written at half the cost.
     for batch in run.warehouse.query_columns(f"{run.sql('priced_trades', wallets)} {BULK}"):
@@ -76,9 +77,8 @@ def _store(run: Build, batches: list[pa.RecordBatch], prices: Prices) -> None:
         batches.clear()
 
 
-def _prices(run: Build) -> Prices:
+def _prices(run: Build, history: PriceColumns) -> Prices:
     """What the markets of ``scored_tokens`` traded at."""
-    history = load_prices(run.warehouse, "token IN (SELECT token FROM scored_tokens)")
     batches = list(run.warehouse.query_columns(f"SELECT token, market, outcome FROM scored_tokens {BULK}"))
     none = np.zeros(0, np.int64)
     cells = np.concatenate([np.zeros((0, 32), np.uint8), *(binary_cells(batch.column(0)) for batch in batches)])

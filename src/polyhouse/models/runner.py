@@ -26,7 +26,6 @@ from polyhouse.models.steps.metrics_step import build_metrics
 from polyhouse.models.steps.polymarket_step import build_polymarket, is_missing
 from polyhouse.models.steps.positions_step import build_positions
 from polyhouse.models.steps.price_history_step import keep_prices
-from polyhouse.models.steps.prices_step import marks_of_days
 from polyhouse.models.steps.scores_step import build_scores
 from polyhouse.models.steps.specialists_step import build_specialists
 from polyhouse.models.steps.token_map_step import build_token_map
@@ -96,14 +95,13 @@ def _run_steps(run: Build) -> None:
     run.write_beside(*(table for table in BY_WALLET if run.full and table not in KEPT), *OF_ALL)
     reach = keep_ledger(run)
     tokens = load_tokens(run.warehouse, "1")
-    marks = marks_of_days(run, tokens)
+    marks = build_trades(run, tokens)
     for wallets in run.slices(most=FOLD_ROWS):
         pairs = fold_slice(run, wallets, tokens)
         valued = build_positions(run, wallets, pairs)
         build_coverage(run, wallets, pairs, valued)
         build_polymarket(run, wallets, pairs)
         build_days(run, wallets, pairs, marks)
-    build_trades(run)
     build_scores(run)
     measured_all = build_metrics(run)
     build_flags(run)

@@ -1,12 +1,10 @@
-"""Prices that builds need: marks of days, and the cuts that bound how much price history is in memory at once."""
+"""The cuts that bound how much price history is in memory at once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from polyhouse.models.build import TOUCHED, Build
-from polyhouse.models.price_columns import DayMarks, complements_of, day_marks, load_prices
-from polyhouse.models.token_facts import KnownTokens
 
 PRICE_SLICE_ROWS = 8_000_000
 """Prices per cut of the price history, which is cut by condition: some 600 MB."""
@@ -22,21 +20,6 @@ _TOUCHED_CONDITIONS = (
 )
 
 
-def marks_of_days(run: Build, tokens: KnownTokens) -> DayMarks:
-    """What the tokens of the chosen wallets were worth at the end of each day.
-
-    Args:
-        run: the build.
-        tokens: all of ``token_map``.
-    """
-    complements = complements_of(tokens.facts.condition, tokens.facts.outcome)
-    found = []
-    for cut in price_cuts(run):
-        prices = load_prices(run.warehouse, f"token IN (SELECT token FROM token_map FINAL WHERE {cut})")
-        found.append(day_marks(prices, tokens.places(prices.tokens), complements))
-    return DayMarks.joined(found)
-
-
 def price_cuts(run: Build, *, everyone: bool = False) -> Iterator[str]:
     """Conditions on ``condition`` that cut the markets of the chosen wallets into parts of a bounded history.
 
@@ -44,11 +27,12 @@ def price_cuts(run: Build, *, everyone: bool = False) -> Iterator[str]:
         run: the build.
         everyone: cut the markets of all wallets, even in a partial build.
     """
-    conditions, chosen = "1", "1"
+    conditions = "1"
     if not (run.full or everyone):
-        conditions = f"condition IN ({_TOUCHED_CONDITIONS})"
-        chosen = f"token IN (SELECT token FROM token_map FINAL WHERE {conditions})"
-    rows = run.warehouse.query(f"SELECT count() FROM token_prices WHERE {chosen}").rows[0][0]
+        run.stage_rows("touched_conditions", f"SELECT DISTINCT condition FROM ({_TOUCHED_CONDITIONS})")
+        conditions = "condition IN (SELECT condition FROM touched_conditions)"
+    # The engine knows how many there are; how many of them are chosen it would have to count.
+    rows = run.warehouse.query("SELECT count() FROM token_prices").rows[0][0]
     count = int(rows) // PRICE_SLICE_ROWS + 1
     for place in range(count):
-        yield f"{conditions} AND cityHash64(condition) % {count} = {place}"
+        yield f"{conditions} AND cityHash64(condition) % {count} = {place}" if count > 1 else conditions
