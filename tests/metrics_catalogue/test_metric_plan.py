@@ -28,17 +28,26 @@ def test_calls_become_values_and_each_is_aggregated_once() -> None:
     assert made.parts == {"n": "toInt64(value_0)", "odd": "value_1", "ratio": "odd / value_2"}
     list_of_values = "arrayReduce('quantileExactInclusive(0.5)', value_3)"
     assert made.columns == {"a": "ratio * odd + value_2", "b": f"{list_of_values} + n", "c": "n"}
-    assert [call.function for call in made.calls.values()] == ["", "sum", "sum", "groupArray"]
+    assert [call.function for call in made.calls.values()] == ["count", "sum", "sum", "groupArray"]
     assert "max(" not in made.rows_sql
 
 
 def test_arguments_are_columns_of_the_rows() -> None:
     made = plan(ROWS, {"a": "ratio", "k": "groupArray(if(s = ')', x, 0))", "l": "uniqExactIf(x, is_odd)"})
-    assert set(made.arguments) == {"x", "if(is_odd, x, 0)", "if(s = ')', x, 0)", "toUInt8(is_odd)"}
+    assert set(made.arguments) == {"x", "if(s = ')', x, 0)", "toUInt8(is_odd)"}
     assert made.rows_sql.startswith("WITH x % 2 = 1 AS is_odd SELECT"), "parts of rows are there where rows are"
     assert "is_odd" not in with_parts(made.parts)
     unique = made.calls[made.columns["l"]]
     assert (unique.function, unique.condition) == ("uniqExact", made.arguments["toUInt8(is_odd)"])
+
+
+def test_exact_products_are_left_to_the_sum() -> None:
+    """What is written as a product of 128 bits is read as its factors; anything else is computed by the engine."""
+    columns = {"a": "sumIf(toInt128(x) * (y - 1) * x, is_odd)", "b": "sum(toInt128(x) * y + 1)", "c": "sum(x * y)"}
+    made = plan(ROWS, columns)
+    written = {name: sql for sql, name in made.arguments.items()}
+    found = [(call.function, [written[name] for name in call.columns]) for call in made.calls.values()]
+    assert found == [("sumProduct", ["x", "(y - 1)", "x"]), ("sum", ["toInt128(x) * y + 1"]), ("sum", ["x * y"])]
 
 
 def test_sums_by_key_are_tuples_of_lists() -> None:

@@ -26,8 +26,7 @@ AGGREGATES = (
 )  # fmt: skip
 """Aggregates that expressions may use, with or without the suffix ``If``."""
 
-_NEUTRAL = {"sum": "if({1}, {0}, 0)", "count": "toUInt8({0})", "groupBitOr": "if({1}, {0}, 0)"}
-"""Where a condition does not hold, such a row is one that changes nothing."""
+_WIDE, _MOST_FACTORS = "toInt128(", 3
 _OF_LIST = {"quantileExactInclusive": "arrayReduce('quantileExactInclusive({0})', {1})"}
 """Aggregates that the engine computes from the list of their values."""
 
@@ -41,7 +40,8 @@ class Call:
     """An aggregate of rows.
 
     Attributes:
-        function: sum, min, max, argMax, groupArray, uniqExact, sumMap or groupBitOr; '' counts rows.
+        function: as in the expression; ``sumProduct`` for the exact sum of products of 64-bit numbers, which the
+            expression writes as a ``sum`` of products of which one factor is ``toInt128``.
         columns: names of its arguments.
         condition: name of the column that says which rows count; '' = all.
     """
@@ -134,11 +134,10 @@ class _Calls:
             arguments[: len(arguments) - is_conditional] = [
                 _only_item(text) for text in arguments[: len(arguments) - is_conditional]
             ]
-        if is_conditional and function in _NEUTRAL:
-            arguments, is_conditional = [_NEUTRAL[function].format(*arguments)], False
-            function = "sum" if function == "count" else function
         condition = self._column(f"toUInt8({arguments.pop()})") if is_conditional else ""
-        kind = "" if function == "count" else "groupArray" if function in _OF_LIST else function
+        if function == "sum":
+            function, arguments = _multiplied(arguments[0])
+        kind = "groupArray" if function in _OF_LIST else function
         name = f"value_{len(self.found)}"
         self.found[name] = Call(kind, tuple(self._column(text) for text in arguments), condition)
         if function == "sumMap":
@@ -167,15 +166,31 @@ def _only_item(sql: str) -> str:
     return sql[1:-1]
 
 
-def _divided(sql: str) -> list[str]:
-    """Arguments, divided at the commas that are inside of no bracket and no text."""
+def _multiplied(sql: str) -> tuple[str, list[str]]:
+    """How to sum an expression up, and its factors: 64-bit numbers whose product has 128, or the expression."""
+    factors = _divided(sql, "*")
+    narrow = [
+        factor[len(_WIDE) : -1] if factor.startswith(_WIDE) and _end_of_call(factor, len(_WIDE) - 1) == len(factor)
+        else factor for factor in factors
+    ]  # fmt: skip
+    is_wide = narrow != factors and len(factors) <= _MOST_FACTORS and not any(_has_sums(factor) for factor in factors)
+    return ("sumProduct", narrow) if is_wide else ("sum", [sql])
+
+
+def _has_sums(factor: str) -> bool:
+    """Whether more than the factor belongs to an expression that is no product."""
+    return any(len(_divided(factor, sign)) > 1 for sign in "+-/%<>=")
+
+
+def _divided(sql: str, mark: str = ",") -> list[str]:
+    """Arguments, divided at the commas (or another mark) that are inside of no bracket and no text."""
     pieces, depth, is_text, start = [], 0, False, 0
     for place, sign in enumerate(sql):
         if sign == "'":
             is_text = not is_text
         elif not is_text:
             depth += (sign in "([") - (sign in ")]")
-            if sign == "," and not depth:
+            if sign == mark and not depth:
                 pieces.append(sql[start:place].strip())
                 start = place + 1
     return [*pieces, sql[start:].strip()] if sql.strip() else []

@@ -7,11 +7,10 @@ as a whole, and where nothing happened before a shorter window began the longer 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from polyhouse.ledger.columns import Bytes, Ints, binary_cells, differs
 from polyhouse.metrics.metric import METRIC_WINDOWS
@@ -19,7 +18,7 @@ from polyhouse.models import segments
 from polyhouse.models.arrow_columns import binary, lists, whole_numbers
 from polyhouse.models.metric_plan import Call
 from polyhouse.models.segment_maps import sums_by_key
-from polyhouse.models.segments import WHOLE, Scopes
+from polyhouse.models.segments import WHOLE, Flags, Scopes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -156,28 +155,30 @@ class _Aggregates:
     scopes: Scopes
     kept: Ints
     _listed: tuple[Ints, Ints] | None = None
+    _known: dict[str, Any] = field(default_factory=dict)
 
     def of(self, name: str, call: Call) -> dict[str, pa.Array]:
         """The value of one call: a column of its name; of ``sumMap`` one per key and sum, ``<name>_1`` and on."""
-        columns = [self.rows.columns[column] for column in call.columns]
-        chosen = self._chosen(call.condition)
+        chosen = self._numbers(call.condition) if call.condition else self._numbers("")
         if call.function == "groupArray":
-            return {name: self._listing(columns[0], chosen)}
+            return {name: self._listing(self.rows.columns[call.columns[0]], chosen)}
         if call.function == "sumMap":
-            keys, *values = columns
-            made = sums_by_key(keys, [_numbers(value) for value in values], chosen, self.scopes, self.kept)
+            values = [self._numbers(column) for column in call.columns[1:]]
+            keys = self.rows.columns[call.columns[0]]
+            made = sums_by_key(keys, values, np.not_equal(chosen, 0), self.scopes, self.kept)
             return {f"{name}_{place + 1}": column for place, column in enumerate(made)}
-        values = [_numbers(column) for column in columns]
-        found = self._numbers(call.function, values, chosen)
+        found = self._aggregated(call.function, [self._numbers(column) for column in call.columns], chosen)
         width = (self.scopes.lengths.size, *found.shape[2:])
         return {name: whole_numbers(found.reshape(width)[self.kept])}
 
-    def _numbers(self, function: str, values: list[Any], chosen: NDArray[np.bool_]) -> Any:
+    def _aggregated(self, function: str, values: list[Any], chosen: Flags) -> Any:
         match function:
-            case "":
-                return segments.counts(self.scopes).astype(np.uint64)
+            case "count":
+                return segments.counts(chosen, self.scopes).astype(np.uint64)
             case "sum":
-                return segments.sums(values[0], self.scopes)
+                return segments.sums(_widened(values[0]), chosen, self.scopes)
+            case "sumProduct":
+                return segments.sums_of_products([_signed(one) for one in values], chosen, self.scopes)
             case "min":
                 return segments.least(values[0], self.scopes)
             case "max":
@@ -185,18 +186,19 @@ class _Aggregates:
             case "argMax":
                 return segments.at_greatest(values[0], values[1], self.scopes)
             case "groupBitOr":
-                return segments.any_bits(values[0], self.scopes)
+                return segments.any_bits(values[0] * chosen.astype(values[0].dtype), self.scopes)
             case "uniqExact":
-                return segments.distinct(values[0], chosen, self.scopes).astype(np.uint64)
+                return segments.distinct(_widened(values[0]), chosen, self.scopes).astype(np.uint64)
         raise ValueError(f"no aggregate: {function}")
 
-    def _chosen(self, condition: str) -> NDArray[np.bool_]:
-        chosen = np.ones(len(self.rows.wallet), dtype=np.uint8)
-        if condition:
-            chosen = _numbers(self.rows.columns[condition])
-        return np.not_equal(chosen, 0)
+    def _numbers(self, name: str) -> Any:
+        """A column of the rows as NumPy has it, a matrix of 64-bit words where numbers are wider; ones for ''."""
+        if name not in self._known:
+            made = _numbers(self.rows.columns[name]) if name else np.ones(len(self.rows.wallet), dtype=np.uint8)
+            self._known[name] = made
+        return self._known[name]
 
-    def _listing(self, values: pa.Array, chosen: NDArray[np.bool_]) -> pa.Array:
+    def _listing(self, values: pa.Array, chosen: Flags) -> pa.Array:
         """The chosen rows' values of each kept scope and window."""
         import pyarrow as pa
 
@@ -204,16 +206,29 @@ class _Aggregates:
             self._listed = segments.rows_of(self.scopes, self.kept)
         starts, rows = self._listed
         if not chosen.all():
-            is_in = chosen[rows]
+            is_in = np.not_equal(chosen[rows], 0)
             starts = np.append(0, np.cumsum(is_in))[starts]
             rows = rows[is_in]
         return lists(starts, values.take(pa.array(rows)))
 
 
 def _numbers(column: pa.Array) -> Any:
-    """Whole numbers as NumPy has them: a matrix of 64-bit words where they are wider."""
     import pyarrow as pa
 
     if pa.types.is_fixed_size_binary(column.type):
         return binary_cells(column).view(np.uint64)
-    return column.to_numpy(zero_copy_only=False)
+    # A copy, because compiled code is another one for arrays that cannot be written.
+    return column.to_numpy(zero_copy_only=False).copy()
+
+
+def _widened(values: Any) -> Any:
+    """Whole numbers of up to 64 bits as those of 64, of the same sign; wider ones as they are."""
+    kind = np.uint64 if values.dtype.kind == "u" else np.int64
+    return values if values.ndim > 1 else values.astype(kind, copy=False)
+
+
+def _signed(values: Any) -> Ints:
+    """Factors: 64-bit numbers with a sign."""
+    if values.ndim > 1 or values.dtype == np.uint64:
+        raise ValueError("factors of exact products are signed numbers of up to 64 bits")
+    return cast("Ints", values.astype(np.int64, copy=False))

@@ -7,7 +7,7 @@ window; rows outside a shorter window are never looked at twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from polyhouse.ledger.columns import Ints
 
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
+COMPILED_FROM = 50_000
+"""Rows from which on compiling pays."""
+Flags = NDArray[np.uint8]
 WHOLE = -1
 """The category of a scope that holds all of them."""
 
@@ -88,18 +91,36 @@ def _sorted(scope: Ints, age: Ints, windows: int) -> tuple[Ints, Ints, Ints]:
     return index, edges, known
 
 
-def counts(scopes: Scopes) -> Ints:
-    """Scopes × windows: the number of rows."""
-    return scopes.lengths
+def counts(chosen: Flags, scopes: Scopes) -> Ints:
+    """Scopes × windows: the number of chosen rows."""
+    return cast("Ints", _reduced(np.add, chosen.astype(np.int64), scopes, 0))
 
 
-def sums(values: Any, scopes: Scopes) -> Any:
+def sums(values: Any, chosen: Flags, scopes: Scopes) -> Any:
     """Scopes × windows: the sum of whole numbers, modulo 2 to the power of their bits, as the engine sums.
 
     Args:
         values: per row; a matrix of 64-bit words, the lowest first, for wider numbers.
+        chosen: whether a row counts.
+        scopes: of the rows.
     """
-    return _by_halves(values, lambda part: _reduced(np.add, part, scopes, 0))
+    if values.ndim == 1 and len(values) >= COMPILED_FROM:
+        found = np.zeros(scopes.lengths.shape, dtype=np.int64)
+        _compiled().add_numbers(scopes.index, scopes.edges, chosen, values.view(np.int64), found)
+        return found.view(values.dtype)
+    masked = np.where(chosen if values.ndim == 1 else chosen[:, None], values, values.dtype.type(0))
+    return _by_halves(masked, lambda part: _reduced(np.add, part, scopes, 0))
+
+
+def sums_of_products(factors: Sequence[Ints], chosen: Flags, scopes: Scopes) -> Any:
+    """Scopes × windows: the sum of the products of up to three numbers of each row, as two 64-bit words."""
+    if len(factors[0]) >= COMPILED_FROM:
+        found = np.zeros((*scopes.lengths.shape, 2), dtype=np.uint64)
+        none = np.zeros(0, dtype=np.int64)
+        x, y, z = [*factors, none, none][:3]
+        _compiled().add_products(scopes.index, scopes.edges, chosen, x, y, z, found)
+        return found
+    return sums(products(factors), chosen, scopes)
 
 
 def sums_of_runs(values: Any, firsts: Ints) -> Any:
@@ -118,6 +139,30 @@ def _by_halves(values: Any, added: Callable[[Any], Any]) -> Any:
         parts.append((total & _LOW).astype(np.uint32))
         carry = total >> _HALF
     return np.stack(parts, axis=-1).view(np.uint64)
+
+
+def products(factors: Sequence[Any]) -> Any:
+    """The products of signed 64-bit numbers as matrices of two words, modulo 2 to the power of 128."""
+    limbs = _limbs(factors[0])
+    for factor in factors[1:]:
+        others, carry, made = _limbs(factor), np.zeros(len(factor), np.uint64), []
+        for place in range(len(limbs)):
+            # Halves of products, so that a sum of eight of them fits.
+            low, high = carry, np.zeros(len(factor), np.uint64)
+            for one in range(place + 1):
+                product = limbs[one] * others[place - one]
+                low, high = low + (product & _LOW), high + (product >> _HALF)
+            made.append(low & _LOW)
+            carry = (low >> _HALF) + high
+        limbs = made
+    return np.stack([limbs[0] | limbs[1] << _HALF, limbs[2] | limbs[3] << _HALF], axis=1)
+
+
+def _limbs(values: Any) -> list[Any]:
+    """Signed numbers as four times 32 bits, the lowest first."""
+    sign = (values >> np.int64(63)).view(np.uint64) & _LOW
+    whole = values.view(np.uint64)
+    return [whole & _LOW, whole >> _HALF, sign, sign]
 
 
 def least(values: Any, scopes: Scopes) -> Any:
@@ -143,16 +188,27 @@ def at_greatest(values: Any, ranks: Any, scopes: Scopes) -> Any:
     return values[rows - 1 - np.where(scopes.lengths > 0, best, 0) % max(rows, 1)] if rows else best
 
 
-def distinct(values: Any, chosen: NDArray[np.bool_], scopes: Scopes) -> Ints:
-    """Scopes × windows: how many different numbers the chosen rows have."""
+def distinct(values: Any, chosen: Flags, scopes: Scopes) -> Ints:
+    """Scopes × windows: how many different 64-bit words the chosen rows have."""
+    longest = int(scopes.lengths.max(initial=1))
+    if len(values) >= COMPILED_FROM:
+        found = np.zeros(scopes.lengths.shape, dtype=np.int64)
+        size = 1 << (2 * longest - 1).bit_length()
+        _compiled().count_distinct(scopes.index, scopes.edges, chosen, values.view(np.uint64), size, found)
+        return found
     codes = np.unique(values, return_inverse=True)[1].astype(np.int64)
     scope = np.repeat(np.arange(len(scopes.edges)), scopes.lengths[:, -1])
     places = np.flatnonzero(chosen[scopes.index])
     key = scope[places] * (int(codes.max(initial=0)) + 1) + codes[scopes.index[places]]
-    first = places[np.unique(key, return_index=True)[1]]
     is_first = np.zeros(len(scopes.index), dtype=np.int64)
-    is_first[first] = 1
+    is_first[places[np.unique(key, return_index=True)[1]]] = 1
     return cast("Ints", _summed(np.add, is_first, scopes, 0))
+
+
+def _compiled() -> Any:
+    from polyhouse.models import segment_columns
+
+    return segment_columns
 
 
 def rows_of(scopes: Scopes, kept: Ints) -> tuple[Ints, Ints]:

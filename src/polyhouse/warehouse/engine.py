@@ -68,6 +68,8 @@ EMBEDDED_SESSION_SETTINGS: Mapping[str, str] = {
     "compile_expressions": "0",
     "compile_aggregate_expressions": "0",
     "compile_sort_description": "0",
+    # Columns change hands inside of this process: to compress them costs a sixth of reading them.
+    "output_format_arrow_compression_method": "none",
 }
 """Added to them on the embedded engine; a statement of ours may say otherwise in its own SETTINGS."""
 
