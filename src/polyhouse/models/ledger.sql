@@ -11,23 +11,9 @@
 -- Condition-level rows are expanded to their outcomes: splits and merges at alloc(amount, 2) (accounting §2.2),
 -- conversions to one row per leg with the collateral on the lowest NO leg (§2.3, §3.6). Rows whose token or condition
 -- is unknown stay out and appear in `unmapped`.
+-- The runner stages `winners`, the observations that count, but for fills, transfers and migrations: those are most rows and
+-- one row of the ledger each, so the runner puts their SELECT in where it is read.
 WITH
-    winners AS
-    (
-        SELECT
-            *,
-            row_key,
-            toString(kind) AS word,
-            if(block > 0 OR pos > 0, 0,
-               transform(word, ['BUY', 'SPLIT', 'TRANSFER_IN', 'CONVERT', 'MIGRATE', 'SELL', 'MERGE', 'TRANSFER_OUT', 'REDEEM'],
-                         [0, 0, 0, 1, 1, 2, 2, 2, 3], 4)) AS order_class
-        FROM observations FINAL
-        WHERE /*wallets*/
-          AND (cityHash64(wallet, tx) NOT IN (SELECT transaction FROM contested)
-               OR ((slot, claim) IN (SELECT slot, best_claim FROM best_claims)
-                   AND (source = 'chain' OR is_cash OR condition = ''
-                        OR reinterpretAsUInt128(sipHash128(wallet, tx, condition)) NOT IN (SELECT place FROM chain_conditions))))
-    ),
     legs AS
     (
         SELECT condition, groupArray(2)((outcome, token)) AS outcomes
@@ -87,9 +73,8 @@ FROM
         usdc_gross, shares_gross,
         '' AS unit, toInt64(0) AS amount, toInt64(0) AS convert_cash, toString(label) AS label,
         if(word IN ('BUY', 'SELL'), toString(role), '') AS role
-    FROM winners
-    WHERE word IN ('BUY', 'SELL', 'TRANSFER_IN', 'TRANSFER_OUT', 'MIGRATE')
-      AND token IN (SELECT token FROM token_map FINAL)
+    FROM (/*winners*/)
+    WHERE token IN (SELECT token FROM token_map FINAL)
 
     UNION ALL
     SELECT

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from polyhouse.models.build import Build, model_sql
 
 KEPT = ("ledger", "unmapped")
-_CLAIMS = ("contested", "best_claims", "chain_conditions")
+_RULES = ("contested", "best_claims", "chain_conditions", "winners", *KEPT)
+_ONE_ROW = "'BUY', 'SELL', 'TRANSFER_IN', 'TRANSFER_OUT', 'MIGRATE'"
+"""Kinds of observations that are one row of the ledger each."""
 _ANEW = 4
 """Above one row in so many that arrived, everything is made anew: cheaper than rewriting most wallets one by one."""
 _STALE = "wallet IN (SELECT wallet FROM stale_wallets)"
@@ -74,7 +76,7 @@ def _known(run: Build) -> LedgerReach | None:
 
 
 def _reach(run: Build) -> LedgerReach:
-    rules = "".join(model_sql(model, "") for model in (*_CLAIMS, *KEPT))
+    rules = "".join(model_sql(model, "") for model in _RULES)
     newest = [
         int(run.warehouse.query(f"SELECT max(_block_number) FROM {table}").rows[0][0])
         for table in ("observations", "neg_risk_markets")
@@ -127,9 +129,22 @@ def remapped_wallets() -> str:
 
 def _recompute(run: Build, wallets: str) -> None:
     """Write the ledger rows of one wallet slice, and what could not be mapped."""
-    # The transactions of which several sources tell, and who wins there.
-    for table in _CLAIMS:
-        run.stage(table, wallets)
+    _stage_claims(run, wallets)
+    winners = run.sql("winners", wallets)
+    run.stage_rows("winners", winners.replace("/*kinds*/", f"kind NOT IN ({_ONE_ROW})"))
+    ones = winners.replace("/*kinds*/", f"kind IN ({_ONE_ROW})")
+    run.insert_rows(run.sql("ledger", wallets).replace("/*winners*/", ones), run.place_of("ledger"))
+    run.insert("unmapped", wallets)
     for table in KEPT:
-        run.insert(table, wallets)
         run.bury(table, wallets)
+
+
+def _stage_claims(run: Build, wallets: str) -> None:
+    """The transactions of which several sources tell, and who wins there: in most slices there are none."""
+    run.stage("contested", wallets)
+    if run.warehouse.query("SELECT count() FROM contested").rows[0][0]:
+        run.stage("best_claims", wallets)
+        run.stage("chain_conditions", wallets)
+    else:
+        run.stage_none("best_claims", "slot UInt128, best_claim UInt64")
+        run.stage_none("chain_conditions", "place UInt128")
