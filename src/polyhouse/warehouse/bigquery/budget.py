@@ -1,8 +1,8 @@
 """What a day's statements may read: kept with the dataset, so that every machine and every restart sees the same sum.
 
-The sum is a label of the dataset: reading and writing it is free, and a write that another one overtook is refused by
-BigQuery and made again. A statement's estimate is taken out before it runs, so a process that dies leaves too little
-rather than too much.
+The sum is a label of a table: reading and writing it is free and wants no more rights than loading, and a write that
+another one overtook is refused by BigQuery and made again. A statement's estimate is taken out before it runs, so a
+process that dies leaves too little rather than too much.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TRIES = 8
 
 
 class Labels(Protocol):
-    """The labels of a dataset."""
+    """The labels of a table of the dataset."""
 
     def change_labels(self, change: Callable[[dict[str, str]], dict[str, str]], *, tries: int) -> dict[str, str]:
         """Apply ``change`` to the labels, again where another writer was faster; returns what they are now."""
@@ -90,4 +90,4 @@ def read(label: str, day: str) -> int:
 
 def shown(size: int) -> str:
     """A number of bytes for people."""
-    return f"{size / GIB:.2f} GiB" if size >= GIB // 100 else f"{size / (1 << 20):.2f} MiB"
+    return f"{size / GIB:.2f} GiB" if size >= GIB else f"{size / (1 << 20):.2f} MiB"

@@ -16,7 +16,7 @@ from polyhouse.warehouse.bigquery.accounting import MIN_BYTES
 from polyhouse.warehouse.bigquery.budget import DailyBudget
 from polyhouse.warehouse.bigquery.faults import connect, translate, translate_user_sql
 from polyhouse.warehouse.bigquery.location import DatasetName, Limits
-from polyhouse.warehouse.bigquery.schema import KINDS, Table
+from polyhouse.warehouse.bigquery.schema import CHECKPOINT, KINDS, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,7 +54,6 @@ class BigQuery:
         self._patience: dict[str, Any] = {"timeout": limits.timeout_seconds}
         if limits.endpoint:  # an emulator's errors are no reason to wait: retrying hides them
             self._patience["retry"] = None
-        self._dataset: bigquery.Dataset | None = None
         self._ready: set[str] = set()
         self.budget = DailyBudget(self, limits.query_bytes, limits.daily_bytes, clock)
 
@@ -66,33 +65,34 @@ class BigQuery:
         """
         from google.api_core.exceptions import PreconditionFailed
 
+        name = f"{self.name}.{self.ensure(CHECKPOINT)}"
         for _ in range(tries):
             with self._errors():
-                dataset = self._get_dataset(fresh=True)
-                labels = dict(dataset.labels)
+                table = self._client.get_table(name, **self._patience)
+                labels = dict(table.labels)
                 changed = change(labels)
                 if changed == labels:
                     return labels
-                dataset.labels = changed
+                table.labels = changed
                 try:
-                    self._dataset = self._client.update_dataset(dataset, ["labels"], **self._patience)
+                    self._client.update_table(table, ["labels"], **self._patience)
                 except PreconditionFailed:
                     continue
                 return changed
-        raise WarehouseUnavailableError(f"The labels of {self.name} are changed by others all the time.")
+        raise WarehouseUnavailableError(f"The labels of {name} are changed by others all the time.")
 
     def ensure(self, table: Table, *, staging: bool = False) -> str:
         """Make a table if it is not there; returns its name."""
         from google.cloud import bigquery
 
-        name = f"_new_{table.name}" if staging else table.name
+        name = f"staging_{table.name}" if staging else table.name
         if name in self._ready:
             return name
         with self._errors():
-            self._get_dataset()
+            self._ensure_dataset()
             fields = [bigquery.SchemaField(column, *KINDS[kind][:2]) for column, kind in table.columns.items()]
             if staging:
-                fields.append(bigquery.SchemaField("op", "STRING", "REQUIRED"))
+                fields.append(bigquery.SchemaField("op", "STRING"))
             made = bigquery.Table(f"{self.name}.{name}", fields)
             if table.day and not staging:
                 made.time_partitioning = bigquery.TimePartitioning(field=table.day)
@@ -157,14 +157,17 @@ class BigQuery:
             ConfigError: it would read more than one statement may.
             BudgetSpentError: the day's budget does not suffice.
         """
+        statement = sql.strip().rstrip(";")
+        if ";" in statement:  # BigQuery would take several; where a text ends is better not guessed
+            raise BadInputError("Only one statement at a time is allowed.", hint="write CHR(59) for a ';' in a text")
         with self._errors(translate_user_sql):
-            dry = self._dry_run(sql)
+            dry = self._dry_run(statement)
             if dry.statement_type != "SELECT":
                 raise BadInputError(f"Only SELECT is allowed in BigQuery, not {dry.statement_type or 'this'}.")
             processed = int(dry.total_bytes_processed or 0)
             # A query that reads a table is billed with the minimum; one of constants is free.
             estimate = max(processed, MIN_BYTES) if "from" in sql.lower() else processed
-            job = self._capped(sql, estimate, seconds=timeout_seconds)
+            job = self._capped(statement, estimate, seconds=timeout_seconds)
             result = job.result(max_results=max_rows + 1, **self._patience)
             names = tuple(str(field.name) for field in result.schema)
             rows = [tuple(row.values()) for row in result]
@@ -176,18 +179,18 @@ class BigQuery:
         """Close the connections."""
         self._client.close()  # type: ignore[no-untyped-call]
 
-    def _get_dataset(self, *, fresh: bool = False) -> bigquery.Dataset:
+    def _ensure_dataset(self) -> None:
         from google.api_core.exceptions import NotFound
         from google.cloud import bigquery
 
-        if self._dataset is None or fresh:
-            try:
-                self._dataset = self._client.get_dataset(str(self.name), **self._patience)
-            except NotFound:
-                made = bigquery.Dataset(str(self.name))
-                made.location = self.limits.location
-                self._dataset = self._client.create_dataset(made, exists_ok=True, **self._patience)
-        return self._dataset
+        if self._ready:
+            return
+        try:
+            self._client.get_dataset(str(self.name), **self._patience)
+        except NotFound:
+            made = bigquery.Dataset(str(self.name))
+            made.location = self.limits.location
+            self._client.create_dataset(made, exists_ok=True, **self._patience)
 
     def _config(self, **options: Any) -> bigquery.QueryJobConfig:
         from google.cloud import bigquery

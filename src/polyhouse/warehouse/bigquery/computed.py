@@ -44,7 +44,7 @@ TOTALS = Table(
 """Totals per wallet, category (``overall`` = all) and period (``lifetime`` or a window; a word that is reserved)."""
 
 TOUCHED = Table(
-    "_touched",
+    "staging_touched",
     {"wallet": "address", "period": "word", "begins": "time"},
     key=("wallet", "period"),
     source="""
@@ -56,7 +56,7 @@ ARRAY JOIN [('lifetime', 0), ('1d', 1), ('7d', 7), ('30d', 30), ('90d', 90), ('1
 """Scratch: the wallets to compute, with the moment after which each period begins."""
 
 VALUES = Table(
-    "_values_at",
+    "staging_window_values",
     {
         "wallet": "address", "category": "word", "period": "word", "realized": "integer",
         "unrealized_marked": "integer", "unmarked": "integer", "bought_cost": "integer",

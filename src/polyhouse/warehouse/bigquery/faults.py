@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from polyhouse.errors import (
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
 
 _LONGEST = 1_000
+_REQUEST = re.compile(r"^[A-Z]+ https?://\S+: ")
 _QUOTA = frozenset({"quotaExceeded", "rateLimitExceeded", "jobRateLimitExceeded", "backendError", "resourcesExceeded"})
 _CAPPED = "bytesBilledLimitExceeded"
 
@@ -83,8 +85,8 @@ def translate_user_sql(error: Exception) -> PolyhouseError:
 
 def first_line(error: Exception) -> str:
     """An error in one line, without the address and the body of the request."""
-    text = str(getattr(error, "message", "") or error).strip().splitlines()
-    return (text[0] if text else type(error).__name__)[:_LONGEST]
+    lines = str(getattr(error, "message", "") or error).strip().splitlines()
+    return (_REQUEST.sub("", lines[0]) if lines else type(error).__name__)[:_LONGEST]
 
 
 def _reasons(error: Exception) -> set[str]:

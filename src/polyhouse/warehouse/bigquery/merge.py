@@ -41,7 +41,7 @@ def merge_sql(
     """
     same = " AND ".join(f"T.{name} = S.{name}" for name in table.key)
     if not is_whole:
-        same += _any_day(table, days)
+        same += _any_day(table, days, "T.")
     others = [name for name in table.columns if name not in table.key]
     names = ", ".join(table.columns)
     clauses = []
@@ -70,24 +70,25 @@ def computed_source(table: Table, rows: str, chosen: str, days: Sequence[date] |
         days: the partitions of rows that may be gone; None = any.
     """
     others = "".join(f", N.{name} AS {name}" for name in table.columns if name not in table.key)
-    keys = ", ".join(f"COALESCE(N.{name}, T.{name}) AS {name}" for name in table.key)
-    same = " AND ".join(f"N.{name} = T.{name}" for name in table.key)
-    inside = _any_day(table, days)
+    keys = ", ".join(f"COALESCE(N.{name}, O.{name}) AS {name}" for name in table.key)
+    same = " AND ".join(f"N.{name} = O.{name}" for name in table.key)
     return (
         f"(SELECT {keys}{others}, CASE WHEN N.{table.key[0]} IS NULL THEN 'D' ELSE 'N' END AS op FROM ({rows}) AS N"
-        f" FULL OUTER JOIN (SELECT {', '.join(f'T.{name}' for name in table.key)} FROM {table.name} AS T"
-        f" WHERE T.{chosen}{inside}) AS T ON {same})"
+        f" FULL OUTER JOIN (SELECT {', '.join(table.key)} FROM {table.name} WHERE {chosen}{_any_day(table, days, '')})"
+        f" AS O ON {same})"
     )
 
 
-def _any_day(table: Table, days: Sequence[date] | None) -> str:
+def _any_day(table: Table, days: Sequence[date] | None, prefix: str) -> str:
+    """Condition that a row lies in these partitions, with an AND before it."""
     if not table.day or days is None:
         return ""
-    return f" AND ({' OR '.join(_inside(table.day, *one) for one in day_ranges(days))})"
-
-
-def _inside(column: str, first: date, after: date) -> str:
-    return f"T.{column} >= TIMESTAMP '{first} 00:00:00+00' AND T.{column} < TIMESTAMP '{after} 00:00:00+00'"
+    column = prefix + table.day
+    inside = [
+        f"{column} >= TIMESTAMP '{first} 00:00:00+00' AND {column} < TIMESTAMP '{after} 00:00:00+00'"
+        for first, after in day_ranges(days)
+    ]
+    return f" AND ({' OR '.join(inside)})"
 
 
 def _differs(name: str, kind: str) -> str:

@@ -21,7 +21,7 @@ from polyhouse.warehouse.bigquery.schema import FOLLOWED, POSITIONS, Table
 from polyhouse.warehouse.bigquery.tracking import Changes, Tracking
 
 OWNER = "polyhouse_store"
-"""Label of the dataset: the local store that it follows."""
+"""Label of ``daily_sync_checkpoint``: the local store that the dataset follows."""
 LITERAL_WALLETS = 5_000
 """Wallets that a statement names one by one at most."""
 _log = logging.getLogger("polyhouse.bigquery")
@@ -34,12 +34,14 @@ class Published:
     Attributes:
         table: its name.
         inserted: rows.
-        updated: rows.
+        updated: rows; of ``units`` and ``wallet_totals`` all that BigQuery wrote or removed.
         removed: rows.
         unchanged: rows that were compared and are there as they are.
         rejected: rows with the identity of another one, which were not sent.
         loads: load jobs.
         bytes_read: what the statements on it were charged with.
+        planned: what its rows amount to, without the least that BigQuery bills.
+        is_incremental: only identities were read, in the partitions of what arrived.
     """
 
     table: str
@@ -50,6 +52,8 @@ class Published:
     rejected: int = 0
     loads: int = 0
     bytes_read: int = 0
+    planned: int = 0
+    is_incremental: bool = False
 
 
 @dataclass(slots=True)
@@ -112,16 +116,23 @@ class Publisher:
         return done
 
     def _claim(self) -> None:
-        """Only one local store may be followed: two would remove each other's rows."""
-        ours = self._tracking.mark("store")
-        owner = self._remote.change_labels(lambda labels: {OWNER: ours} | labels, tries=4)[OWNER]
+        """Only one local store may be followed: two would remove each other's rows. A dataset that follows nobody (it
+        is new, was made anew, or its label was removed) is told everything."""
+        ours, is_new = self._tracking.mark("store"), False
+
+        def claim(labels: dict[str, str]) -> dict[str, str]:
+            nonlocal is_new
+            is_new = OWNER not in labels
+            return {OWNER: ours} | labels
+
+        owner = self._remote.change_labels(claim, tries=4)[OWNER]
         if owner != ours:
             raise StoreInUseError(
                 f"The dataset {self._remote.name} follows another local store ({owner}, this one is {ours}).",
-                hint=f"publish from there, or take it over: remove the dataset's label {OWNER}; all rows are sent anew",
+                hint=f"publish from there; to follow this one, remove label {OWNER} of the table daily_sync_checkpoint",
             )
-        if not self._tracking.mark("owner"):
-            self._tracking.set_mark("owner", ours)
+        if is_new:
+            self._tracking.forget()
 
     def _mark(self, name: str) -> int:
         return int(self._tracking.mark(name) or 0)
@@ -152,8 +163,18 @@ class Publisher:
         planned = merge_bytes(table, there, staged, only_new=only_new)
         result = self._remote.run(sql, tables=tables, planned=planned, on_start=lambda: tracking.set_mark(started, "1"))
         tracking.note(table, self._next_version())
-        tracking.set_mark(started, "")
-        return _published(table, changes, loads, staged, result.rows, result.billed, is_whole=is_whole)
+        if is_whole or result.rows == changes.new + changes.updated + changes.gone:
+            tracking.set_mark(started, "")
+        else:
+            _log.warning(
+                "%s: %d rows changed in BigQuery, not %d; the next publication sends all rows", table.name, result.rows,
+                changes.new + changes.updated + changes.gone,
+            )  # fmt: skip
+        counts = _whole_counts(staged, result.rows) if is_whole else _counts(changes)
+        return Published(
+            table.name, **counts, rejected=changes.rejected, loads=loads, bytes_read=result.billed, planned=planned,
+            is_incremental=only_new,
+        )  # fmt: skip
 
     def _statement(
         self, table: Table, staging: str, changes: Changes, *, is_whole: bool, only_new: bool
@@ -161,7 +182,9 @@ class Publisher:
         """The MERGE, and how many tables it names."""
         if changes.gone and not is_whole:
             names = ", ".join(f"'{wallet}'" for wallet in changes.gone_wallets)
-            source = computed_source(table, f"SELECT * FROM {staging}", f"{table.wallet} IN ({names})", changes.days)
+            source = computed_source(
+                table, f"SELECT * FROM {staging}", f"{table.wallet} IN ({names})", changes.gone_days
+            )
             return merge_sql(table, source, days=changes.days), 3
         return merge_sql(table, staging, days=changes.days, only_new=only_new, is_whole=is_whole), 2
 
@@ -181,7 +204,7 @@ class Publisher:
             result = self._remote.run(
                 merge_sql(table, source, days=None), tables=len(READS[table.name]) + 3, planned=planned
             )
-            done.tables.append(Published(table.name, updated=result.rows, bytes_read=result.billed))
+            done.tables.append(Published(table.name, updated=result.rows, bytes_read=result.billed, planned=planned))
         tracking.set_mark("models", str(newest))
         tracking.set_mark("models_at", str(int(self._clock())))
         done.with_models = True
@@ -195,16 +218,13 @@ class Publisher:
         }
 
 
-def _published(
-    table: Table, changes: Changes, loads: int, staged: int, affected: int, billed: int, *, is_whole: bool
-) -> Published:
-    """Counts of a table: where everything was sent, BigQuery alone knows what it had already."""
-    if is_whole:
-        changed = min(affected, staged)
-        return Published(
-            table.name, inserted=changed, removed=affected - changed, unchanged=staged - changed,
-            rejected=changes.rejected, loads=loads, bytes_read=billed,
-        )  # fmt: skip
-    return Published(
-        table.name, changes.new, changes.updated, changes.gone, changes.unchanged, changes.rejected, loads, billed
-    )
+def _counts(changes: Changes) -> dict[str, int]:
+    return {
+        "inserted": changes.new, "updated": changes.updated, "removed": changes.gone, "unchanged": changes.unchanged,
+    }  # fmt: skip
+
+
+def _whole_counts(staged: int, affected: int) -> dict[str, int]:
+    """Where everything was sent, BigQuery alone knows what it had already."""
+    changed = min(affected, staged)
+    return {"inserted": changed, "removed": affected - changed, "unchanged": staged - changed}

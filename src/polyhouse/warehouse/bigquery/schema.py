@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 KINDS: Mapping[str, tuple[str, str, int]] = {
-    "address": ("STRING", "REQUIRED", 44),
+    "address": ("STRING", "NULLABLE", 44),
     "hash": ("STRING", "NULLABLE", 68),
-    "token": ("STRING", "REQUIRED", 80),
+    "token": ("STRING", "NULLABLE", 80),
     "word": ("STRING", "NULLABLE", 14),
     "text": ("STRING", "NULLABLE", 96),
     "texts": ("STRING", "REPEATED", 96),
@@ -22,7 +22,8 @@ KINDS: Mapping[str, tuple[str, str, int]] = {
     "decimal": ("NUMERIC", "NULLABLE", 16),
 }
 """Kind of a column → BigQuery type, mode, and the bytes that BigQuery counts for a value (of text: two more than its
-length, with a length that values of ours do not exceed on average)."""
+length, with a length that values of ours do not exceed on average). No column is REQUIRED: the columns of a Parquet
+file are not, and a load job refuses to weaken a table."""
 
 
 @dataclass(frozen=True, slots=True)

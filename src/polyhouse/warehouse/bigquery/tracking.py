@@ -54,7 +54,8 @@ class Changes:
         unchanged: rows told as they are.
         rejected: rows with the identity of another one; they are not sent.
         days: of all of these but the unchanged ones.
-        gone_wallets: whose rows are no more.
+        gone_days: of the rows that are no more.
+        gone_wallets: whose they were.
     """
 
     new: int
@@ -63,6 +64,7 @@ class Changes:
     unchanged: int
     rejected: int
     days: list[date]
+    gone_days: list[date]
     gone_wallets: list[str]
 
     @property
@@ -98,6 +100,12 @@ class Tracking:
             " (SELECT max(version) FROM bigquery_marks) + 1",
             {"name": name, "value": value},
         )
+
+    def forget(self) -> None:
+        """The dataset was told nothing."""
+        self._local.command("TRUNCATE TABLE bigquery_published")
+        for name in ("rows", "models", "models_at"):
+            self.set_mark(name, "")
 
     def newest_build(self) -> int:
         """Number of the newest build; 0 = none."""
@@ -144,26 +152,22 @@ class Tracking:
                 f"SELECT count() FROM bigquery_published FINAL WHERE name = '{table.name}' AND {wallets}"
             )
         new, updated, gone, rejected = self._local.query(
-            "SELECT countIf(op = 'N'), countIf(op = 'U'), countIf(op = 'D'), sum(copies_ - 1)"
-            f" FROM {_CHANGES} WHERE op != 'K'"
+            f"SELECT countIf(op = 'N'), countIf(op = 'U'), countIf(op = 'D'), sum(copies_ - 1) FROM {_CHANGES}"
         ).rows[0]
-        days = [row[0] for row in self._local.query(f"SELECT DISTINCT toString(day_) FROM {_CHANGES} ORDER BY 1").rows]
-        gone_wallets = self._local.query(
-            f"SELECT DISTINCT lower(concat('0x', hex(wallet_))) FROM {_CHANGES} WHERE op = 'D' ORDER BY 1"
-        ).rows
         return Changes(
             int(new), int(updated), int(gone), 0 if is_whole else unchanged - int(updated) - int(gone), int(rejected),
-            [date.fromisoformat(day) for day in days], [str(row[0]) for row in gone_wallets],
+            self._days("1"), self._days("op = 'D'"),
+            self._texts(f"SELECT DISTINCT lower(concat('0x', hex(wallet_))) FROM {_CHANGES} WHERE op = 'D' ORDER BY 1"),
         )  # fmt: skip
 
     def add_kept(self, table: Table) -> None:
-        """Add the unchanged rows of wallets of whom rows are gone: who is left tells who is gone."""
-        gone = f"SELECT wallet_ FROM {_CHANGES} WHERE op = 'D'"
-        source = _rows(table, f"wallet IN ({gone})")
-        names = ", ".join(table.columns)
+        """Add the unchanged rows of wallets and days of which rows are gone: who is left tells who is gone."""
+        gone = f"FROM {_CHANGES} WHERE op = 'D'"
+        source = _rows(table, f"wallet IN (SELECT wallet_ {gone})")
         self._local.command(
-            f"INSERT INTO {_CHANGES} SELECT {names}, key_, content_, wallet_, day_, copies_, 'K' AS op FROM ({source})"
-            f" WHERE key_ NOT IN (SELECT key_ FROM {_CHANGES} WHERE op != 'D')"
+            f"INSERT INTO {_CHANGES} SELECT {', '.join(table.columns)}, key_, content_, wallet_, day_, copies_,"
+            f" 'K' AS op FROM ({source}) WHERE day_ IN (SELECT day_ {gone})"
+            f" AND key_ NOT IN (SELECT key_ FROM {_CHANGES} WHERE op != 'D')"
         )
 
     def staged(self, table: Table) -> Iterator[pa.Table]:
@@ -209,6 +213,13 @@ class Tracking:
             upper = "" if high == 256 else f" AND wallet < toFixedString(unhex('{high:02x}'), 20)"
             yield f"{scope} AND wallet >= toFixedString(unhex('{low:02x}'), 20){upper}"
 
+    def _days(self, condition: str) -> list[date]:
+        sql = f"SELECT DISTINCT toString(day_) FROM {_CHANGES} WHERE {condition} ORDER BY 1"
+        return [date.fromisoformat(day) for day in self._texts(sql)]
+
+    def _texts(self, sql: str) -> list[str]:
+        return [str(row[0]) for row in self._local.query(sql).rows]
+
     def _number(self, sql: str) -> int:
         return int(self._local.query(sql).rows[0][0])
 
@@ -240,8 +251,8 @@ def _digested(names: Sequence[str]) -> str:
 
 def _difference(table: Table, wallets: str, *, is_whole: bool) -> str:
     names = ", ".join(f"n.{name} AS {name}" for name in table.columns)
-    known = "if(p.is_known, 'U', 'N')" if not is_whole else "'N'"
-    changed = "" if is_whole else " WHERE NOT n.is_here OR NOT p.is_known OR n.content_ != p.content"
+    known = "multiIf(NOT p.is_known, 'N', n.content_ != p.content, 'U', 'K')" if not is_whole else "'N'"
+    changed = "" if is_whole else " WHERE op != 'K' OR copies_ > 1"
     return (
         f"SELECT {names}, if(n.is_here, n.key_, p.key) AS key_, n.content_ AS content_,"
         " if(n.is_here, n.wallet_, p.wallet) AS wallet_, if(n.is_here, n.day_, p.day) AS day_,"

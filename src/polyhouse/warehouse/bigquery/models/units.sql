@@ -23,5 +23,5 @@ SELECT
     MIN(p.first_at) AS first_at,
     MAX(p.last_at) AS last_at
 FROM positions AS p
-WHERE p.wallet IN (SELECT k.wallet FROM _touched AS k)
+WHERE p.wallet IN (SELECT k.wallet FROM staging_touched AS k)
 GROUP BY p.wallet, p.unit_id

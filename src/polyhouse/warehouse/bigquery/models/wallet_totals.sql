@@ -8,14 +8,14 @@ WITH
             t.fee AS fee, t.volume AS volume, CASE WHEN t.counts THEN 1 ELSE 0 END AS fills,
             0 AS income, 0 AS redeemed
         FROM trades AS t
-        WHERE t.wallet_address IN (SELECT k.wallet FROM _touched AS k)
+        WHERE t.wallet_address IN (SELECT k.wallet FROM staging_touched AS k)
         UNION ALL
         SELECT
             m.wallet_address, m.category, m.condition_id, m.timestamp, m.fee, 0, 0,
             CASE WHEN m.kind = 'INCOME' THEN m.cash_change ELSE 0 END,
             CASE WHEN m.kind = 'REDEEM' THEN m.cash_change ELSE 0 END
         FROM movements AS m
-        WHERE m.wallet_address IN (SELECT k.wallet FROM _touched AS k)
+        WHERE m.wallet_address IN (SELECT k.wallet FROM staging_touched AS k)
     ),
     scoped_changes AS
     (
@@ -39,7 +39,7 @@ WITH
             MIN(CASE WHEN c.fills = 1 THEN c.moment END) AS first_trade_at,
             MAX(CASE WHEN c.fills = 1 THEN c.moment END) AS last_trade_at
         FROM scoped_changes AS c
-        INNER JOIN _touched AS k ON k.wallet = c.wallet
+        INNER JOIN staging_touched AS k ON k.wallet = c.wallet
         GROUP BY c.wallet, c.category, k.period
     ),
     scoped_units AS
@@ -48,13 +48,13 @@ WITH
             u.wallet, 'overall' AS category, u.realized, u.unrealized, u.unmarked, u.bought_cost, u.untracked_cash,
             u.is_open, u.result, u.closed_at
         FROM units AS u
-        WHERE u.wallet IN (SELECT k.wallet FROM _touched AS k)
+        WHERE u.wallet IN (SELECT k.wallet FROM staging_touched AS k)
         UNION ALL
         SELECT
             u.wallet, u.category, u.realized, u.unrealized, u.unmarked, u.bought_cost, u.untracked_cash,
             u.is_open, u.result, u.closed_at
         FROM units AS u
-        WHERE u.wallet IN (SELECT k.wallet FROM _touched AS k)
+        WHERE u.wallet IN (SELECT k.wallet FROM staging_touched AS k)
     ),
     became AS
     (
@@ -74,7 +74,7 @@ WITH
             SUM(CASE WHEN NOT u.is_open AND u.realized < 0 AND (k.period = 'lifetime' OR u.closed_at > k.begins)
                 THEN -u.realized ELSE 0 END) AS losses_abs
         FROM scoped_units AS u
-        INNER JOIN _touched AS k ON k.wallet = u.wallet
+        INNER JOIN staging_touched AS k ON k.wallet = u.wallet
         GROUP BY u.wallet, u.category, k.period
     )
 SELECT
@@ -106,4 +106,4 @@ SELECT
     m.last_trade_at AS last_trade_at
 FROM moved AS m
 LEFT JOIN became AS b ON b.wallet = m.wallet AND b.category = m.category AND b.period = m.period
-LEFT JOIN _values_at AS v ON v.wallet = m.wallet AND v.category = m.category AND v.period = m.period
+LEFT JOIN staging_window_values AS v ON v.wallet = m.wallet AND v.category = m.category AND v.period = m.period
