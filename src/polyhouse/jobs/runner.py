@@ -19,7 +19,7 @@ from polyhouse.jobs.live import following
 from polyhouse.jobs.progress import JobProgress
 from polyhouse.reads.queue import remember_figures
 from polyhouse.settings import Settings
-from polyhouse.wiring import Stores, engine_session
+from polyhouse.wiring import Stores, engine_session, publish_rows
 
 if TYPE_CHECKING:
     from polyhouse.state import JobRecord
@@ -143,6 +143,7 @@ class JobRunner:
             session = Session(self._settings, self._stores, engine, progress, runs)
             await action.work(session)
         await asyncio.to_thread(remember_figures, self._stores.warehouse, self._stores.state)
+        await asyncio.to_thread(publish_rows, self._stores)
         if session.is_cut:
             return {"status": "stopped"}
         report = session.report
