@@ -62,7 +62,10 @@ def parse_location(url: str) -> Embedded | Server:
     if scheme == "clickhouse":
         return _server(url)
     if scheme == "bigquery":
-        raise ConfigError("BigQuery is not supported as a warehouse.", hint=f"Use {SUPPORTED}.")
+        raise ConfigError(
+            "A BigQuery dataset is kept by a local store and is not an engine itself (docs/bigquery.md).",
+            hint=f"Set it as POLYHOUSE_WAREHOUSE, or name an engine here: {SUPPORTED}.",
+        )
     raise ConfigError(f"{scheme}:// is not a supported warehouse.", hint=f"Use {SUPPORTED}.")
 
 
