@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from polyhouse.errors import ConfigError, PolyhouseError
+from polyhouse.errors import ConfigError
 from polyhouse.reads.queue import UPSTREAM_NOTE
 from polyhouse.settings import Settings
 
 if TYPE_CHECKING:
     from polyhouse.notify.notifier import Channels, Notifier
     from polyhouse.ports import Clock, Stream
-    from polyhouse.publish import Report as Publication
     from polyhouse.sources.chain.rpc import ChainReader
     from polyhouse.sources.http import HttpClient
+    from polyhouse.sources.http.lanes import RouteLanes
     from polyhouse.sources.http.limits import HostLimits
     from polyhouse.state import StateStore
     from polyhouse.sync.context import EngineLimits
@@ -53,13 +53,14 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
         WarehouseUnavailableError: the server does not answer.
     """
     _make_home(settings)
-    with _open_warehouse(settings) as warehouse, open_state_only(settings) as state:
+    with open_warehouse_of(settings) as warehouse, open_state_only(settings) as state:
         stores = Stores(warehouse, state)
         yield stores
         publish_rows(stores)
 
 
-def _open_warehouse(settings: Settings) -> ClickHouseWarehouse:
+def open_warehouse_of(settings: Settings) -> ClickHouseWarehouse:
+    """Open the warehouse alone. Errors as ``open_stores``."""
     from polyhouse.warehouse import open_warehouse
     from polyhouse.warehouse.bigquery import SCHEME, Limits, open_bigquery
 
@@ -121,38 +122,6 @@ def migrate_stores(settings: Settings) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-def publish_tables(settings: Settings, stores: Stores, *, full: bool = False) -> Publication | None:
-    """Publish wallets and scores where the settings say so; None: nowhere.
-
-    Raises:
-        RetryableError: the database does not answer, also after a minute.
-        ConfigError: it cannot be used.
-        AuthError: it refused the user.
-    """
-    from polyhouse.publish import Target, find_target, publish
-    from polyhouse.sync.turns import building
-
-    found = find_target(settings.publish_url(), settings.state_url(), settings.publish_schema)
-    if found is None:
-        return None
-    target = Target(*found)
-    try:
-        with building(stores.state):  # half of a build is nothing to publish
-            return publish(stores.warehouse, target, full=full, patience_seconds=STATE_PATIENCE_SECONDS)
-    finally:
-        target.close()
-
-
-def publish_after_build(settings: Settings, stores: Stores, note: Callable[[str], None]) -> bool:
-    """``publish_tables``; False if it failed, which is told through ``note``: what was read and built stands."""
-    try:
-        publish_tables(settings, stores)
-    except PolyhouseError as error:
-        note(f"not published, the tables stay as they were: {error}")
-        return False
-    return True
-
-
 @asynccontextmanager
 async def engine_session(
     settings: Settings,
@@ -165,6 +134,9 @@ async def engine_session(
     window: float = 10.0,
     workers: int = 0,
     hands: int = 1,
+    lanes: Mapping[str, RouteLanes] | None = None,
+    is_verified: bool = False,
+    keeps_file: bool = True,
 ) -> AsyncIterator[SyncEngine]:
     """A sync engine with open HTTP clients; their counters are kept for ``status`` at the end, its progress in a file.
 
@@ -178,6 +150,9 @@ async def engine_session(
         window: seconds that the published limits span; a simulator may run faster than the world.
         workers: processes that read wallets for this one; 0 = this process reads them itself.
         hands: pages that one worker may have under way.
+        lanes: ``sources.http.budget.shared_lanes`` where several sessions of this process share one budget of requests.
+        is_verified: another session of this process has looked for what a killed one left, and may be at work now.
+        keeps_file: keep the progress file; False for a session beside the one that does.
     """
     from polyhouse.sources.http import CLOB, DATA, GAMMA, HttpClient, SystemClock
     from polyhouse.sync.checkpoint_file import CheckpointFile
@@ -192,19 +167,24 @@ async def engine_session(
     async with AsyncExitStack() as stack:
         clients: dict[str, HttpClient] = {}
         for url, limits in ((settings.gamma_url, GAMMA), (settings.clob_url, CLOB), (settings.data_url, DATA)):
-            client = HttpClient(url, limits, clock=clock, rate_scale=settings.rate_scale, window=window)
+            client = HttpClient(
+                url, limits, clock=clock, rate_scale=settings.rate_scale, window=window,
+                lanes=None if lanes is None else lanes[limits.name],
+            )  # fmt: skip
             clients[limits.name] = await stack.enter_async_context(client)
         traffic = TrafficMeter(
             lambda: [route for client in clients.values() for route in client.snapshot()], clock.monotonic, window
         )
         if isinstance(reporter, ShowsTraffic):
             reporter.watch(traffic)
-        file = await stack.enter_async_context(CheckpointFile(settings.home, reporter, traffic, clock))
+        file = None
+        if keeps_file:
+            file = await stack.enter_async_context(CheckpointFile(settings.home, reporter, traffic, clock))
         users = settings.user_wallets_url.get_secret_value() if settings.user_wallets_url else ""
         sources = build_sources(clients, settings.rate_scale, users)
         bounds = EngineLimits(concurrency=concurrency, claim=claim)
         if workers:
-            led = _led_sources(settings, sources, clients, file, clock, workers=workers, hands=hands)
+            led = _led_sources(settings, sources, clients, file or reporter, clock, workers=workers, hands=hands)
             sources, bounds = await stack.enter_async_context(led), _bounds_with_workers(bounds, workers * hands)
         # Where the stores are servers another machine may have gone on with a wallet meanwhile.
         is_embedded = settings.engine_url().startswith("chdb:")
@@ -214,12 +194,13 @@ async def engine_session(
             stores.warehouse,
             stores.state,
             sources,
-            file,
+            file or reporter,
             clock,
             stop=stop,
             limits=bounds,
             observer=file,
             journal=journal,
+            is_verified=is_verified,
         )
         try:
             yield engine
@@ -335,16 +316,22 @@ async def chain_reader(settings: Settings, state: RunState) -> AsyncIterator[Cha
 
 @asynccontextmanager
 async def live_sync(
-    settings: Settings, stores: Stores, read_wallets: Callable[[WalletSelection], Awaitable[RunReport]]
+    settings: Settings,
+    stores: Stores,
+    read_wallets: Callable[[WalletSelection], Awaitable[RunReport]],
+    lanes: Mapping[str, RouteLanes] | None = None,
 ) -> AsyncIterator[LiveSync]:
-    """A follower of the live socket; it goes on from where the last one had followed everything up."""
+    """A follower of the live socket; it goes on from where the last one had followed everything up. ``lanes`` as of
+    ``engine_session``.
+    """
     from polyhouse.sources.http import DATA, HttpClient, SystemClock
     from polyhouse.sources.live import LiveTrades, missed_since
     from polyhouse.sync.live import NOTE, LiveLimits, LiveSync
 
     clock = SystemClock()
     socket = LiveTrades(settings.live_url, clock, since=int(stores.state.get_note(NOTE) or 0))
-    async with HttpClient(settings.data_url, DATA, clock=clock, rate_scale=settings.rate_scale) as client:
+    mine = None if lanes is None else lanes[DATA.name]
+    async with HttpClient(settings.data_url, DATA, clock=clock, rate_scale=settings.rate_scale, lanes=mine) as client:
         yield LiveSync(
             socket.events(), lambda since: missed_since(client, since), read_wallets, stores.warehouse, stores.state,
             clock, LiveLimits(settle=settings.live_settle_seconds),

@@ -30,6 +30,7 @@ def load(name: str) -> ModuleType:
 
 
 machinelab = load("machinelab")
+load("relay")
 
 
 @pytest.fixture(scope="session")

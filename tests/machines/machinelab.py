@@ -21,6 +21,7 @@ from polyhouse.sim.server import SimServer
 from polyhouse.warehouse import open_warehouse
 
 SOURCE = str(Path(polyhouse.__file__).parents[1])
+WRONG_CLOCK = str(Path(__file__).with_name("wrong_clock"))
 LEDGER = "data/v2/activity"
 SHORT_LEASE_SECONDS = 5
 
@@ -74,10 +75,13 @@ class Machine:
     warehouse: str = ""
     state: str = ""
     lease_seconds: int = SHORT_LEASE_SECONDS
+    wrong_by: int = 0
+    """Seconds by which its clock is ahead."""
 
     def environment(self) -> dict[str, str]:
+        path = f"{WRONG_CLOCK}{os.pathsep}{SOURCE}" if self.wrong_by else SOURCE
         return {
-            **os.environ, "PYTHONPATH": SOURCE, "POLYHOUSE_HOME": str(self.home),
+            **os.environ, "PYTHONPATH": path, "WRONG_BY": str(self.wrong_by), "POLYHOUSE_HOME": str(self.home),
             "POLYHOUSE_GAMMA_URL": self.sim.gamma_url, "POLYHOUSE_CLOB_URL": self.sim.clob_url,
             "POLYHOUSE_DATA_URL": self.sim.data_url, "POLYHOUSE_RATE_SCALE": "1000",
             "POLYHOUSE_WAREHOUSE": self.warehouse, "POLYHOUSE_STATE": self.state,

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 from clickhouse_endpoint import running_endpoint
-from moved_stores import observations
+from moved_stores import Home, observations, state_rows
 
 from polyhouse.errors import ConfigError, PolyhouseError, WarehouseUnavailableError
+from polyhouse.move.backup import back_up
+from polyhouse.move.between import copy_stores
 from polyhouse.move.copy import COPIED, DERIVED, Copy, shape_of, total_of
+from polyhouse.move.state_rows import copy_state
+from polyhouse.settings import Settings
+from polyhouse.state import open_state
 from polyhouse.warehouse import open_warehouse
 
 _ROWS = 240
@@ -115,3 +120,28 @@ def test_what_is_no_data_of_its_own_is_not_copied(stores):
     source, target = stores
     with pytest.raises(ConfigError, match="positions is not copied"):
         Copy(source, target, "x", print).run(("positions",))
+
+
+def test_what_cannot_be_copied_is_refused_before_anything_is_opened(tmp_path):
+    settings = Settings(home=tmp_path)
+    with pytest.raises(ConfigError, match="are one warehouse"):
+        copy_stores(settings, "clickhouse://h/db", "clickhouse://h/db", "", print)
+    with pytest.raises(ConfigError, match="one embedded store at a time"):
+        copy_stores(settings, settings.warehouse_url(), "chdb:///elsewhere", "", print)
+    with pytest.raises(ConfigError, match="history of its own"):
+        back_up("bigquery://project/dataset", settings.state_url(), tmp_path / "one")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_state_store_goes_along_from_one_engine_to_the_other(tmp_path, postgres_url):
+    home = Home(tmp_path / "home")
+    with open_state(home.state) as state:
+        state.register_wallets([b"\x01" * 20], "file")
+        state.start_run("run", {"é": "ß"})
+    copy_state(home.state, postgres_url)
+    there = state_rows(postgres_url)
+    assert there == state_rows(home.state)
+    with open_state(postgres_url) as state:
+        assert state.start_run("run", {}) == 2, "numbers go on behind those that were copied"
+    copy_state(postgres_url, f"sqlite:///{tmp_path}/back.db")
+    assert state_rows(f"sqlite:///{tmp_path}/back.db") == state_rows(postgres_url)

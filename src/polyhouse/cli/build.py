@@ -41,8 +41,9 @@ def metrics(
         _moments(run, as_of, forget=forget)
         return 0
     from polyhouse.domain.ids import parse_address
+    from polyhouse.publishing import publish_after_build
     from polyhouse.sync.touched import rebuild
-    from polyhouse.wiring import open_stores, publish_after_build
+    from polyhouse.wiring import open_stores
 
     if addresses and full:
         raise click.UsageError("give either addresses or --full")

@@ -44,9 +44,10 @@ def run_job(
         hands: pages that each of them may have under way.
         next_commands: what to suggest after success.
     """
+    from polyhouse.publishing import publish_after_build
     from polyhouse.reads.queue import remember_figures
     from polyhouse.sync.touched import rebuild_touched
-    from polyhouse.wiring import open_stores, publish_after_build
+    from polyhouse.wiring import open_stores
 
     settings = run.settings
     reporter = reporter_for(run)

@@ -91,8 +91,7 @@ def copy(run: Run, target: str, source: str | None, state_to: str | None, tables
     from polyhouse.move.between import copy_stores
 
     settings = run.settings
-    origin = source or settings.warehouse_url()
-    done = copy_stores(origin, target, settings.state_url() if state_to else "", state_to or "", say, tables)
+    done = copy_stores(settings, source or settings.warehouse_url(), target, state_to or "", say, tables)
     if run.json:
         emit_json({
             "tables": {

@@ -53,7 +53,8 @@ def process(run: Run, continuous: bool, concurrency: int, **chosen: Any) -> int:
     For each: ledger, reported positions and value; then holders of the markets they are in, positions, totals and
     scores. Ends when nobody is due, and says when the next one is.
     """
-    from polyhouse.wiring import open_stores, publish_after_build
+    from polyhouse.publishing import publish_after_build
+    from polyhouse.wiring import open_stores
 
     reporter = reporter_for(run)
     queue: list[QueueState] = []

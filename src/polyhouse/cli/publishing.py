@@ -24,7 +24,8 @@ def publish(run: Run, full: bool) -> None:
     Every build does so by itself where the state store is PostgreSQL or POLYHOUSE_PUBLISH names a database. Only rows
     that changed are written, in one transaction: readers see the old tables or the new ones.
     """
-    from polyhouse.wiring import open_stores, publish_tables
+    from polyhouse.publishing import publish_tables
+    from polyhouse.wiring import open_stores
 
     with open_stores(run.settings) as stores:
         report = publish_tables(run.settings, stores, full=full)

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from polyhouse.jobs.report import report_document
+from polyhouse.publishing import publish_after_build
 from polyhouse.settings import Settings
 from polyhouse.sync.engine import SyncEngine
 from polyhouse.sync.progress import Reporter
 from polyhouse.sync.report import RunReport, WalletSelection
 from polyhouse.sync.touched import rebuild_touched
 from polyhouse.sync.unbuilt import remember_unbuilt
-from polyhouse.wiring import Stores, publish_after_build
+from polyhouse.wiring import Stores
 
 TOP = 100
 

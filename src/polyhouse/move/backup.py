@@ -56,7 +56,7 @@ def back_up(
         StoreInUseError: another process has the embedded store open.
         WarehouseUnavailableError: the server failed.
     """
-    location = parse_location(warehouse_url)
+    location = location_of(warehouse_url)
     earlier = None if base is None else read_manifest(base)
     _check(location, destination, earlier, disk)
     started = int(time.time())
@@ -87,6 +87,20 @@ def back_up(
         write_manifest(draft, manifest)
         reach("B2")
     return manifest
+
+
+def location_of(url: str) -> Embedded | Server:
+    """Where a warehouse is that can be backed up.
+
+    Raises:
+        ConfigError: it is in BigQuery, or the URL is malformed.
+    """
+    if url.startswith("bigquery:"):
+        raise ConfigError(
+            "A warehouse in BigQuery has a history of its own and is not backed up from here.",
+            hint="Time travel and table snapshots of BigQuery; or: polyhouse copy --to clickhouse://…",
+        )
+    return parse_location(url)
 
 
 _Found = tuple[str, dict[str, int], list[File], dict[str, str]]

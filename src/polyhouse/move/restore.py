@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from polyhouse.errors import ConfigError
-from polyhouse.move.backup import STATE_FILE, WAREHOUSE_FOLDER, rows_of
+from polyhouse.move.backup import STATE_FILE, WAREHOUSE_FOLDER, location_of, rows_of
 from polyhouse.move.manifest import Manifest, copy_file, damage, read_manifest, sync_folder
 from polyhouse.move.state_rows import copy_state, mark_restore, newest_work, restore_in_progress, save_file
 from polyhouse.state.database import parse_url, sqlite_path
@@ -23,7 +23,7 @@ from polyhouse.state.schema import HEAD
 from polyhouse.sync.failpoints import reach
 from polyhouse.warehouse import ClickHouseWarehouse, open_warehouse
 from polyhouse.warehouse.engine import Engine
-from polyhouse.warehouse.location import Embedded, Server, parse_location
+from polyhouse.warehouse.location import Embedded, Server
 from polyhouse.warehouse.lock import StoreLock
 from polyhouse.warehouse.migrate import load_migrations
 
@@ -57,7 +57,7 @@ def restore(source: Path, warehouse_url: str, state_url: str, *, force: bool = F
         WarehouseUnavailableError: the server failed.
     """
     manifest = read_manifest(source)
-    location = parse_location(warehouse_url)
+    location = location_of(warehouse_url)
     _check_versions(manifest)
     kind = "embedded" if isinstance(location, Embedded) else "server"
     if manifest.kind != kind:
