@@ -40,7 +40,7 @@ def backup(run: Run, destination: Path, base: Path | None, disk: str) -> None:
     from polyhouse.move.backup import back_up
 
     settings = run.settings
-    manifest = back_up(settings.warehouse_url(), settings.state_url(), destination.absolute(), base=base, disk=disk)
+    manifest = back_up(settings.engine_url(), settings.state_url(), destination.absolute(), base=base, disk=disk)
     _tell(run, manifest, destination, ())
     for what in manifest.not_included:
         say(f"not included: {what}")
@@ -64,7 +64,7 @@ def restore(run: Run, source: Path, force: bool) -> None:
     from polyhouse.move.restore import restore as put_back
 
     settings = run.settings
-    done = put_back(source.absolute(), settings.warehouse_url(), settings.state_url(), force=force)
+    done = put_back(source.absolute(), settings.engine_url(), settings.state_url(), force=force)
     _tell(run, done.manifest, source, done.kept)
     for path in done.kept:
         say(f"what was there before is in {path}; delete it when you are content")
