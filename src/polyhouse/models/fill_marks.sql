@@ -17,24 +17,32 @@ WITH
     )
 SELECT
     token,
-    max(last).1 AS last_place, max(last).2 AS last_price,
-    maxIf(last, before <= {b_1d:UInt32}).1 AS place_1d, maxIf(last, before <= {b_1d:UInt32}).2 AS price_1d,
-    maxIf(last, before <= {b_7d:UInt32}).1 AS place_7d, maxIf(last, before <= {b_7d:UInt32}).2 AS price_7d,
-    maxIf(last, before <= {b_30d:UInt32}).1 AS place_30d, maxIf(last, before <= {b_30d:UInt32}).2 AS price_30d,
-    maxIf(last, before <= {b_90d:UInt32}).1 AS place_90d, maxIf(last, before <= {b_90d:UInt32}).2 AS price_90d,
-    maxIf(last, before <= {b_180d:UInt32}).1 AS place_180d, maxIf(last, before <= {b_180d:UInt32}).2 AS price_180d
+    toUInt128(bitShiftRight(last, 64)) AS last_place, toInt64(bitAnd(last, 18446744073709551615)) AS last_price,
+    toUInt128(bitShiftRight(at_1d, 64)) AS place_1d, toInt64(bitAnd(at_1d, 18446744073709551615)) AS price_1d,
+    toUInt128(bitShiftRight(at_7d, 64)) AS place_7d, toInt64(bitAnd(at_7d, 18446744073709551615)) AS price_7d,
+    toUInt128(bitShiftRight(at_30d, 64)) AS place_30d, toInt64(bitAnd(at_30d, 18446744073709551615)) AS price_30d,
+    toUInt128(bitShiftRight(at_90d, 64)) AS place_90d, toInt64(bitAnd(at_90d, 18446744073709551615)) AS price_90d,
+    toUInt128(bitShiftRight(at_180d, 64)) AS place_180d, toInt64(bitAnd(at_180d, 18446744073709551615)) AS price_180d
 FROM
 (
     SELECT
-        token,
-        -- the earliest of the window starts, and of now, that is not before the fill
-        multiIf(ts <= {b_180d:UInt32}, {b_180d:UInt32}, ts <= {b_90d:UInt32}, {b_90d:UInt32}, ts <= {b_30d:UInt32}, {b_30d:UInt32},
-                ts <= {b_7d:UInt32}, {b_7d:UInt32}, ts <= {b_1d:UInt32}, {b_1d:UInt32}, 4294967295) AS before,
-        max((bitShiftLeft(toUInt128(toUInt32(ts)), 80) + bitShiftLeft(toUInt128(block), 48)
-                 + bitShiftLeft(toUInt128(tx_index), 32) + pos, price_e6)) AS last
-    FROM token_prices FINAL
-    WHERE source = 'fill' AND token NOT IN (SELECT token FROM long_settled) AND /*wallets*/
-    GROUP BY token, before
-    SETTINGS optimize_aggregation_in_order = 1
+        token, max(newest) AS last,
+        maxIf(newest, before <= {b_1d:UInt32}) AS at_1d, maxIf(newest, before <= {b_7d:UInt32}) AS at_7d,
+        maxIf(newest, before <= {b_30d:UInt32}) AS at_30d, maxIf(newest, before <= {b_90d:UInt32}) AS at_90d,
+        maxIf(newest, before <= {b_180d:UInt32}) AS at_180d
+    FROM
+    (
+        SELECT
+            token,
+            -- the earliest of the window starts, and of now, that is not before the fill
+            multiIf(ts <= {b_180d:UInt32}, {b_180d:UInt32}, ts <= {b_90d:UInt32}, {b_90d:UInt32}, ts <= {b_30d:UInt32}, {b_30d:UInt32},
+                    ts <= {b_7d:UInt32}, {b_7d:UInt32}, ts <= {b_1d:UInt32}, {b_1d:UInt32}, 4294967295) AS before,
+            -- place and price in one number, which is the largest at a third of the cost of the largest pair
+            max(bitShiftLeft(toUInt256(toUInt32(ts)), 144) + bitShiftLeft(toUInt256(block), 112)
+                    + bitShiftLeft(toUInt256(tx_index), 96) + bitShiftLeft(toUInt256(pos), 64) + toUInt64(price_e6)) AS newest
+        FROM token_prices FINAL
+        WHERE source = 'fill' AND token NOT IN (SELECT token FROM long_settled) AND /*wallets*/
+        GROUP BY token, before
+    )
+    GROUP BY token
 )
-GROUP BY token

@@ -75,6 +75,7 @@ def build_shard(warehouse: Warehouse, wallets: Sequence[bytes] | None, *, anew: 
         _run_steps(run)
     touched = None if run.wallets is None else len(run.wallets)
     own = BuildReport(run.version, run.as_of, touched, time.monotonic() - started, _written(run))
+    forget_touched(run)
     report = joined_reports(peers.share("report", own))
     _record(warehouse, report)
     return report
@@ -112,14 +113,15 @@ def _run_steps(run: Build) -> None:
     run.forget_staged()
     run.publish()
     store_reach(run, reach)
-    forget_touched(run)
     if measured_all:
         metric_tables.store_catalogue(run.warehouse, run.version)
 
 
 def _written(run: Build) -> dict[str, int]:
-    """Rows of the build in each table that is keyed by wallet."""
-    counts = (f"SELECT '{table}', count() FROM {table} WHERE version = {run.version}" for table in BY_WALLET)
+    """Rows of the chosen wallets that the build wrote, in each table that is keyed by wallet."""
+    # A condition on wallets spares the rows of all others; tables that were exchanged have no others.
+    mine = f"version = {run.version} AND {run.chosen}"
+    counts = (f"SELECT '{table}', count() FROM {table} WHERE {mine}" for table in BY_WALLET)
     found = dict(run.warehouse.query(" UNION ALL ".join(counts)).rows)
     return {table: int(found[table]) for table in BY_WALLET}
 
