@@ -18,8 +18,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def _environment() -> Path:
-    """The emulator's environment; POLYHOUSE_TEST_BIGQUERY names another one."""
-    folder = Path(os.environ.get("POLYHOUSE_TEST_BIGQUERY") or _ROOT / ".venv-bigquery")
+    """The emulator's environment; BIGQUERY_EMULATOR names another one."""
+    folder = Path(os.environ.get("BIGQUERY_EMULATOR") or _ROOT / ".venv-bigquery")
     if not (folder / "bin" / "bqemulator").exists():
         raise RuntimeError(f"These tests need the BigQuery emulator in {folder}: `make bigquery` installs it.")
     return folder

@@ -22,6 +22,9 @@ from polyhouse.warehouse.bigquery.tracking import Changes, Tracking
 
 OWNER = "polyhouse_store"
 """Label of ``daily_sync_checkpoint``: the local store that the dataset follows."""
+COUNT = "polyhouse_publications"
+"""Label beside it: how many publications sent something. A local store that counts otherwise was restored from a backup
+or lost its end, and does not know what the dataset was told."""
 LITERAL_WALLETS = 5_000
 """Wallets that a statement names one by one at most."""
 _log = logging.getLogger("polyhouse.bigquery")
@@ -108,6 +111,8 @@ class Publisher:
         self._tracking.set_mark("rows", str(newest))
         if newest > self._mark("models") and self._is_due():
             self._follow_models(done, newest)
+        if any(one.loads for one in done.tables):
+            self._count(self._mark("publications") + 1)
         for one in done.tables:
             _log.info(
                 "%s: %d inserted, %d updated, %d removed, %d unchanged, %d rejected, %.1f MiB read",
@@ -117,12 +122,12 @@ class Publisher:
 
     def _claim(self) -> None:
         """Only one local store may be followed: two would remove each other's rows. A dataset that follows nobody (it
-        is new, was made anew, or its label was removed) is told everything."""
-        ours, is_new = self._tracking.mark("store"), False
+        is new, was made anew, or its label was removed) and one that is ahead of this store are told everything."""
+        ours, count, is_known = self._tracking.mark("store"), self._mark("publications"), True
 
         def claim(labels: dict[str, str]) -> dict[str, str]:
-            nonlocal is_new
-            is_new = OWNER not in labels
+            nonlocal is_known
+            is_known = labels.get(COUNT) == str(count) if OWNER in labels else False
             return {OWNER: ours} | labels
 
         owner = self._remote.change_labels(claim, tries=4)[OWNER]
@@ -131,8 +136,14 @@ class Publisher:
                 f"The dataset {self._remote.name} follows another local store ({owner}, this one is {ours}).",
                 hint=f"publish from there; to follow this one, remove label {OWNER} of the table daily_sync_checkpoint",
             )
-        if is_new:
+        if not is_known:
             self._tracking.forget()
+            self._count(count)
+
+    def _count(self, count: int) -> None:
+        """Say here and there how many publications sent something."""
+        self._tracking.set_mark("publications", str(count))
+        self._remote.change_labels(lambda labels: labels | {COUNT: str(count)}, tries=4)
 
     def _mark(self, name: str) -> int:
         return int(self._tracking.mark(name) or 0)
