@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import machinelab
+import psycopg
 import pytest
 
 from polyhouse.cli.import_files import import_files
@@ -43,6 +44,10 @@ def test_the_commands_of_a_first_day(
     assert machinelab.look(url)["ledger FINAL"] == alone.content["ledger FINAL"]
     assert not (machine.home / "warehouse").exists()
     assert not (machine.home / "state.db").exists()
+    with psycopg.connect(postgres_url) as application:
+        published = application.execute("SELECT count(*), count(omega_shrunk) FROM polymarket.wallet_scores").fetchone()
+    assert published is not None
+    assert min(published) > 0, "the build published, as the state store is on PostgreSQL"
 
 
 def test_a_batch_is_compared_and_written_once(warehouse: ClickHouseWarehouse) -> None:

@@ -8,24 +8,19 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "scores"))
 
-from published_store import SEEN, registered, rows
-from score_store import fill, load, market_tables, resolution
+from published_store import build_by_hand, load, registered
 
-from polyhouse.models.runner import build
 from polyhouse.publish import Target
 from polyhouse.warehouse import open_warehouse
 
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory):
-    """Two wallets: one that won 60 dollars, one that lost 40; both are read and built."""
+    """Two wallets: one that won 60 dollars, one that lost 40."""
     with open_warehouse(f"chdb://{tmp_path_factory.mktemp('store')}/warehouse") as opened:
-        trades = [fill(1, 1, 100, 4_000), fill(2, 1, 100, 4_000, outcome=1)]
-        tables = market_tables() | registered(1, 2) | {"observations": rows(trades)}
-        load(opened, tables | {"resolutions": resolution(SEEN + 100_000, (1, 0))})
-        build(opened)
+        load(opened, registered(1, 2))
+        build_by_hand(opened)
         yield opened
 
 

@@ -7,8 +7,7 @@ from decimal import Decimal
 
 import psycopg
 import pytest
-from published_store import FIRST, SECOND, THIRD, registered
-from score_store import load
+from published_store import FIRST, SECOND, THIRD, load, registered
 
 from polyhouse.errors import ConfigError, RetryableError
 from polyhouse.publish import Target, find_target, publish
@@ -41,12 +40,12 @@ def test_the_tables_say_what_the_views_say(warehouse, target, ask):
     assert report.is_full
     assert [counts(report, table.name)[0] for table in TABLES] == [2, 2, 2, 2]
     found = ask(
-        "SELECT wallet_address, omega_ratio, omega_status, win_rate, total_pnl, momentum_direction"
+        "SELECT wallet_address, omega_ratio, omega_status, win_rate, total_pnl, omega_momentum, momentum_direction"
         " FROM polymarket.wallet_scores ORDER BY 1"
     )
     assert found == [
-        (FIRST, None, "NO_LOSSES", Decimal(1), Decimal(60), "insufficient_data"),
-        (SECOND, Decimal(0), "OK", Decimal(0), Decimal(-40), "insufficient_data"),
+        (FIRST, None, "NO_LOSSES", Decimal(1), Decimal(60), Decimal("0.25"), "improving"),
+        (SECOND, Decimal(0), "OK", Decimal(0), Decimal(-40), None, "insufficient_data"),
     ]
     assert ask("SELECT total_volume_usd, is_whale, last_processed_at FROM polymarket.wallets LIMIT 1") == [
         (Decimal(40), False, None)
@@ -92,8 +91,10 @@ def test_a_table_that_was_built_anew_takes_those_out_that_are_gone(warehouse, ta
     assert ask(scored) == [(FIRST,), (SECOND,)]
     # What a build of all wallets leaves behind: the same rows in a newer version, without those who are gone.
     warehouse.command("CREATE TABLE anew AS wallet_totals")
-    warehouse.command("INSERT INTO anew SELECT * REPLACE (version + 10000000 AS version) FROM wallet_totals FINAL")
-    warehouse.command(f"DELETE FROM anew WHERE wallet = unhex('{SECOND[2:]}')")
+    warehouse.command(
+        "INSERT INTO anew SELECT * REPLACE (2000 AS version) FROM wallet_totals FINAL"
+        f" WHERE wallet != unhex('{SECOND[2:]}')"
+    )
     warehouse.command("EXCHANGE TABLES anew AND wallet_totals")
     try:
         report = publish(warehouse, target)
