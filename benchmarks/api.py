@@ -1,10 +1,16 @@
-"""Readers of the HTTP API while a sync writes: ``python -m benchmarks.api [--readers N] [--seconds S] [--pause S]``.
+"""Readers of the HTTP API while a sync writes: ``python -m benchmarks.api [--readers N] [--seconds S]``.
 
-A server of its own on a simulated Polymarket. Each reader asks for a page, waits, asks for another one: leaderboards,
-wallets and the status. Two passes: pages that everybody asks for (kept answers), and pages that nobody asked for before
-(every request another question). Reported per pass: errors, latencies as the readers saw them, processor time of the
-server per request (the figure to compare between machines), and reads that were older than what was committed before
-they began (a read is too old if its build is below one that had been seen before the read was sent).
+A server of its own on a simulated Polymarket, whose wallets are synced and built again without a pause. The load: each
+of 200 readers asks for a page, reads it for a while, asks for the next one. Times between pages are random with the
+given mean: one second where everybody asks for the same few pages (200 a second), ten seconds where every page is one
+that nobody asked for before (20 a second). Pages are leaderboards, wallets and the status. Readers live in a process
+of their own, the simulator in another one; all of them share the processors.
+
+Reported per pass, for three kinds of answers: latencies as readers saw them. *cached*: this version of the page had
+been answered before the request was sent; *uncached*: it had not, because nobody had asked or a commit had changed it;
+*status*: always made anew. Also errors, processor time of the server per request (the figure to compare between
+machines), and reads that were older than what was committed before they were sent (the build that they show is below
+one that had been seen before).
 """
 
 from __future__ import annotations
@@ -15,6 +21,7 @@ import contextlib
 import itertools
 import json
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -27,20 +34,38 @@ import aiohttp
 import psutil
 
 import polyhouse
+from benchmarks.measure import in_fresh_process
 from polyhouse.cli.simulation import simulated_polymarket
 
 KEY = {"X-API-Key": "benchmark"}
 RATE_SCALE = 20.0
+STATUS = "/api/status"
 
 
 @dataclass
 class Pass:
     """What readers saw."""
 
-    latencies: list[float] = field(default_factory=list)
+    latencies: dict[str, list[float]] = field(default_factory=lambda: {"cached": [], "uncached": [], "status": []})
     errors: list[str] = field(default_factory=list)
     reads: list[tuple[float, int]] = field(default_factory=list)  # when it was sent, build that it showed
     commits: list[tuple[float, int]] = field(default_factory=list)  # when a build was known to be there
+    known: dict[tuple[str, str], float] = field(default_factory=dict)  # page and version: when it was there first
+
+    def note(self, page: str, tag: str, begun: float, ended: float) -> None:
+        """One answer."""
+        if page == STATUS:
+            kind = "status"
+        else:
+            kind = "cached" if self.known.setdefault((page, tag), ended) <= begun else "uncached"
+            self.reads.append((begun, int(tag.split("-")[1].split(".", maxsplit=1)[0], 16)))
+        self.latencies[kind].append(ended - begun)
+
+    def too_old(self) -> int:
+        """Reads that showed less than what had been committed before they were sent."""
+        return sum(
+            1 for begun, build in self.reads if build < max((b for at, b in self.commits if at <= begun), default=0)
+        )
 
 
 @contextlib.contextmanager
@@ -86,16 +111,22 @@ async def pages(session: aiohttp.ClientSession, *, kept: bool) -> list[str]:
             for sort in ("omega", "pnl")
             for window in ("30d", "lifetime")
         ]
-        return [*boards, *(f"/api/wallets/{wallet}" for wallet in wallets[:4]), "/api/status"]
+        return [*boards, *(f"/api/wallets/{wallet}" for wallet in wallets[:4]), STATUS]
     boards = [f"/api/leaderboard?min_units=0&min_gains_losses={number}" for number in range(2_000)]
     people = [f"/api/wallets/{wallet}?window={window}" for window in ("1d", "7d", "30d", "90d") for wallet in wallets]
-    return [page for pair in zip(boards, itertools.cycle(people), strict=False) for page in pair]
+    return [
+        page for group in zip(boards, itertools.cycle(people), itertools.repeat(STATUS), strict=False) for page in group
+    ]
 
 
-async def reader(session: aiohttp.ClientSession, asked: Iterator[str], pause: float, until: float, seen: Pass) -> None:
-    """One client: ask, look at the answer, wait."""
-    await asyncio.sleep(pause * (id(asyncio.current_task()) % 997) / 997)
-    while time.monotonic() < until:
+async def reader(
+    session: aiohttp.ClientSession, asked: Iterator[str], pause: float, until: float, seen: Pass, dice: random.Random
+) -> None:
+    """One client: read for a while, ask for the next page."""
+    while True:
+        await asyncio.sleep(dice.expovariate(1 / pause))
+        if time.monotonic() >= until:
+            return
         page = next(asked)
         begun = time.monotonic()
         try:
@@ -103,14 +134,11 @@ async def reader(session: aiohttp.ClientSession, asked: Iterator[str], pause: fl
                 await answer.read()
                 if answer.status != 200:
                     seen.errors.append(f"{page}: {answer.status}")
-                tag = answer.headers.get("ETag", "")
+                    continue
         except (aiohttp.ClientError, TimeoutError) as error:
             seen.errors.append(f"{page}: {error!r}")
             continue
-        seen.latencies.append(time.monotonic() - begun)
-        if tag and not page.startswith("/api/status"):
-            seen.reads.append((begun, int(tag.split("-")[1].split(".")[0], 16)))
-        await asyncio.sleep(pause)
+        seen.note(page, answer.headers.get("ETag", ""), begun, time.monotonic())
 
 
 async def watch(session: aiohttp.ClientSession, token: str, until: float, seen: Pass) -> None:
@@ -132,43 +160,60 @@ async def writing(session: aiohttp.ClientSession, until: float) -> int:
     return jobs
 
 
-def too_old(seen: Pass) -> int:
-    """Reads that showed less than what had been committed before they were sent."""
-    return sum(1 for begun, build in seen.reads if build < max((b for at, b in seen.commits if at <= begun), default=0))
-
-
-async def measure(url: str, process: psutil.Process, token: str, readers: int, seconds: float, pause: float) -> None:
-    """Fill the store, then both passes."""
+async def measured_pass(url: str, pid: int, token: str, readers: int, seconds: float, pause: float, *, kept: bool):
+    """One pass; returns its row."""
+    process = psutil.Process(pid)
     connector = aiohttp.TCPConnector(limit=readers + 20)
-    async with aiohttp.ClientSession(url, connector=connector) as session:
-        print(f"filled: {await job(session, '/api/admin/ingest', {'action': 'full'})}", flush=True)
-        for name, kept in (("kept", True), ("new", False)):
-            asked = itertools.cycle(await pages(session, kept=kept))
-            seen = Pass()
-            until = time.monotonic() + seconds
-            before = process.cpu_times()
-            tasks = [reader(session, asked, pause, until, seen) for _ in range(readers)]
-            jobs, *_ = await asyncio.gather(writing(session, until), watch(session, token, until, seen), *tasks)
-            after = process.cpu_times()
-            used = after.user + after.system - before.user - before.system
-            times = sorted(seen.latencies)
-            print(
-                json.dumps({
-                    "pass": name, "readers": readers, "requests": len(times), "errors": len(seen.errors),
-                    "first_errors": seen.errors[:3], "p50_ms": round(times[len(times) // 2] * 1e3, 1),
-                    "p99_ms": round(times[len(times) * 99 // 100] * 1e3, 1), "max_ms": round(times[-1] * 1e3, 1),
-                    "server_cpu_seconds": round(used, 1), "sync_jobs": jobs, "reads_too_old": too_old(seen),
-                }),
-                flush=True,
-            )  # fmt: skip
+    async with aiohttp.ClientSession(url, connector=connector, headers={"Accept-Encoding": "gzip"}) as session:
+        asked = itertools.cycle(await pages(session, kept=kept))
+        seen, dice = Pass(), random.Random(1)
+        until = time.monotonic() + seconds
+        before = process.cpu_times()
+        tasks = [reader(session, asked, pause, until, seen, dice) for _ in range(readers)]
+        jobs, *_ = await asyncio.gather(writing(session, until), watch(session, token, until, seen), *tasks)
+        after = process.cpu_times()
+    used = after.user + after.system - before.user - before.system
+    return {
+        "pass": "the same few pages" if kept else "new pages", "readers": readers, "mean_pause_seconds": pause,
+        "errors": len(seen.errors), "first_errors": seen.errors[:3], "reads_too_old": seen.too_old(),
+        "sync_jobs": jobs, "server_cpu_seconds": round(used, 1),
+        **{kind: figures(times) for kind, times in seen.latencies.items()},
+    }  # fmt: skip
+
+
+def figures(times: list[float]) -> dict[str, float]:
+    """How many, and percentiles in milliseconds."""
+    ordered = sorted(times)
+    found = {"count": len(ordered)}
+    if ordered:
+        found |= {
+            f"p{share}_ms": round(ordered[min(len(ordered) * share // 100, len(ordered) - 1)] * 1e3, 1)
+            for share in (50, 90, 99)
+        } | {"max_ms": round(ordered[-1] * 1e3, 1)}
+    return found
+
+
+def run_pass(url: str, pid: int, token: str, readers: int, seconds: float, pause: float, kept: bool):
+    """One pass in a process of its own."""
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(measured_pass(url, pid, token, readers, seconds, pause, kept=kept))
+
+
+async def fill(url: str) -> str:
+    """Read the simulated universe."""
+    async with aiohttp.ClientSession(url) as session:
+        return await job(session, "/api/admin/ingest", {"action": "full"})
 
 
 def main() -> None:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks.api")
     parser.add_argument("--readers", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=20)
-    parser.add_argument("--pause", type=float, default=1.0)
+    parser.add_argument("--pause", type=float, default=1.0, help="mean seconds between the same few pages")
+    parser.add_argument("--new-pause", type=float, default=10.0, help="mean seconds between new pages")
     parser.add_argument("--wallets", type=int, default=40)
     asked = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -178,7 +223,10 @@ def main() -> None:
         url, process = stack.enter_context(server(home, urls | {"RATE_SCALE": str(RATE_SCALE)}))
         (token_file,) = home.glob("serve-*.token")
         token = token_file.read_text()
-        asyncio.run(measure(url, process, token, asked.readers, asked.seconds, asked.pause))
+        print(f"filled: {asyncio.run(fill(url))}", flush=True)
+        for kept, pause in ((True, asked.pause), (False, asked.new_pause)):
+            row = in_fresh_process(run_pass, url, process.pid, token, asked.readers, asked.seconds, pause, kept)
+            print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from polyhouse.models.metric_tables import METRIC_TABLES, prepare_metric_tables
 from polyhouse.models.packed_metrics import number_names, order, word_names
 from polyhouse.models.runner import build
 from polyhouse.reads.exact import shortest
-from polyhouse.reads.flags import PARTS, Levels, flags
+from polyhouse.reads.flags import PARTS, Levels, flagged, flags
 from polyhouse.reads.parts import read_parts
 from polyhouse.reads.wallet import wallet
 from polyhouse.warehouse import ClickHouseWarehouse, open_warehouse
@@ -90,8 +90,8 @@ def test_flags_are_decided_as_in_the_view(warehouse: ClickHouseWarehouse) -> Non
     levels = [("skilled", 0.01, 0.03), ("skilled", 0.2, 0.4), ("lucky", 0.3, 0.04), ("lucky", 0.6, 0.7)]
     values = ", ".join(f"('{flag}', {upto}, {q}, 2)" for flag, upto, q in levels)
     warehouse.command(f"INSERT INTO flag_levels VALUES {values}")
-    flagged = [("skilled", 0.01), ("lucky", 0.31), ("skilled", 0.011), ("lucky", 0.3), ("bot", None), ("insider", None)]
-    for number, (flag, p_value) in enumerate(flagged):
+    given = [("skilled", 0.01), ("lucky", 0.31), ("skilled", 0.011), ("lucky", 0.3), ("bot", None), ("insider", None)]
+    for number, (flag, p_value) in enumerate(given):
         for meets in (True, False):
             name = bytes([0xB0 + number]) * 19 + bytes([meets])
             warehouse.command(
@@ -100,7 +100,8 @@ def test_flags_are_decided_as_in_the_view(warehouse: ClickHouseWarehouse) -> Non
             )
     stored = warehouse.query("SELECT wallet, toString(flag), is_flagged, q_value FROM wallet_flags_current").rows
     steps = Levels(warehouse)
-    assert len(stored) >= 2 * len(flagged)
+    assert len(stored) >= 2 * len(given)
+    assert flagged(warehouse, steps) == sorted((bytes(wallet), flag) for wallet, flag, yes, _ in stored if yes)
     for name, flag, is_flagged, q_value in stored:
         parts = read_parts(warehouse, PARTS, {"wallet": bytes(name).hex()})
         (shown_flag,) = (one for one in flags(steps, parts["flags"], [], known=True) if one["flag"] == flag)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from polyhouse.domain.ids import parse_address
 from polyhouse.feed.events import Change, name_of
 from polyhouse.ports import Warehouse
+from polyhouse.reads.flags import Levels, flagged
 from polyhouse.reads.leaderboard import LeaderboardQuery, leaderboard
 
 TOP = 10
@@ -27,9 +28,6 @@ def leaderboard_places(warehouse: Warehouse) -> Iterator[Change]:
 
 def flag_places(warehouse: Warehouse) -> Iterator[Change]:
     """Wallets that carry a flag."""
-    rows = warehouse.query(
-        "SELECT wallet, toString(flag) FROM wallet_flags_current WHERE is_flagged ORDER BY wallet, flag"
-    ).rows
-    for wallet, flag in rows:
-        body = {"wallet": f"0x{bytes(wallet).hex()}", "flag": flag}
-        yield Change("flag", name_of("flag", body["wallet"], flag), 1, body, bytes(wallet))
+    for wallet, flag in flagged(warehouse, Levels(warehouse)):
+        body = {"wallet": f"0x{wallet.hex()}", "flag": flag}
+        yield Change("flag", name_of("flag", body["wallet"], flag), 1, body, wallet)

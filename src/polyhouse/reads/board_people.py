@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -13,6 +13,7 @@ import numpy as np
 from polyhouse.metrics.exact import nine
 from polyhouse.ports import Warehouse
 from polyhouse.reads.boards import Array, Board
+from polyhouse.reads.flags import flagged, levels_of
 
 HISTORY_SORTS = ("omega", "pnl")
 """Orders whose first places are kept day by day."""
@@ -39,9 +40,9 @@ class People:
         return _among(board, [wallet for wallet, names in found if category is None or category in names])
 
 
-def read_people(warehouse: Warehouse) -> People:
-    """The flags and specialities of all wallets that have any."""
-    flags = warehouse.query("SELECT wallet, flag FROM wallet_flags_current WHERE is_flagged ORDER BY wallet, flag").rows
+def read_people(warehouse: Warehouse, build: int) -> People:
+    """The flags and specialities of all wallets that have any, as of a build."""
+    flags = flagged(warehouse, levels_of(warehouse, build))
     specialities = warehouse.query(
         "SELECT wallet, category FROM category_specialists WHERE is_specialist"
         " ORDER BY wallet, q_value, p_value, category"
@@ -49,7 +50,7 @@ def read_people(warehouse: Warehouse) -> People:
     return People(_grouped(flags), _grouped(specialities))
 
 
-def _grouped(rows: list[tuple[Any, ...]]) -> dict[bytes, tuple[str, ...]]:
+def _grouped(rows: Sequence[tuple[Any, ...]]) -> dict[bytes, tuple[str, ...]]:
     found: dict[bytes, list[str]] = {}
     for wallet, word in rows:
         found.setdefault(bytes(wallet), []).append(str(word))

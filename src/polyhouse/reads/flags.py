@@ -90,13 +90,23 @@ def levels_of(warehouse: Warehouse, build: int) -> Levels:
     return boards_of(warehouse).once("flag levels", build, lambda: Levels(warehouse))
 
 
-def _is_flagged(name: str, row: Row, q_value: float | None) -> bool:
-    """As in ``wallet_flags_current``: lucky is what chance explains, the other tested flags what it does not."""
-    if not row["meets"]:
-        return False
-    if q_value is None:
-        return name not in TESTED
-    return (q_value > Q_LEVEL) is (name == LUCKY)
+def flagged(warehouse: Warehouse, levels: Levels) -> list[tuple[bytes, str]]:
+    """Every wallet with each flag that it carries, in order: the rows of ``wallet_flags_current`` that are flagged,
+    without the join that this view is.
+    """
+    rows = warehouse.query("SELECT wallet, toString(flag), p_value FROM wallet_flags FINAL WHERE meets").rows
+    return sorted(
+        (bytes(wallet), flag)
+        for wallet, flag, p in rows
+        if _passes(flag, None if p is None else levels.q_value(flag, p))
+    )
+
+
+def _passes(flag: str, q_value: float | None) -> bool:
+    """Whether a flag whose other conditions hold is given, as in ``wallet_flags_current``: lucky is what chance
+    explains, the other tested flags what it does not.
+    """
+    return flag not in TESTED if q_value is None else (q_value > Q_LEVEL) is (flag == LUCKY)
 
 
 def _flag(name: str, row: Row | None, levels: Levels, *, known: bool) -> dict[str, Any]:
@@ -110,7 +120,7 @@ def _flag(name: str, row: Row | None, levels: Levels, *, known: bool) -> dict[st
         return empty
     q_value = None if row["p_value"] is None else levels.q_value(name, row["p_value"])
     return empty | {
-        "is_flagged": _is_flagged(name, row, q_value), "status": row["status"],
+        "is_flagged": row["meets"] and _passes(name, q_value), "status": row["status"],
         **{column: _number(row[column]) for column in ("value", "threshold", "p_value")},
         "q_value": _number(q_value), "sample": row["sample"], "minimum_sample": row["minimum_sample"],
         "inputs": {key: shortest(value) for key, value in row["inputs"].items()},

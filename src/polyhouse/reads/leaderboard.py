@@ -93,7 +93,9 @@ def _board(warehouse: Warehouse, asked: Checked) -> Board:
 
 def _people(warehouse: Warehouse, board: Board) -> People:
     if "people" not in board.kept:
-        board.kept["people"] = boards_of(warehouse).once("people", board.build, lambda: read_people(warehouse))
+        board.kept["people"] = boards_of(warehouse).once(
+            "people", board.build, lambda: read_people(warehouse, board.build)
+        )
     found: People = board.kept["people"]
     return found
 

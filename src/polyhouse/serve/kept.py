@@ -42,6 +42,7 @@ class KeptMiddleware:
         self._limit = limit
         self._counter = counter
         self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        self._vary = "Accept, Accept-Encoding, Origin" if has_origins else "Accept, Accept-Encoding"
         self._has_origins = has_origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,7 +65,8 @@ class KeptMiddleware:
             _text(given.get(b"if-modified-since")),
         )  # fmt: skip
         reply = reply_with(body, wanted)
-        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers.items()]
+        shown = reply.headers | {"Vary": self._vary}
+        headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in shown.items()]
         headers += [*self._headers, (b"x-request-id", request_id_of(scope).encode())]
         if reply.status != 304:
             headers.append((b"content-length", str(len(reply.content)).encode()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,7 +107,8 @@ class LiveHub:
                 "topic": "activity", "type": "trades", "timestamp": row[1] * 1000, "connection_id": "sim",
                 "payload": camel(activity_row(self._world, row)),
             }  # fmt: skip
-            await self._push(msgspec.json.encode(message).decode())
+            with suppress(ConnectionResetError):  # a subscriber that goes away misses the rest
+                await self._push(msgspec.json.encode(message).decode())
 
     async def _push(self, text: str) -> None:
         self.sent += 1

@@ -1,0 +1,194 @@
+"""Answers from memory: the same as all others, and never older than what was committed when the request came."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+from api_server import NOBODY, Server, fill
+
+from polyhouse.domain.ids import parse_address
+from polyhouse.serve.answers import Answers, Asked, key_of
+from polyhouse.serve.forms import FORMS
+from polyhouse.serve.openapi import EXAMPLE_MARKET, EXAMPLE_WALLET
+from polyhouse.settings import Settings
+from polyhouse.sync.progress import NullReporter
+from polyhouse.sync.touched import rebuild_touched
+from polyhouse.wiring import Stores, open_stores
+
+BOARD = "/api/leaderboard?min_units=0&min_gains_losses=0"
+WALLET = f"/api/wallets/{EXAMPLE_WALLET}"
+OTHER = bytes(19) + b"\1"
+USD = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    made = tmp_path_factory.mktemp("kept")
+    fill(made, EXAMPLE_WALLET, EXAMPLE_MARKET)
+    return made
+
+
+@pytest.fixture(scope="module")
+def stores(home):
+    with open_stores(Settings(home=home)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def answers(stores):
+    with stores.warehouse.reader() as reader:
+        made = Answers(Stores(reader, stores.state))
+        yield made
+        made.close()
+
+
+def observe(stores, wallet, number):
+    """One more purchase of a wallet is stored; nothing is built."""
+    stores.warehouse.write("observations", {
+        "wallet": [wallet], "token": [bytes.fromhex("01" * 32)], "condition": [bytes.fromhex(EXAMPLE_MARKET[2:])],
+        "tx": [bytes([number]) * 32], "source": ["activity"], "kind": ["BUY"], "ts": [1_780_000_200 + number],
+        "pos": [1], "shares": [2 * USD], "cash": [USD], "usdc_gross": [USD], "outcome": [0],
+    }, run=1, token=f"k{number}")  # fmt: skip
+
+
+QUESTIONS = {
+    "wallet": {"address": EXAMPLE_WALLET, "window": "lifetime"},
+    "other": {"address": f"0x{OTHER.hex()}", "window": "lifetime"},
+    "leaderboard": {"min_units": 0, "min_gains_losses": "0"},
+}
+
+
+async def asked(answers, question):
+    """The body, asked as the routes do."""
+    name, arguments = question.replace("other", "wallet"), QUESTIONS[question]
+    body = await answers.body(name, arguments, FORMS[0])
+    answers.remember(question, Asked(name, arguments, FORMS[0], key_of(name, arguments, FORMS[0]), "/"))
+    return body
+
+
+def kept(answers):
+    """Questions that are answered from memory now."""
+    return {question for question in QUESTIONS if answers.known(question) is not None}
+
+
+def test_what_is_kept_is_forgotten_with_the_first_change_of_what_it_was_made_from(stores, answers):
+    wallet = parse_address(EXAMPLE_WALLET)
+
+    async def steps():
+        async def all_bodies():
+            return {question: (await asked(answers, question)).plain for question in QUESTIONS}
+
+        assert kept(answers) == set()
+        first = await all_bodies()
+        assert kept(answers) == set(QUESTIONS)
+        assert all(answers.known(question)[1].plain == plain for question, plain in first.items())
+
+        observe(stores, wallet, 3)
+        assert kept(answers) == {"other", "leaderboard"}, "nobody else's rows came"
+        second = await all_bodies()
+        assert b'"rows":3' in second["wallet"], "the sources tell of the row that came"
+
+        stores.state.mark_failed(OTHER, "gone away")
+        assert kept(answers) == {"wallet", "leaderboard"}
+        assert b"gone away" in (await asked(answers, "other")).plain
+
+        rebuild_touched(stores.warehouse, stores.state, [wallet], NullReporter())
+        assert kept(answers) == set(), "a build may change everything"
+        assert (await asked(answers, "leaderboard")).plain != first["leaderboard"]
+        await all_bodies()
+        stores.warehouse.write(
+            "markets",
+            {"condition": [bytes.fromhex(EXAMPLE_MARKET[2:])], "source": ["clob"], "outcomes": [["Yeah", "Nope", ""]]},
+            run=1, token="named anew",
+        )  # fmt: skip
+        assert kept(answers) == {"leaderboard"}, "outcomes have names in both wallets"
+        assert b"Yeah" in (await asked(answers, "wallet")).plain
+
+    asyncio.run(steps())
+
+
+def test_the_status_tells_at_once_of_markets_that_came(stores, answers):
+    async def markets():
+        return (await answers.get("status", {})).document["markets"]
+
+    async def steps():
+        before = await markets()
+        stores.warehouse.write(
+            "markets", {"condition": [b"\x77" * 32], "source": ["gamma"], "outcomes": [["A", "B"]]}, run=1, token="new"
+        )
+        assert await markets() == before + 1
+
+    asyncio.run(steps())
+
+
+def test_many_who_ask_for_one_new_page_cost_one_reading(stores, answers):
+    counted = []
+
+    async def steps():
+        query = stores.warehouse.__class__.query
+
+        def counting(self, sql, params=None):
+            counted.append(sql)
+            return query(self, sql, params)
+
+        answers.stores.warehouse.__class__.query = counting
+        try:
+            bodies = await asyncio.gather(*(asked(answers, "wallet") for _ in range(50)))
+        finally:
+            answers.stores.warehouse.__class__.query = query
+        assert len({id(body) for body in bodies}) == 1
+
+    asyncio.run(steps())
+    assert len([sql for sql in counted if "formatRowNoNewline" in sql]) == 1
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    made = tmp_path_factory.mktemp("kept-server")
+    fill(made, EXAMPLE_WALLET, EXAMPLE_MARKET)
+    running = Server(made, api_cors_origins="https://example.org", **NOBODY)
+    yield running
+    running.stop()
+
+
+def shape(answer):
+    """An answer without what differs between any two."""
+    status, headers, content = answer
+    return status, {name: value for name, value in headers.items() if name not in {"x-request-id", "date"}}, content
+
+
+@pytest.mark.parametrize("path", [BOARD, WALLET, f"{WALLET}/trades", f"/api/markets/{EXAMPLE_MARKET}"])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Accept-Encoding": "gzip"},
+        {"If-None-Match": "*"},
+        {"If-None-Match": 'W/"0"'},
+        {"Accept": "text/*, */*;q=0.1"},
+    ],
+)
+def test_an_answer_from_memory_is_like_any_other(server, path, headers):
+    first, again = (server.raw(path, headers=headers) for _ in range(2))
+    elsewhere = server.raw(path, headers=headers | {"Origin": "https://example.org"})
+    assert shape(first) == shape(again)
+    assert first[1]["x-request-id"] != again[1]["x-request-id"]
+    plain = {name: value for name, value in elsewhere[1].items() if not name.startswith("access-control-")}
+    assert shape((elsewhere[0], plain, elsewhere[2])) == shape(again), "pages of other origins take the long road"
+
+
+def test_answers_from_memory_are_counted_under_their_route(server):
+    def count():
+        found = re.search(r'requests_total\{method="GET",route="/api/leaderboard",status="200"\} (\d+)', page())
+        return int(found.group(1)) if found else 0
+
+    def page():
+        return server.request("/metrics")[2]
+
+    server.request(BOARD)
+    before = count()
+    for _ in range(3):
+        server.request(BOARD)
+    assert count() == before + 3
