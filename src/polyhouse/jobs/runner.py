@@ -1,4 +1,5 @@
-"""The thread of a server that works on jobs, one after another, with an event loop of its own.
+"""The thread of a server that works on jobs, one after another, with an event loop of its own; and, beside them, on
+what the live socket hints at.
 
 A job is stopped at the next page boundary, never in the middle of a batch: when somebody cancels it, and when the
 server stops (then it waits again and goes on where it was). What is fetched and not committed is fetched once more.
@@ -15,14 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 from polyhouse.errors import PolyhouseError, RetryableError
 from polyhouse.jobs.actions import ACTIONS, Session
-from polyhouse.jobs.live import following
+from polyhouse.jobs.live import Beside, following
 from polyhouse.jobs.progress import JobProgress
 from polyhouse.reads.queue import remember_figures
 from polyhouse.settings import Settings
+from polyhouse.sources.http.budget import shared_lanes
+from polyhouse.sync.progress import NullReporter, Reporter
+from polyhouse.sync.reorg import wallets_to_rebuild
+from polyhouse.sync.touched import rebuild_touched
 from polyhouse.wiring import Stores, engine_session, publish_rows
 
 if TYPE_CHECKING:
     from polyhouse.state import JobRecord
+    from polyhouse.sync.engine import SyncEngine
 
 LOOK_SECONDS = 2.0
 """Time between two looks for jobs that another process may have queued."""
@@ -38,7 +44,7 @@ class JobRunner:
     Args:
         settings: resolved settings.
         stores: open stores; they stay open until ``stop`` has returned.
-        is_live: between jobs, read the wallets that the live socket hints at.
+        is_live: beside jobs, read the wallets that the live socket hints at.
     """
 
     def __init__(self, settings: Settings, stores: Stores, *, is_live: bool = False) -> None:
@@ -52,6 +58,8 @@ class JobRunner:
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._stop_job = asyncio.Event()
+        self._is_verified = False
+        self._lanes = shared_lanes(settings.rate_scale)
         self._current = 0
 
     def start(self) -> None:
@@ -89,17 +97,49 @@ class JobRunner:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ready.set()
-        async with contextlib.AsyncExitStack() as stack:
-            follow_up = None
-            if self._is_live:
-                live = following(self._settings, self._stores, lambda: self._stop_job)
-                follow_up = await stack.enter_async_context(live)
+        await self._take_over()
+        live = asyncio.create_task(self._follow(), name="live") if self._is_live else None
+        while not self._stopping.is_set():
+            job = await self._claim()
+            if job is not None:
+                await self._execute(job)
+        if live is not None:
+            await asyncio.wait({live})
+            if live.exception() is not None:
+                _log.error("live reading ended", exc_info=live.exception())
+
+    async def _take_over(self) -> None:
+        """On a store that only this process uses: end the runs of a killed one, and build what it had not built."""
+        if not self._is_owner:
+            return
+        stores = self._stores
+        try:
+            async with self._session(NullReporter()) as engine:
+                await engine.verify()
+            self._is_verified = True
+            left = await asyncio.to_thread(wallets_to_rebuild, stores.state)
+            if left:  # all of them are left to the job that goes on, or to the next one
+                await asyncio.to_thread(rebuild_touched, stores.warehouse, stores.state, left, NullReporter())
+        except PolyhouseError as error:
+            _log.warning("what the last server left waits for the next job: %s", error)
+
+    async def _follow(self) -> None:
+        """Follow up what the live socket hints at, until the server stops."""
+        beside = Beside(self._lanes, self._stopping, self._is_verified, lambda: self._current != 0)
+        async with following(self._settings, self._stores, beside) as look:
             while not self._stopping.is_set():
-                job = await self._claim()
-                if job is not None:
-                    await self._execute(job)
-                elif follow_up is not None:
-                    await follow_up()
+                try:
+                    await look()
+                except Exception:  # noqa: BLE001 - our bug costs one round, named in the log, not all that follow
+                    _log.exception("a round of live reading failed")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), LOOK_SECONDS)
+
+    def _session(self, reporter: Reporter) -> contextlib.AbstractAsyncContextManager[SyncEngine]:
+        return engine_session(
+            self._settings, self._stores, reporter, stop=self._stop_job, lanes=self._lanes,
+            is_verified=self._is_verified,
+        )  # fmt: skip
 
     async def _claim(self) -> JobRecord | None:
         """The next job; None after a while without one."""
@@ -139,7 +179,7 @@ class JobRunner:
         action = ACTIONS.get(job.action)
         if action is None:
             return {"status": "failed", "error": f"unknown action {job.action[:40]!r}", "error_code": "BAD_INPUT"}
-        async with engine_session(self._settings, self._stores, progress, stop=self._stop_job) as engine:
+        async with self._session(progress) as engine:
             session = Session(self._settings, self._stores, engine, progress, runs)
             await action.work(session)
         await asyncio.to_thread(remember_figures, self._stores.warehouse, self._stores.state)

@@ -58,6 +58,7 @@ class SyncEngine:
         limits: concurrency and bounds.
         journal: pages that a killed process had taken over are committed first, and our own are kept there.
         observer: hears when runs begin and end.
+        is_verified: another engine of this process has held the stores together; its run may be going on.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class SyncEngine:
         limits: EngineLimits | None = None,
         observer: RunObserver | None = None,
         journal: Journal | None = None,
+        is_verified: bool = False,
     ) -> None:
         self._warehouse = warehouse
         self._state = state
@@ -81,7 +83,7 @@ class SyncEngine:
         self._limits = limits or EngineLimits()
         self._observer: RunObserver = observer or NullObserver()
         self._journal = journal
-        self._is_verified = False
+        self._is_verified = is_verified
         self.stop = stop or asyncio.Event()
 
     async def sync_markets(self, *, full: bool = False) -> RunReport:
@@ -101,12 +103,19 @@ class SyncEngine:
 
         return await self._run("sync trades", {"markets": list(markets or ())}, work)
 
-    async def sync_wallets(self, selection: WalletSelection) -> RunReport:
-        """Read wallet ledgers. With ``dry_run`` the report holds a plan and nothing is changed."""
+    async def verify(self) -> None:
+        """Hold the stores together now instead of before the first run, and end the runs that were killed."""
+        await self._verify(Tally())
+
+    async def sync_wallets(self, selection: WalletSelection, *, command: str = "sync wallets") -> RunReport:
+        """Read wallet ledgers. With ``dry_run`` the report holds a plan and nothing is changed.
+
+        Runs of the same ``command`` go on with each other: one that reads a few wallets beside them has its own.
+        """
         args = selection_args(selection)
         if selection.dry_run:
             return await self._plan(lambda ctx: plan_sync(ctx, selection))
-        since = await asyncio.to_thread(self._unfinished_since, "sync wallets", args)
+        since = await asyncio.to_thread(self._unfinished_since, command, args)
         resume = selection.resume or since is not None
 
         async def work(ctx: RunContext) -> None:
@@ -121,7 +130,7 @@ class SyncEngine:
                 await settle_news(ctx)
             await look_up_missing(ctx)
 
-        return await self._run("sync wallets", args, work)
+        return await self._run(command, args, work)
 
     async def sync_positions(self, selection: WalletSelection) -> RunReport:
         """Read positions and values as Polymarket reports them; without a selection, of every registered wallet."""

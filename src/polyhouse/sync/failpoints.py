@@ -11,6 +11,7 @@ K9     all rows of a batch written, its manifest not
 K10    manifest written, checkpoints not
 K12    checkpoints committed, the answer not yet seen
 K14    last page committed, the wallet not yet marked as complete
+L1     live reading has committed its pages, the models are not built
 B1     everything of a backup is copied, its manifest not written
 B2     the manifest is written, the backup not yet under its name
 R1     a backup is checked and laid beside the stores, nothing replaced
@@ -29,7 +30,7 @@ import os
 import signal
 import threading
 
-NAMES = frozenset({"K2", "K5", "K6", "K8", "K9", "K10", "K12", "K14", "B1", "B2", "R1", "R2", "R3", "R4"})
+NAMES = frozenset({"K2", "K5", "K6", "K8", "K9", "K10", "K12", "K14", "L1", "B1", "B2", "R1", "R2", "R3", "R4"})
 
 _lock = threading.Lock()
 _reached = 0

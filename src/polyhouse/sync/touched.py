@@ -13,6 +13,7 @@ from polyhouse.sync.progress import Reporter
 from polyhouse.sync.reorg import rebuilt, wallets_to_rebuild
 from polyhouse.sync.store import RunState
 from polyhouse.sync.turns import building
+from polyhouse.sync.unbuilt import forget_unbuilt
 
 MOST_TOUCHED = 100_000
 """Above so many wallets a full build is cheaper than naming them."""
@@ -27,6 +28,17 @@ def rebuild_touched(
     report, _ = rebuild(warehouse, state, wallets)
     reporter.advance(total or 0)
     reporter.finish()
+    return report
+
+
+def rebuild_alone(warehouse: Warehouse, state: RunState, wallets: Collection[bytes]) -> BuildReport:
+    """Recompute these wallets and nobody whom somebody else will: what a job that goes on has touched so far is built
+    at its end.
+    """
+    with building(state):
+        report = build(warehouse, sorted(wallets))
+        forget_unbuilt(state, wallets)
+        publish(warehouse, state, None if report.wallets is None else sorted(wallets), now=int(time.time()))
     return report
 
 

@@ -1,7 +1,8 @@
-"""One machine at a time builds the models: a build works in tables beside the published ones, which it has for itself.
+"""One build at a time: it works in tables beside the published ones, which it has for itself.
 
-On an embedded store there is nobody else. On servers the turn is kept in the state store and renewed while the build
-goes on; a machine that dies in the middle lets the others wait for a minute, and the next build begins by clearing up.
+On an embedded store the threads of its only process take turns. On servers the turn is kept in the state store and
+renewed while the build goes on; a machine that dies in the middle lets the others wait for a minute, and the next build
+begins by clearing up.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from polyhouse.errors import RetryableError
 BUILD = "build"
 TURN_SECONDS = 60
 _ASK_SECONDS = 0.5
+_here = threading.RLock()
+"""A process has one embedded store open."""
 
 
 class Turns(Protocol):
@@ -38,13 +41,14 @@ class Turns(Protocol):
 
 @contextmanager
 def building(state: Turns) -> Iterator[None]:
-    """Wait until no other machine builds, and keep them from it while the block runs. Blocks its thread.
+    """Wait until nobody else builds, and keep them from it while the block runs. Blocks its thread.
 
     Raises:
         RetryableError: the state store does not answer.
     """
     if not state.is_shared:
-        yield
+        with _here:
+            yield
         return
     while not state.take_turn(BUILD, TURN_SECONDS):
         time.sleep(_ASK_SECONDS)

@@ -31,6 +31,17 @@ def remember_unbuilt(state: RunState, wallets: Iterable[bytes] | None) -> None:
     state.change_note(REBUILD_NOTE, joined)
 
 
+def forget_unbuilt(state: RunState, wallets: Iterable[bytes]) -> None:
+    """The models of these wallets were built; those of others that were named still wait."""
+    built = {wallet.hex() for wallet in wallets}
+
+    def rest(known: Any) -> Any:
+        return known if known == "all" else [name for name in known or () if name not in built] or None
+
+    if state.get_note(REBUILD_NOTE):
+        state.change_note(REBUILD_NOTE, rest)
+
+
 def wallets_of_run(warehouse: Warehouse, run: int) -> set[bytes] | None:
     """Wallets of which a run wrote rows; None = too many to name."""
     rows = warehouse.query(
