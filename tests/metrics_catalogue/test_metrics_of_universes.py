@@ -20,7 +20,7 @@ from trade_rows import by_place, trades_of_store
 from polyhouse.errors import BadInputError
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, METRICS, computed
 from polyhouse.models import build as build_module
-from polyhouse.models import metric_tables
+from polyhouse.models import metric_tables, priced_trades
 from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
 from polyhouse.reads.builds import newest_build_time
@@ -68,6 +68,7 @@ def test_every_metric_equals_the_plain_calculation(
     warehouse: Warehouse, universe: Universe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(build_module, "SLICE_ROWS", 2_000)  # several slices
+    monkeypatch.setattr(priced_trades, "BLOCK_ROWS", 700)  # and several blocks of trades
     load(warehouse, universe_tables(universe))
     build(warehouse)
     as_of = newest_build_time(warehouse)

@@ -28,11 +28,12 @@ WITH
         ) AS t ON t.token = p.token
         LEFT JOIN -- what trading so much later would have cost (docs/entries.md)
         (
+            WITH intDiv(shares, 1000000) AS lots, shares % 1000000 AS rest -- whole shares and the rest: products of 64 bits
             SELECT
                 wallet, token,
-                sum(if(after_30s_e6 IS NULL, 0, if(is_sale, -1, 1) * (intDiv(toInt128(shares) * after_30s_e6, 1000000) - cash) + fee)) AS late_30s,
-                sum(if(after_2m_e6 IS NULL, 0, if(is_sale, -1, 1) * (intDiv(toInt128(shares) * after_2m_e6, 1000000) - cash) + fee)) AS late_2m,
-                sum(if(after_5m_e6 IS NULL, 0, if(is_sale, -1, 1) * (intDiv(toInt128(shares) * after_5m_e6, 1000000) - cash) + fee)) AS late_5m
+                sum(if(after_30s_e6 IS NULL, 0, if(is_sale, -1, 1) * (lots * after_30s_e6 + intDiv(rest * after_30s_e6, 1000000) - cash) + fee)) AS late_30s,
+                sum(if(after_2m_e6 IS NULL, 0, if(is_sale, -1, 1) * (lots * after_2m_e6 + intDiv(rest * after_2m_e6, 1000000) - cash) + fee)) AS late_2m,
+                sum(if(after_5m_e6 IS NULL, 0, if(is_sale, -1, 1) * (lots * after_5m_e6 + intDiv(rest * after_5m_e6, 1000000) - cash) + fee)) AS late_5m
             FROM priced_trades FINAL
             WHERE /*wallets*/
             GROUP BY wallet, token

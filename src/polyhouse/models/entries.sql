@@ -11,7 +11,7 @@ SELECT
     day_before_e6 IS NOT NULL AS has_reference, ifNull(day_before_e6, 0) AS reference,
     resolved_at > 0 AS is_resolved,
     ifNull(payout_e6, 0) AS payout,
-    toInt64(intDiv(toInt128(shares) * payout, 1000000)) AS worth,
+    intDiv(shares, 1000000) * payout + intDiv(shares % 1000000 * payout, 1000000) AS worth, -- in products of 64 bits
     -- prices at the ends of what can be known: a logarithm of 0 has no value
     least(greatest(price / 1000000, 0.001), 0.999) AS chance,
     toInt64(round(-1e9 * (payout / 1000000 * log(chance) + (1 - payout / 1000000) * log(1 - chance)))) AS log_loss_e9,

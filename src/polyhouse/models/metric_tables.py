@@ -22,7 +22,7 @@ COMPLETE, BY_CATEGORY = "wallet_metrics_complete", "wallet_metrics_by_category"
 METRIC_TABLES = (COMPLETE, BY_CATEGORY)
 MANY = 10
 """Rows from which on all metrics of a scope and window are evaluated; below, those that need fewer."""
-_MODELS = ("priced_trades", *(relation.name for relation in RELATIONS))
+_MODELS = ("priced_trades", "trade_facts", *(relation.name for relation in RELATIONS))
 _COUNT = "UInt64"
 EVALUATION = "short_circuit_function_evaluation = 'disable'"
 """Setting for ``measured_sql``: to skip the branches that are not taken costs more than to compute them."""

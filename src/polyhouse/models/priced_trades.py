@@ -11,6 +11,7 @@ from polyhouse.ledger.columns import Ints, binary_cells
 from polyhouse.models.build import BULK, Build
 from polyhouse.models.price_columns import PriceColumns, second_prices
 from polyhouse.models.token_facts import places_of
+from polyhouse.models.trade_columns import load_facts, pair_blocks, trades_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,11 +25,6 @@ BLOCK_ROWS = 500_000
 DAY_SECONDS = 86_400
 MICRO = 1_000_000
 
-_GIVEN = (
-    "wallet", "token", "at", "tx_key", "is_sale", "role", "category", "kind", "outcome", "fills", "shares", "cash",
-    "fee", "volume", "earliness_e6", "resolved_at", "payout_e6", "closes_at",
-)  # fmt: skip
-"""Columns that the model file gives as they are."""
 _KEY_BITS = 32
 
 
@@ -58,23 +54,11 @@ def store_priced_trades(run: Build, wallets: str, history: PriceColumns) -> None
         wallets: SQL condition on ``wallet``.
         history: at least of these markets' tokens.
     """
-    prices = _prices(run, history)
-    waiting: list[pa.RecordBatch] = []
-    # Large blocks in the order of the table are written at half the cost.
-    for batch in run.warehouse.query_columns(f"{run.sql('priced_trades', wallets)} {BULK}"):
-        waiting.append(batch)
-        if sum(one.num_rows for one in waiting) >= BLOCK_ROWS:
-            _store(run, waiting, prices)
-    _store(run, waiting, prices)
-
-
-def _store(run: Build, batches: list[pa.RecordBatch], prices: Prices) -> None:
-    import pyarrow as pa
-
-    if batches:
-        priced = [_priced(batch, prices, run) for batch in batches]
-        run.warehouse.insert_arrow(run.place_of("priced_trades"), pa.concat_tables(priced), is_unique=True)
-        batches.clear()
+    prices, facts = _prices(run, history), load_facts(run)
+    for fills in pair_blocks(run.query_columns(run.sql("priced_trades", wallets)), BLOCK_ROWS):
+        trades = trades_of(fills, facts)
+        if len(trades["at"]):
+            run.warehouse.insert_arrow(run.place_of("priced_trades"), _priced(trades, prices, run), is_unique=True)
 
 
 def _prices(run: Build, history: PriceColumns) -> Prices:
@@ -87,19 +71,20 @@ def _prices(run: Build, history: PriceColumns) -> Prices:
     return Prices(*second_prices(history, market[place], outcome[place]))
 
 
-def _priced(batch: pa.RecordBatch, prices: Prices, run: Build) -> pa.Table:
+def _priced(trades: dict[str, Any], prices: Prices, run: Build) -> pa.Table:
     import pyarrow as pa
 
-    given = {name: batch.column(name) for name in _GIVEN}
-    count = batch.num_rows
-    trades = {name: _ints(batch.column(name)) for name in _NUMBERS}
+    count = len(trades["at"])
+    numbers = {name: _ints(trades[name]) for name in _NUMBERS}
     # In the order of (market, time) neighbours look at the same prices.
-    order = np.argsort((trades["market"] << _KEY_BITS) | trades["at"])
-    around = prices_around(prices, {name: values[order] for name, values in trades.items()}, run.as_of)
-    back = np.argsort(order)
+    order = np.argsort((numbers["market"] << _KEY_BITS) | numbers["at"])
+    around = prices_around(prices, {name: values[order] for name, values in numbers.items()}, run.as_of)
+    back = np.empty_like(order)
+    back[order] = np.arange(count)
     found = {name: pa.array(values[back], mask=~is_known[back]) for name, (values, is_known) in around.items()}
+    written = {name: column for name, column in trades.items() if name != "market"}
     return pa.table(
-        given
+        written
         | found
         | {
             "version": pa.array(np.full(count, run.version, dtype=np.uint64)),
