@@ -80,10 +80,6 @@ class House:
         done = Publisher(self.tracking, self.remote, self.warehouse.next_version).publish()
         return {one.table: one for one in done.tables}
 
-    def rebuild(self, wallets: list[bytes] | None = None) -> dict[str, Published]:
-        build(self.warehouse, wallets)
-        return self.publish()
-
     def publisher(self, limits: Limits, now: float) -> Publisher:
         """Another publisher on the same stores, with its own limits and clock."""
         remote = BigQuery(self.remote.name, limits, clock=lambda: now)

@@ -1,11 +1,13 @@
 """BigQuery as the warehouse, on the emulator, through the official client."""
 
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from polyhouse.errors import BadInputError, BudgetSpentError, ConfigError, StoreInUseError
+from polyhouse.models.runner import build
 from polyhouse.tables import EVENTS as LOCAL_EVENTS
 from polyhouse.warehouse.bigquery import Limits
 from polyhouse.warehouse.bigquery.accounting import MIN_BYTES, merge_bytes
@@ -14,7 +16,6 @@ from polyhouse.warehouse.bigquery.publish import OWNER
 from polyhouse.warehouse.bigquery.schema import FOLLOWED, MARKETS, MOVEMENTS, POSITIONS, TRADES
 
 ADDRESS = "lower(concat('0x', hex({})))"
-NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def moment(seconds):
@@ -160,7 +161,7 @@ def test_a_publication_cut_before_it_was_noted_is_harmless(house):
     """The MERGE happened, the note of it did not: the next one sends the table whole, and nothing changes."""
     rows = house.ask("SELECT COUNT(*), SUM(cash) FROM trades")
     house.warehouse.command("DELETE FROM bigquery_published WHERE name = 'trades' AND day >= '2026-01-01'")
-    house.tracking.set_mark("sending trades", "1")
+    house.tracking.set_mark("table trades", "sending")
     house.remote.run("DELETE FROM trades WHERE side = 'SELL'", tables=1, planned=0)  # even if rows were lost there
     lost = rows[0][0] - house.ask("SELECT COUNT(*) FROM trades")[0][0]
     told = house.publish()["trades"]
@@ -179,13 +180,18 @@ def test_rows_that_are_no_more_are_removed_and_others_stay(house):
     place = f"wallet = unhex('{wallet.hex()}') AND token = unhex('{token.hex()}') AND tx = unhex('{condition.hex()}')"
     gone = house.local(f"SELECT count() FROM ledger FINAL WHERE {place} AND kind IN ('BUY', 'SELL')")[0][0]
     house.warehouse.command(f"DELETE FROM observations WHERE {place}")
-    spent = house.remote.budget.spent()
-    told = house.rebuild([wallet])
+    build(house.warehouse, [wallet])
+    spent, seldom = house.remote.budget.spent(), Limits(house.endpoint, models_seconds=600_000)
+    early = house.publisher(seldom, time.time()).publish()
+    assert early.tables[0].removed == gone > 0
+    assert not early.with_models  # positions, units and totals wait for their turn
+    assert {one.table for one in early.tables} == {table.name for table in FOLLOWED}
+    told = house.publish()
     charged = house.remote.budget.spent() - spent
-    assert charged == sum(one.bytes_read for one in told.values()) > 0
-    assert told["trades"].removed == gone > 0
+    assert charged == early.bytes_read + sum(one.bytes_read for one in told.values())
+    assert told["positions"].loads == 1
     assert house.ask("SELECT COUNT(*) FROM trades") == [(before - gone,)]
-    assert house.tracking.mark("sending trades") == ""  # BigQuery changed as many rows as were meant
+    assert house.tracking.mark("table trades") == "sent"  # BigQuery changed as many rows as were meant
     check_models(house)
 
 
@@ -223,9 +229,8 @@ def test_rows_with_one_identity_are_rejected_before_the_merge(house):
 def test_the_budget_of_a_day_stops_and_a_new_day_goes_on(house):
     day = datetime(2030, 1, 1, tzinfo=UTC).timestamp()
     limits = Limits(house.endpoint, query_bytes=MIN_BYTES * 50, daily_bytes=3 * MIN_BYTES, models_seconds=0)
-    house.warehouse.command(
-        "ALTER TABLE bigquery_published DELETE WHERE name IN ('markets', 'events') SETTINGS mutations_sync = 1"
-    )
+    for table in ("markets", "events"):
+        house.tracking.set_mark(f"table {table}", "sending")
     poor = house.publisher(limits, day)
     with pytest.raises(BudgetSpentError) as caught:
         poor.publish()  # markets 20 MiB, events 20 MiB more

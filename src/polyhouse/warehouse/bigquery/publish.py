@@ -27,6 +27,7 @@ COUNT = "polyhouse_publications"
 or lost its end, and does not know what the dataset was told."""
 LITERAL_WALLETS = 5_000
 """Wallets that a statement names one by one at most."""
+_SENDING, _SENT = "sending", "sent"
 _log = logging.getLogger("polyhouse.bigquery")
 
 
@@ -153,8 +154,8 @@ class Publisher:
 
     def _follow(self, table: Table) -> Published:
         """Send what differs of one table."""
-        tracking, started = self._tracking, f"sending {table.name}"
-        is_whole = not tracking.told(table.name) or tracking.mark(started) == "1"
+        tracking, state = self._tracking, f"table {table.name}"
+        is_whole = tracking.mark(state) != _SENT
         changes = tracking.compare(table, is_whole=is_whole)
         if changes.gone and not is_whole and (not table.wallet or len(changes.gone_wallets) > LITERAL_WALLETS):
             is_whole, changes = True, tracking.compare(table, is_whole=True)
@@ -172,10 +173,12 @@ class Publisher:
         sql, tables = self._statement(table, staging, changes, is_whole=is_whole, only_new=only_new)
         there = tracking.told(table.name, changes.days if table.day and not is_whole else None)
         planned = merge_bytes(table, there, staged, only_new=only_new)
-        result = self._remote.run(sql, tables=tables, planned=planned, on_start=lambda: tracking.set_mark(started, "1"))
+        result = self._remote.run(
+            sql, tables=tables, planned=planned, on_start=lambda: tracking.set_mark(state, _SENDING)
+        )
         tracking.note(table, self._next_version())
         if is_whole or result.rows == changes.new + changes.updated + changes.gone:
-            tracking.set_mark(started, "")
+            tracking.set_mark(state, _SENT)
         else:
             _log.warning(
                 "%s: %d rows changed in BigQuery, not %d; the next publication sends all rows", table.name, result.rows,

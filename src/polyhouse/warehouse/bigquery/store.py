@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polyhouse.errors import BadInputError
+from polyhouse.errors import BadInputError, BudgetSpentError, WarehouseUnavailableError
 from polyhouse.warehouse.bigquery.client import BigQuery
 from polyhouse.warehouse.bigquery.location import DatasetName, Limits
 from polyhouse.warehouse.bigquery.publish import Publication, Publisher
@@ -71,7 +71,13 @@ class BigQueryWarehouse(ClickHouseWarehouse):
         """
         if self.changes.statements == self._published_at:
             return None
-        done = Publisher(Tracking(self), self.remote, self.next_version).publish()
+        try:
+            done = Publisher(Tracking(self), self.remote, self.next_version).publish()
+        except (BudgetSpentError, WarehouseUnavailableError) as error:
+            kept = (
+                "What was done is in the local store and goes to BigQuery with the next command that changes something."
+            )
+            raise type(error)(f"{kept} {error}", hint=error.hint) from error
         self.start_counting()
         return done
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from polyhouse.ports import Warehouse
 
-SLICE_ROWS = 2_000_000
+SLICE_ROWS = 500_000
 """Ledger rows that are compared at a time; bounds memory."""
 FILE_ROWS = 500_000
 """Rows of one load job."""
@@ -104,8 +104,10 @@ class Tracking:
     def forget(self) -> None:
         """The dataset was told nothing."""
         self._local.command("TRUNCATE TABLE bigquery_published")
-        for name in ("rows", "models", "models_at"):
-            self.set_mark(name, "")
+        self._local.command(
+            "INSERT INTO bigquery_marks SELECT name, '', version + 1 FROM bigquery_marks FINAL"
+            " WHERE name NOT IN ('store', 'publications')"
+        )
 
     def newest_build(self) -> int:
         """Number of the newest build; 0 = none."""
@@ -123,9 +125,9 @@ class Tracking:
         return self._number("SELECT count() FROM bigquery_touched")
 
     def told(self, table: str, days: Sequence[date] | None = None) -> int:
-        """How many rows of a table the dataset was told, in all or on these days."""
+        """How many rows of a table the dataset was told, in all or on these days; changed ones may count twice."""
         inside = "" if days is None else f" AND day IN ({', '.join(repr(str(day)) for day in days) or 'NULL'})"
-        return self._number(f"SELECT count() FROM bigquery_published FINAL WHERE name = '{table}'{inside}")
+        return self._number(f"SELECT count() FROM bigquery_published WHERE name = '{table}'{inside}")
 
     def local_rows(self, table: str) -> int:
         """Rows of a model table of the local store."""
