@@ -1,7 +1,8 @@
-"""Pages of leaderboards, in process and warm, against the engine's floor: one row of one wallet by its key.
+"""Pages of leaderboards and documents of wallets, in process and warm, against the engine's floor: one row by its key.
 
-The store holds what a history of so many fills comes to at 100 fills a wallet: totals of every wallet in all windows,
-as a whole and in one category, and all metrics. Every page asks another question: another order, window or filter.
+The store holds what a history of so many fills comes to at 100 fills a wallet: fills, positions and units of every
+wallet, totals in all windows, as a whole and in one category, all metrics, scores, flags and intervals. Every page asks
+another question: another order, window or filter. Every document is that of another wallet.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from benchmarks.measure import in_fresh_process, measured
 _AS_OF = 1_790_000_000
 _WINDOWS = "['1d', '7d', '30d', '90d', '180d', 'lifetime']"
 _WALLET = "toFixedString(SHA1(toString({})), 20)"
+_FILLS, _POSITIONS = 100, 40
 
 
 def run(fills: int, pages: int = 400) -> list[tuple[str, str, str]]:
@@ -42,11 +44,14 @@ def _reads(fills: int, pages: int) -> list[tuple[str, str, str]]:
         with measured() as cost:
             page = _timed([lambda q=q: leaderboard(warehouse, q) for q in _questions(random.Random(1), pages)])
         follow = _timed(_following(warehouse, pages // 4))
+        document, per_document = _documents(warehouse, wallets, pages // 2)
     return [
         (f"leaderboard page of 100, {wallets:,} wallets", _figures(page), _ratio(page, floor)),
         ("  any order and filter; CPU a page", f"{cost.cpu / pages * 1e3:.1f} ms", ""),
         ("  the next page by its cursor", _figures(follow), _ratio(follow, floor)),
         ("  the first page after a build", f"{cold * 1e3:.0f} ms", ""),
+        ("wallet with everything", _figures(document), _ratio(document, floor)),
+        ("  CPU a document", f"{per_document * 1e3:.1f} ms", ""),
         ("  floor: one row by its key", _figures(floor), ""),
     ]
 
@@ -63,6 +68,22 @@ def _questions(dice: random.Random, count: int):
             min_win_rate=dice.choice([None, None, "0.5"]), min_omega=dice.choice([None, None, "1.5"]),
             active_within_days=dice.choice([None, None, 7]), preset=dice.choice([None, None, None, "copy_trading"]),
         )  # fmt: skip
+
+
+def _documents(warehouse, wallets: int, count: int) -> tuple[list[float], float]:
+    """Times of ``count`` wallet documents as JSON text, and the processor time of one."""
+    import hashlib
+
+    from polyhouse.reads.exact import encode
+    from polyhouse.reads.wallet import wallet
+
+    chosen = random.Random(2).choices(range(wallets), k=count)
+    addresses = ["0x" + hashlib.sha1(str(number).encode(), usedforsecurity=False).hexdigest() for number in chosen]
+    for address in addresses[:10]:
+        assert len(wallet(warehouse, address, sync=None)["positions"]) == _POSITIONS
+    with measured() as cost:
+        times = _timed([lambda a=a: encode(wallet(warehouse, a, sync=None)) for a in addresses])
+    return times, cost.cpu / count
 
 
 def _following(warehouse, count: int) -> list[Callable[[], object]]:
@@ -128,7 +149,47 @@ def _fill(warehouse, wallets: int) -> None:
             f" {_WALLET.format('intDiv(number, 2)')}, {value}['30d', 'lifetime'][number % 2 + 1], 1, {values}"
             f" FROM numbers({2 * wallets})"
         )
+    _fill_histories(warehouse, wallets)
     warehouse.command(f"INSERT INTO builds VALUES (1, {_AS_OF}, 'all', {wallets}, 1, 1, now())")
+
+
+def _fill_histories(warehouse, wallets: int) -> None:
+    """What is kept of each wallet besides totals and metrics."""
+    token = f"toFixedString(SHA256(toString(number % {_POSITIONS} + {{}} * 7 % 5000)), 32)"
+    of_fill, of_position = f"intDiv(number, {_FILLS})", f"intDiv(number, {_POSITIONS})"
+    ts = f"toDateTime({_AS_OF} - number % 4000000, 'UTC')"
+    condition = token.format(of_position)
+    flags = "['skilled', 'lucky', 'insider', 'bot', 'market_maker', 'wash_trader']"
+    rows = [
+        ("observations (wallet, token, tx, source, kind, ts, shares, cash, usdc_gross, version)",
+         (f"{_WALLET.format(of_fill)}, {token.format(of_fill)}, toFixedString(SHA256(toString(number)), 32), 'activity',"
+         f" 'BUY', {ts}, rand(1), rand(2), rand(2), 1"), wallets * _FILLS),
+        ("ledger (wallet, token, ts, tx, row_key, kind, source, ds, du, volume, version)",
+         (f"{_WALLET.format(of_fill)}, {token.format(of_fill)}, {ts}, toFixedString(SHA256(toString(number)), 32),"
+         " number, 'BUY', 'activity', rand(1), -toInt64(rand(2)), rand(2), 1"), wallets * _FILLS),
+        ("positions (wallet, token, condition, category, shares, cost, realized, unrealized, status, version)",
+         (f"{_WALLET.format(of_position)}, {condition}, {condition}, 'sports', rand(1), rand(2), rand(3), rand(4),"
+         " 'OPEN', 1"), wallets * _POSITIONS),
+        ("units (wallet, unit, conditions, category, realized, is_open, closed_ts, version)",
+         f"{_WALLET.format(of_position)}, {condition}, [{condition}], 'sports', rand(3), number % 2, {ts}, 1",
+         wallets * _POSITIONS),
+        ("wallet_coverage (wallet, coverage, provisional, version)",
+         f"{_WALLET.format('number')}, 'rest', [], 1", wallets),
+        ("wallet_scores_v1 (wallet, whale_tenths, volume, trades, wins, decided, insider_status, version)",
+         f"{_WALLET.format('number')}, number % 101, rand(1), 100, 20, 40, 'OK', 1", wallets),
+        ("wallet_flags (wallet, flag, status, meets, value, threshold, p_value, sample, inputs, version)",
+         (f"{_WALLET.format('intDiv(number, 6)')}, {flags}[number % 6 + 1], 'OK', number % 5 = 0, 0.5, 0.25,"
+         " if(number % 6 < 3, rand(1) / 4294967296, NULL), 60, map('a', 0.5, 'b', 0.25), 1"), wallets * 6),
+        ("wallet_intervals (wallet, category, window, bets, omega_low, omega_high, version)",
+         (f"{_WALLET.format('intDiv(number, 4)')}, 'overall', ['30d', '90d', '180d', 'lifetime'][number % 4 + 1], 40,"
+         " rand(1) / 1e9, rand(2) / 1e9, 1"), wallets * 4),
+        ("flag_levels (flag, p_upto, q_value, tests)",
+         f"{flags}[number % 3 + 1], number / {wallets}, number / {wallets}, {wallets}", wallets),
+        ("markets (condition, source, outcomes, version)",
+         "SHA256(toString(number)), 'gamma', ['Yes', 'No'], 1", 5_100),
+    ]  # fmt: skip
+    for table, values, count in rows:
+        warehouse.command(f"INSERT INTO {table} SELECT {values} FROM numbers({count}) SETTINGS max_block_size = 65505")
 
 
 def main() -> None:

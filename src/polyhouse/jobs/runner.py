@@ -114,7 +114,7 @@ class JobRunner:
             return
         stores = self._stores
         try:
-            async with self._session(NullReporter()) as engine:
+            async with self._session(NullReporter(), keeps_file=False) as engine:
                 await engine.verify()
             self._is_verified = True
             left = await asyncio.to_thread(wallets_to_rebuild, stores.state)
@@ -135,10 +135,12 @@ class JobRunner:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), LOOK_SECONDS)
 
-    def _session(self, reporter: Reporter) -> contextlib.AbstractAsyncContextManager[SyncEngine]:
+    def _session(
+        self, reporter: Reporter, *, keeps_file: bool = True
+    ) -> contextlib.AbstractAsyncContextManager[SyncEngine]:
         return engine_session(
             self._settings, self._stores, reporter, stop=self._stop_job, lanes=self._lanes,
-            is_verified=self._is_verified,
+            is_verified=self._is_verified, keeps_file=keeps_file,
         )  # fmt: skip
 
     async def _claim(self) -> JobRecord | None:

@@ -52,7 +52,7 @@ def serve(
         port: 0 = any free one.
         ready: called with the URL when the port is open.
         scheduled: queue the jobs of the plans; without it only what the admin routes ask for is done.
-        live: follow the live socket between jobs.
+        live: follow the live socket, beside the jobs.
 
     Raises:
         ConfigError: the address cannot be used, or is not loopback and no key is set; the schedule cannot be.
