@@ -65,7 +65,7 @@ class EngineError(Exception):
 class Sessions:
     """Connections to the engine: one for each session; requests without one share those with equal settings."""
 
-    def __init__(self, folder: Path, nodes: list[str]) -> None:
+    def __init__(self, folder: Path, nodes: tuple[str, ...]) -> None:
         import chdb
 
         options = _OPTIONS
@@ -332,12 +332,18 @@ class Endpoint(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, folder: Path, password: str, address: tuple[str, int], nodes: list[str]) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        password: str,
+        address: tuple[str, int] = ("127.0.0.1", 0),
+        nodes: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(address, Handler)
         self.turn = threading.Lock()
         self.password = password
         self.nodes = nodes
-        self.sessions = Sessions(folder, nodes)
+        self.sessions = sessions
 
 
 def main() -> None:
@@ -348,8 +354,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--nodes", default="")
     given = parser.parse_args()
-    nodes = [host for host in given.nodes.split(",") if host]
-    endpoint = Endpoint(given.folder, os.environ["ENDPOINT_PASSWORD"], (given.host, given.port), nodes)
+    nodes = tuple(host for host in given.nodes.split(",") if host)
+    sessions = Sessions(given.folder, nodes)
+    endpoint = Endpoint(sessions, os.environ["ENDPOINT_PASSWORD"], (given.host, given.port), nodes)
     threading.Thread(target=endpoint.serve_forever, daemon=True).start()
     print(endpoint.server_address[1], flush=True)
     sys.stdin.read()
@@ -388,6 +395,7 @@ def running_endpoint(folder: Path, *, password: str = "", arguments: tuple[str, 
 @contextlib.contextmanager
 def running_cluster(folder: Path, shards: int):
     """Endpoints that are the shards of one cluster, while the block runs; gives the URL of the first."""
+    folder.mkdir(parents=True, exist_ok=True)
     hosts = [f"127.0.0.{number + 1}" for number in range(shards)]
     password, port = secrets.token_hex(8), _free_port(hosts)
     with contextlib.ExitStack() as running:
