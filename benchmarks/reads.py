@@ -162,8 +162,8 @@ def _fill_histories(warehouse, wallets: int) -> None:
     flags = "['skilled', 'lucky', 'insider', 'bot', 'market_maker', 'wash_trader']"
     rows = [
         ("observations (wallet, token, tx, source, kind, ts, shares, cash, usdc_gross, version)",
-         (f"{_WALLET.format(of_fill)}, {token.format(of_fill)}, toFixedString(SHA256(toString(number)), 32), 'activity',"
-         f" 'BUY', {ts}, rand(1), rand(2), rand(2), 1"), wallets * _FILLS),
+         (f"{_WALLET.format(of_fill)}, {token.format(of_fill)}, toFixedString(SHA256(toString(number)), 32),"
+         f" 'activity', 'BUY', {ts}, rand(1), rand(2), rand(2), 1"), wallets * _FILLS),
         ("ledger (wallet, token, ts, tx, row_key, kind, source, ds, du, volume, version)",
          (f"{_WALLET.format(of_fill)}, {token.format(of_fill)}, {ts}, toFixedString(SHA256(toString(number)), 32),"
          " number, 'BUY', 'activity', rand(1), -toInt64(rand(2)), rand(2), 1"), wallets * _FILLS),
