@@ -12,6 +12,7 @@ from polyhouse.errors import ConfigError
 from polyhouse.move.backup import back_up
 from polyhouse.move.restore import restore
 from polyhouse.settings import Settings
+from polyhouse.state import open_state
 from polyhouse.warehouse import open_warehouse
 from polyhouse.wiring import open_state_only
 
@@ -44,7 +45,13 @@ def test_a_server_is_backed_up_while_it_works_and_restored(server, postgres_url,
     with open_warehouse(server) as warehouse:
         warehouse.command("INSERT INTO given_marks (token, version) SELECT unhex(repeat('01', 32)), 1")
 
-    killed = home.run("restore", str(tmp_path / "one"), failpoint="R3")
+    with open_state(postgres_url) as machine:
+        run = machine.start_run("worker", {})
+        machine.renew_leases()
+        with pytest.raises(ConfigError, match=r"Somebody works on these stores: worker \("):
+            restore(tmp_path / "one", server, postgres_url)
+        machine.finish_run(run, "ok")
+    killed = home.run("restore", str(tmp_path / "one"), "--force", failpoint="R3")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     settings = Settings(home=home.folder, warehouse=server, state=postgres_url)
     with pytest.raises(ConfigError, match="restore is going on"), open_state_only(settings):

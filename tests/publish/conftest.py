@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,10 @@ from polyhouse.warehouse import open_warehouse
 def warehouse(tmp_path_factory):
     """Two wallets: one that won 60 dollars, one that lost 40."""
     with open_warehouse(f"chdb://{tmp_path_factory.mktemp('store')}/warehouse") as opened:
-        load(opened, registered(1, 2))
+        now = time.time_ns
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(time, "time_ns", lambda: now() - 3_600 * 10**9)  # read an hour ago
+            load(opened, registered(1, 2))
         build_by_hand(opened)
         yield opened
 

@@ -73,11 +73,13 @@ def test_only_what_changed_is_written_and_what_is_gone_goes(warehouse, target, a
     publish(warehouse, target)
     versions = "SELECT wallet_address, xmin::text FROM polymarket.wallet_sync_metadata ORDER BY 1"
     before = dict(ask(versions))
-    assert counts(publish(warehouse, target), "wallets") == (0, 0, 0, 2)
+    assert counts(publish(warehouse, target, full=True), "wallets") == (0, 0, 0, 2)
+    assert publish(warehouse, target).wallets == 0, "nothing is new of anybody"
     load(warehouse, registered(2, 3, error=""))
     report = publish(warehouse, target)
-    assert not report.is_full
-    assert counts(report, "wallet_sync_metadata") == (1, 1, 0, 1)
+    assert (report.is_full, report.wallets) == (False, 2)
+    assert counts(report, "wallet_sync_metadata") == (1, 1, 0, 0)
+    assert publish(warehouse, target).wallets == 2, "the newest ones are looked at once more"
     after = dict(ask(versions))
     assert after.keys() == {FIRST, SECOND, THIRD}
     assert after[FIRST] == before[FIRST], "its row was not touched"

@@ -19,8 +19,10 @@ import polyhouse
 from polyhouse.errors import ConfigError
 from polyhouse.move.manifest import File, Manifest, copy_file, describe, read_manifest, sync_folder, write_manifest
 from polyhouse.move.state_rows import save_state
+from polyhouse.state import open_state
 from polyhouse.state.schema import HEAD
 from polyhouse.sync.failpoints import reach
+from polyhouse.sync.turns import building
 from polyhouse.warehouse import ClickHouseWarehouse, open_warehouse
 from polyhouse.warehouse.engine import Engine
 from polyhouse.warehouse.location import Embedded, Server, parse_location
@@ -65,7 +67,9 @@ def back_up(
         if isinstance(location, Embedded):
             found = _embedded(location, draft, base, earlier)
         else:
-            found = _server(warehouse_url, location, f"{destination.name}-{started}", disk, earlier)
+            # Half of a build is nothing to keep.
+            with open_state(state_url) as turns, building(turns):
+                found = _server(warehouse_url, location, f"{destination.name}-{started}", disk, earlier)
         engine, tables, files, links = found
         manifest = Manifest(
             product=polyhouse.__version__,

@@ -17,7 +17,14 @@ from pathlib import Path
 from polyhouse.errors import ConfigError
 from polyhouse.move.backup import STATE_FILE, WAREHOUSE_FOLDER, location_of, rows_of
 from polyhouse.move.manifest import Manifest, copy_file, damage, read_manifest, sync_folder
-from polyhouse.move.state_rows import copy_state, mark_restore, newest_work, restore_in_progress, save_file
+from polyhouse.move.state_rows import (
+    copy_state,
+    mark_restore,
+    newest_work,
+    restore_in_progress,
+    runs_at_work,
+    save_file,
+)
 from polyhouse.state.database import parse_url, sqlite_path
 from polyhouse.state.schema import HEAD
 from polyhouse.sync.failpoints import reach
@@ -92,11 +99,16 @@ def _refuse_newer(manifest: Manifest, state_url: str, *, force: bool) -> tuple[s
     if path is not None and not path.exists():
         return ()
     try:
-        newest, goes_on = newest_work(state_url), restore_in_progress(state_url)
+        newest, goes_on, working = newest_work(state_url), restore_in_progress(state_url), runs_at_work(state_url)
     except ConfigError:
         if not force or path is None:
             raise
         return (_move_away(path),)
+    if working and not force:
+        raise ConfigError(
+            f"Somebody works on these stores: {', '.join(working[:_SHOWN])}.",
+            hint="Stop all servers and workers first; --force does not wait for those that died.",
+        )
     if newest > manifest.made_at and not goes_on and not force:
         when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(newest))
         raise ConfigError(

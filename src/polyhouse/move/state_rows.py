@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Engine, func, select, text
 
 from polyhouse.errors import ConfigError
 from polyhouse.state.database import RESTORE_NOTE, SCHEMA, parse_url, sqlite_path, translated
-from polyhouse.state.lifecycle import open_engine
+from polyhouse.state.lifecycle import database_clock, open_engine
+from polyhouse.state.queue import LEASE_SECONDS
 from polyhouse.state.schema import checkpoints, metadata, notes, runs
 
 _BATCH = 2_000
@@ -77,6 +78,16 @@ def newest_work(url: str) -> int:
             reading.execute(select(func.max(checkpoints.c.updated_at))).scalar(),
         ]
     return max(int(moment or 0) for moment in found)
+
+
+def runs_at_work(url: str) -> list[str]:
+    """Commands of other machines that gave a sign of life lately; [] on SQLite, where the warehouse's lock tells."""
+    with opened(url) as engine, _snapshot(engine) as reading:
+        if engine.dialect.name == "sqlite":
+            return []
+        alive = runs.c.alive_at > int(database_clock(engine)()) - LEASE_SECONDS
+        found = reading.execute(select(runs.c.command, runs.c.worker).where(runs.c.status == "running", alive))
+        return [f"{command} ({worker})" for command, worker in found]
 
 
 def mark_restore(url: str, what: str | None) -> None:

@@ -11,13 +11,14 @@ import tenacity
 from polyhouse.errors import ConfigError, RetryableError
 from polyhouse.ports import Warehouse
 from polyhouse.publish.postgres import Counts, Publication, Target
-from polyhouse.publish.tables import SOURCES, TABLES, WALLET
+from polyhouse.publish.tables import BUILT, SOURCES, TABLES, WALLET
 
 OFF = "off"
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _RESERVED = frozenset({"polyhouse", "information_schema"})
 _OVERLAP_MICROSECONDS = 15 * 60 * 1_000_000
-"""A version is given before its row is visible, so the newest ones are looked at once more."""
+"""Where several machines write at any time, a version is given before its row is visible, so the newest ones are looked
+at once more. Models are written by one build at a time, and nothing is published while it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def publish(warehouse: Warehouse, target: Target, *, full: bool = False, patienc
 
 def _publish(warehouse: Warehouse, target: Target, full: bool) -> Report:
     with target.publication() as publication:
-        marks = _newest(warehouse)
+        marks = _settled(warehouse)
         before = publication.marks()
         changed = _changed(before)
         is_full = full or not before or _was_rewritten(warehouse, before)
@@ -93,9 +94,14 @@ def _publish(warehouse: Warehouse, target: Target, full: bool) -> Report:
     return Report(is_full, wallets, tables)
 
 
-def _newest(warehouse: Warehouse) -> dict[str, int]:
+def _settled(warehouse: Warehouse) -> dict[str, int]:
+    """Up to which version each table is known whole."""
     parts = ", ".join(f"(SELECT max(version) FROM {name})" for name in SOURCES)
-    return dict(zip(SOURCES, (int(mark) for mark in warehouse.query(f"SELECT {parts}").rows[0]), strict=True))
+    now, *newest = (int(one) for one in warehouse.query(f"SELECT toUnixTimestamp64Micro(now64(6)), {parts}").rows[0])
+    return {
+        name: version if name in BUILT else min(version, now - _OVERLAP_MICROSECONDS)
+        for name, version in zip(SOURCES, newest, strict=True)
+    }
 
 
 def _changed(marks: Mapping[str, int]) -> str:
@@ -104,17 +110,17 @@ def _changed(marks: Mapping[str, int]) -> str:
     Rows that say that something is gone count too, hence no FINAL.
     """
     each = " UNION DISTINCT ".join(
-        f"SELECT wallet FROM {name} WHERE version > {max(0, marks.get(name, 0) - _OVERLAP_MICROSECONDS)}"
-        for name in SOURCES
+        f"SELECT wallet FROM {name} WHERE version > {marks.get(name, 0)}" for name in SOURCES
     )
     return f"SELECT DISTINCT lower(concat('0x', hex(wallet))) AS {WALLET} FROM ({each})"
 
 
 def _was_rewritten(warehouse: Warehouse, marks: Mapping[str, int]) -> bool:
     """Whether a table was made anew since, as by a build of all wallets: it does not say then who is gone."""
-    parts = ", ".join(f"(SELECT min(version) FROM {name})" for name in SOURCES)
+    built = sorted(BUILT)
+    parts = ", ".join(f"(SELECT min(version) FROM {name})" for name in built)
     oldest = warehouse.query(f"SELECT {parts}").rows[0]
-    return any(int(version) > marks.get(name, 0) > 0 for name, version in zip(SOURCES, oldest, strict=True))
+    return any(int(version) > marks.get(name, 0) > 0 for name, version in zip(built, oldest, strict=True))
 
 
 def _count(warehouse: Warehouse, sql: str) -> int:

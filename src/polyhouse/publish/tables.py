@@ -152,3 +152,5 @@ TABLES = (WALLETS, WALLET_SYNC_METADATA, WALLET_SCORES, WALLET_SCORES_BY_CATEGOR
 
 SOURCES = ("wallet_registry", "wallet_totals", "wallet_scores_v1", "reported_values")
 """Tables of the warehouse whose newer versions tell which wallets changed. Metrics are built with the totals."""
+BUILT = frozenset({"wallet_totals", "wallet_scores_v1"})
+"""Those of them that builds write; the others are written by every reading."""
