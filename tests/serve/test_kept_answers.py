@@ -13,6 +13,7 @@ from polyhouse.serve.answers import Answers, Asked, key_of
 from polyhouse.serve.forms import FORMS
 from polyhouse.serve.openapi import EXAMPLE_MARKET, EXAMPLE_WALLET
 from polyhouse.settings import Settings
+from polyhouse.state.glance import Glance
 from polyhouse.sync.progress import NullReporter
 from polyhouse.sync.touched import rebuild_touched
 from polyhouse.wiring import Stores, open_stores
@@ -107,6 +108,18 @@ def test_what_is_kept_is_forgotten_with_the_first_change_of_what_it_was_made_fro
         assert b"Yeah" in (await asked(answers, "wallet")).plain
 
     asyncio.run(steps())
+
+
+def test_a_glance_tells_what_the_registry_does(stores):
+    glance = Glance(stores.state)
+    try:
+        for wallet in (parse_address(EXAMPLE_WALLET), OTHER, bytes(20)):
+            assert glance.now(wallet) == (glance.wait(wallet),)
+        stores.state.mark_failed(OTHER, "again")
+        assert glance.now(OTHER) == (glance.wait(OTHER),)
+        assert "again" in glance.wait(OTHER)
+    finally:
+        glance.close()
 
 
 def test_the_status_tells_at_once_of_markets_that_came(stores, answers):

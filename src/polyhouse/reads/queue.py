@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from polyhouse.state import StateStore
 
 UPSTREAM_NOTE = "upstreams"
-"""Key of the note with the counters of the last run's HTTP clients."""
+"""Key of the note with the counters of the last run's HTTP clients; of a server's, since it began."""
 
 _FIRST = 5
 
