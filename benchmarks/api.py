@@ -6,11 +6,12 @@ given mean: one second where everybody asks for the same few pages (200 a second
 that nobody asked for before (20 a second). Pages are leaderboards, wallets and the status. Readers live in a process
 of their own, the simulator in another one; all of them share the processors.
 
-Reported per pass, for three kinds of answers: latencies as readers saw them. *cached*: this version of the page had
-been answered before the request was sent; *uncached*: it had not, because nobody had asked or a commit had changed it;
-*status*: always made anew. Also errors, processor time of the server per request (the figure to compare between
-machines), and reads that were older than what was committed before they were sent (the build that they show is below
-one that had been seen before).
+First, without load and without a sync: the processor time that an answer costs the server, asked by one client on one
+connection (the figures to compare between machines). Then, per pass, latencies as readers saw them, for three kinds of
+answers. *cached*: this version of the page had been answered before the request was sent; *uncached*: it had not,
+because nobody had asked or a commit had changed it; *status*: always made anew. Also errors, the server's processor
+time, and reads that were older than what was committed before they were sent (the build that they show is below one
+that had been seen before).
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from polyhouse.cli.simulation import simulated_polymarket
 KEY = {"X-API-Key": "benchmark"}
 RATE_SCALE = 20.0
 STATUS = "/api/status"
+BOARD = "/api/leaderboard?min_units=0&min_gains_losses=0"
 
 
 @dataclass
@@ -207,6 +209,28 @@ async def fill(url: str) -> str:
         return await job(session, "/api/admin/ingest", {"action": "full"})
 
 
+async def costs(url: str, process: psutil.Process) -> dict[str, float]:
+    """Milliseconds of the server's processor time per answer, by kind."""
+    found = {}
+    async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=1)) as session:
+        new = await pages(session, kept=False)
+        kinds = {
+            "kept leaderboard": [BOARD] * 2_000, "kept wallet": [new[1]] * 2_000, "status": [STATUS] * 100,
+            "new leaderboard": new[3::3][:200], "new wallet": new[4::3][:100],
+        }  # fmt: skip
+        for kind, asked in kinds.items():
+            async with session.get(asked[0]) as answer:  # from now on a page that is asked for again is kept
+                await answer.read()
+            before = process.cpu_times()
+            for page in asked[1:]:
+                async with session.get(page) as answer:
+                    await answer.read()
+            after = process.cpu_times()
+            used = after.user + after.system - before.user - before.system
+            found[kind] = round(used / (len(asked) - 1) * 1e3, 2)
+    return found
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(prog="benchmarks.api")
@@ -224,6 +248,7 @@ def main() -> None:
         (token_file,) = home.glob("serve-*.token")
         token = token_file.read_text()
         print(f"filled: {asyncio.run(fill(url))}", flush=True)
+        print(f"milliseconds of CPU an answer: {json.dumps(asyncio.run(costs(url, process)))}", flush=True)
         for kept, pause in ((True, asked.pause), (False, asked.new_pause)):
             row = in_fresh_process(run_pass, url, process.pid, token, asked.readers, asked.seconds, pause, kept)
             print(json.dumps(row), flush=True)
