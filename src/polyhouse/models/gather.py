@@ -52,6 +52,19 @@ def rows_of_all(run: Build, table: str, selects: Sequence[str]) -> str:
     return table
 
 
+def insert_of_all(run: Build, table: str, selects: Sequence[str]) -> None:
+    """Store the rows that one SELECT on each shard returns, with the versions that they have.
+
+    Args:
+        run: the build.
+        table: where.
+        selects: see ``rows_of_all``.
+    """
+    run.copy_rows(selects[run.peers.rank], table)
+    for rank, other in run.peers.others():
+        _copy(run, other.query_columns(f"{selects[rank]} {BULK}"), table)
+
+
 def copy_of_others(run: Build, table: str) -> None:
     """Bring the rows that the other shards' builds wrote for the tokens they own into our copy of a table.
 
@@ -63,7 +76,7 @@ def copy_of_others(run: Build, table: str) -> None:
     run.peers.share(f"wrote {table}")
     for rank, other in run.peers.others():
         written = f"version = {run.version} AND {run.peers.owned(rank)}"
-        _copy(run, other.query_columns(f"SELECT * FROM {place} WHERE {written} {BULK}"), place)
+        _copy(run, other.query_columns(f"SELECT * FROM {place} WHERE {written} {BULK}"), place, is_unique=True)
     run.peers.share(f"copied {table}")
 
 
@@ -93,14 +106,14 @@ def stage_answers(run: Build, table: str, sql: str, about: str) -> None:
         other.command(f"DROP TABLE {asked}")
 
 
-def _copy(run: Build, batches: Iterator[pa.RecordBatch], table: str) -> None:
+def _copy(run: Build, batches: Iterator[pa.RecordBatch], table: str, *, is_unique: bool = False) -> None:
     import pyarrow as pa
 
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         waiting.append(batch)
         if sum(one.num_rows for one in waiting) >= _BLOCK_ROWS:
-            run.warehouse.insert_arrow(table, pa.Table.from_batches(waiting))
+            run.warehouse.insert_arrow(table, pa.Table.from_batches(waiting), is_unique=is_unique)
             waiting.clear()
     if waiting:
-        run.warehouse.insert_arrow(table, pa.Table.from_batches(waiting))
+        run.warehouse.insert_arrow(table, pa.Table.from_batches(waiting), is_unique=is_unique)

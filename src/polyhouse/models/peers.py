@@ -20,10 +20,13 @@ class Peers:
     Attributes:
         rank: place of this build's shard, counted from 0.
         count: number of shards.
+        late_inserts: so many inserts of the last build are looked at again. Replicas number an insert when it begins,
+            so one that was under way when the last build looked may have a number that it believed to have seen.
     """
 
     rank = 0
     count = 1
+    late_inserts = 0
 
     @property
     def is_alone(self) -> bool:

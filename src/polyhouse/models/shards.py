@@ -9,6 +9,7 @@ before anything is published.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ Opener = Callable[[], Warehouse]
 """Makes connections to the engine of one shard, in another process too."""
 
 _END_SECONDS = 30.0
+_LATE_INSERTS = 100
+"""More than writers ever have under way on one shard."""
 
 
 class _Stopped(Exception):  # noqa: N818 - no error of this shard
@@ -58,6 +61,7 @@ class ShardPeers(Peers):
         self._engines = engines
         self._line = line
         self._is_cluster = is_cluster
+        self.late_inserts = _LATE_INSERTS if is_cluster else 0
 
     def share(self, what: str, value: Any = None) -> list[Any]:
         """See ``Peers``."""
@@ -90,6 +94,7 @@ class _Worker(Protocol):
 
     def start(self) -> None: ...
     def join(self, timeout: float | None = None) -> None: ...
+    def terminate(self) -> None: ...
 
 
 def build_shards(
@@ -124,19 +129,20 @@ def build_shards(
         ours, theirs = context.Pipe()
         chosen = None if wallets is None else list(wallets[rank])
         task = (rank, list(openers), theirs, chosen, anew, is_cluster)
-        worker: _Worker = context.Process(target=_work, args=task) if in_processes else _Thread(_work, task)
+        worker: _Worker = context.Process(target=_in_process, args=task) if in_processes else _Thread(build_one, task)
         worker.start()
         if in_processes:
             theirs.close()
         lines.append(ours)
         workers.append(worker)
     try:
-        reports = _preside(lines)
+        reports = preside(lines)
     finally:
         for line in lines:
             line.close()
         for worker in workers:
             worker.join(_END_SECONDS)
+            worker.terminate()
     return replace(reports[0], seconds=time.monotonic() - started)
 
 
@@ -144,9 +150,30 @@ class _Thread(threading.Thread):
     def __init__(self, target: Callable[..., None], task: tuple[Any, ...]) -> None:
         super().__init__(target=target, args=task, daemon=True)
 
+    def terminate(self) -> None:
+        """A thread ends by itself, at its next meeting."""
+        self.join()
 
-def _preside(lines: Sequence[Connection]) -> list[BuildReport]:
-    """Hear all, tell all what was said, until all are done."""
+
+def _in_process(*task: Any) -> None:
+    """Ctrl-C reaches all processes of a terminal; the one that presides ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    build_one(*task)
+
+
+def preside(lines: Sequence[Connection]) -> list[BuildReport]:
+    """Hear all, tell all what was said, until all are done.
+
+    Args:
+        lines: to the shards, by rank.
+
+    Returns:
+        Their reports.
+
+    Raises:
+        PolyhouseError: what one of them failed with.
+        WarehouseUnavailableError: one of them died.
+    """
     while True:
         said = [_hear(line, rank) for rank, line in enumerate(lines)]
         failed = next((one.error for one in said if one.error is not None), None)
@@ -173,10 +200,19 @@ def _hear(line: Connection, rank: int) -> _Said:
     return said
 
 
-def _work(
+def build_one(
     rank: int, openers: Sequence[Opener], line: Connection, wallets: list[bytes] | None, anew: bool, is_cluster: bool
 ) -> None:
-    """Build one shard: the target of a process or a thread."""
+    """Build one shard, in the process or thread that is for it.
+
+    Args:
+        rank: of the shard.
+        openers: of all shards.
+        line: to who presides.
+        wallets: those of this shard; None = all.
+        anew: see ``models.runner.build``.
+        is_cluster: see ``ShardPeers``.
+    """
     from polyhouse.models.runner import build_shard
 
     with ExitStack() as opened, suppress(_Stopped, BrokenPipeError):

@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -132,27 +132,17 @@ def router_table(name: str, shard_database: str, cluster: str, placed: Placement
     return f"CREATE OR REPLACE TABLE {name} ON CLUSTER '{cluster}' AS {shard_database}.{name} ENGINE = {engine}"
 
 
-def router_views(views: dict[str, str], shard_database: str, database: str, cluster: str) -> list[tuple[str, str]]:
-    """The views of a shard, for readers of all shards: names and statements, each behind those that it reads.
+def router_views(views: dict[str, str], shard_database: str, database: str) -> dict[str, str]:
+    """The views of a shard, for readers of all shards: name → CREATE statement, each behind those that it reads.
 
     Args:
         views: name → its CREATE statement as ``system.tables`` shows it, with qualified names.
         shard_database: where they are.
-        database: where the others shall be.
-        cluster: name of the cluster.
+        database: where the others shall be; ``system.tables`` will show these statements there.
     """
-    qualified = re.compile(rf"\b{re.escape(shard_database)}\.(?=\w)")
-    reads: dict[str, Any] = {
-        name: {other for other in re.findall(rf"\b{re.escape(shard_database)}\.(\w+)", text) if other in views} - {name}
-        for name, text in views.items()
-    }
-    statements = []
-    for name in TopologicalSorter(reads).static_order():
-        text = qualified.sub(f"{database}.", views[name])
-        rendered = on_cluster(re.sub(r"^CREATE (?!OR REPLACE)", "CREATE OR REPLACE ", text), cluster)
-        assert rendered is not None, text
-        statements.append((name, rendered))
-    return statements
+    qualified = re.compile(rf"\b{re.escape(shard_database)}\.(\w+)")
+    reads = {name: {one for one in qualified.findall(text) if one in views} - {name} for name, text in views.items()}
+    return {name: qualified.sub(rf"{database}.\1", views[name]) for name in TopologicalSorter(reads).static_order()}
 
 
 def is_placed(name: str, engine: str) -> bool:

@@ -135,9 +135,10 @@ class ClusterWarehouse(ClickHouseWarehouse):
         for name in changed:
             run(router_table(name, shard.database, cluster, self._placement(name)))
         stored = {name: text for name, _, _, text in self.query(_TABLES).rows}
-        for name, text in router_views(views, shard.database, self._location.database, cluster):
-            if changed or name not in stored or ours[name] != theirs.get(name):
-                run(text)
+        for name, text in router_views(views, shard.database, self._location.database).items():
+            rendered = on_cluster(text.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1), cluster)
+            if text != stored.get(name) and rendered is not None:
+                run(rendered)
 
     def reader(self) -> ClusterWarehouse:
         """The same store through connections of its own. Close it before this one."""

@@ -72,7 +72,10 @@ def store_reach(run: Build, reach: LedgerReach | None) -> None:
 def _known(run: Build) -> LedgerReach | None:
     sql = "SELECT rules, rows_to, markets_to FROM ledger_builds ORDER BY version DESC LIMIT 1"
     rows = run.warehouse.query(sql).rows
-    return LedgerReach(*rows[0]) if rows else None
+    if not rows:
+        return None
+    rules, fills, markets = rows[0]
+    return LedgerReach(rules, max(fills - run.peers.late_inserts, 0), max(markets - run.peers.late_inserts, 0))
 
 
 def _reach(run: Build) -> LedgerReach:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from polyhouse.models.build import Build, model_sql
-from polyhouse.models.gather import copy_of_others, rows_of_all
+from polyhouse.models.gather import copy_of_others, insert_of_all, rows_of_all
 
 FILLS, POINTS = "observations", "price_points"
 _RULES = ("priced_fills", "token_prices", "point_prices")
@@ -55,7 +55,10 @@ def keep_prices(run: Build) -> None:
 
 def _known(run: Build) -> _Reach | None:
     rows = run.warehouse.query("SELECT rules, fills_to, points_to FROM price_builds ORDER BY version DESC LIMIT 1").rows
-    return _Reach(*rows[0]) if rows else None
+    if not rows:
+        return None
+    rules, fills, points = rows[0]
+    return _Reach(rules, max(fills - run.peers.late_inserts, 0), max(points - run.peers.late_inserts, 0))
 
 
 def _reach(run: Build) -> _Reach:
@@ -81,18 +84,16 @@ def _stored(run: Build) -> int:
     return int(run.warehouse.query("SELECT count() FROM priced_fills").rows[0][0])
 
 
-def _fills(run: Build, spans: Sequence[tuple[int, int]]) -> str:
-    """What to name behind FROM for the fills of the tokens that this shard owns, inserted on each shard in a span."""
-    owned = run.peers.owned()
-    selects = [run.sql("priced_fills", f"{_since(low, high)} AND {owned}") for low, high in spans]
-    return rows_of_all(run, "arrived_fills", selects)
+def _fills(run: Build, spans: Sequence[tuple[int, int]]) -> list[str]:
+    """The SELECT, for each shard, of the fills of the tokens that this one owns, inserted there in a span."""
+    return [run.sql("priced_fills", f"{_since(low, high)} AND {run.peers.owned()}") for low, high in spans]
 
 
 def _make_anew(run: Build, spans: Sequence[tuple[int, int]]) -> None:
     """Readers see the old history until the new one is complete; after a kill it is made anew again."""
     run.truncate("price_builds", "priced_fills")
     run.write_beside("token_prices")
-    run.copy_rows(f"SELECT * FROM {_fills(run, spans)}", "priced_fills")
+    insert_of_all(run, "priced_fills", _fills(run, spans))
     run.insert("token_prices", "1")
     run.insert_rows(_points_sql(run, run.peers.owned(), "token_prices__next"), "token_prices__next")
     copy_of_others(run, "token_prices")
@@ -100,7 +101,7 @@ def _make_anew(run: Build, spans: Sequence[tuple[int, int]]) -> None:
 
 
 def _catch_up(run: Build, known: _Reach, now: _Reach, spans: Sequence[tuple[int, int]]) -> None:
-    arrived = _fills(run, spans)
+    arrived = rows_of_all(run, "arrived_fills", _fills(run, spans))
     run.copy_rows(f"SELECT * FROM {arrived}", "priced_fills")
     run.stage_rows(
         "changed_prices",
