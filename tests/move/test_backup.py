@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 from moved_stores import Home, fill_stores, state_rows, wallets_of
 
+from polyhouse.cli.app import run_command_line
 from polyhouse.errors import ConfigError, StoreInUseError
 from polyhouse.move.backup import back_up
 from polyhouse.move.manifest import read_manifest
@@ -59,7 +60,9 @@ def test_a_backup_brings_both_stores_back_here_and_elsewhere(home, tmp_path):
     assert not (tmp_path / ".one.partial").exists()
     before, state = contents(tmp_path / "one"), state_rows(home.state)
     elsewhere = Home(tmp_path / "elsewhere")
-    assert put_back(elsewhere, tmp_path / "one").kept == ()
+    done = elsewhere.run("restore", str(tmp_path / "one"))
+    assert done.returncode == 0, done.stderr
+    assert "what was there before" not in done.stderr
     assert wallets_of(elsewhere) == [1, 2]
     assert state_rows(elsewhere.state) == state
     fill_stores(home, 3)
@@ -86,6 +89,18 @@ def test_what_an_earlier_backup_has_takes_no_space_again(home, tmp_path):
     shutil.rmtree(tmp_path / "one")
     put_back(home, tmp_path / "two")
     assert wallets_of(home) == [1, 2, 3]
+
+
+def test_a_place_without_room_is_named_and_keeps_nothing(home, tmp_path, monkeypatch, capsys):
+    def full(source, target):
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr("polyhouse.move.backup.copy_file", full)
+    assert run_command_line(["--home", str(home.folder), "backup", str(tmp_path / "one")]) == 2
+    said = capsys.readouterr().err
+    assert "No space left on device" in said
+    assert str(tmp_path) in said
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 def test_stores_that_were_worked_with_since_are_replaced_only_by_force(home, tmp_path):

@@ -38,9 +38,11 @@ def backup(run: Run, destination: Path, base: Path | None, disk: str) -> None:
     An embedded store must not be open elsewhere. A server's warehouse is backed up by the server, beside its work.
     """
     from polyhouse.move.backup import back_up
+    from polyhouse.move.manifest import file_errors
 
     settings = run.settings
-    manifest = back_up(settings.engine_url(), settings.state_url(), destination.absolute(), base=base, disk=disk)
+    with file_errors(str(destination)):
+        manifest = back_up(settings.engine_url(), settings.state_url(), destination.absolute(), base=base, disk=disk)
     _tell(run, manifest, destination, ())
     for what in manifest.not_included:
         say(f"not included: {what}")
@@ -61,10 +63,12 @@ def restore(run: Run, source: Path, force: bool) -> None:
 
     Embedded stores that were there are kept beside, under a name with `.before-`, until you delete them.
     """
+    from polyhouse.move.manifest import file_errors
     from polyhouse.move.restore import restore as put_back
 
     settings = run.settings
-    done = put_back(source.absolute(), settings.engine_url(), settings.state_url(), force=force)
+    with file_errors(str(source)):
+        done = put_back(source.absolute(), settings.engine_url(), settings.state_url(), force=force)
     _tell(run, done.manifest, source, done.kept)
     for path in done.kept:
         say(f"what was there before is in {path}; delete it when you are content")

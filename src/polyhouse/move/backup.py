@@ -12,12 +12,22 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import polyhouse
 from polyhouse.errors import ConfigError
-from polyhouse.move.manifest import File, Manifest, copy_file, describe, read_manifest, sync_folder, write_manifest
+from polyhouse.move.manifest import (
+    NOT_INCLUDED,
+    NOT_ON_SERVERS,
+    File,
+    Manifest,
+    copy_file,
+    describe,
+    read_manifest,
+    sync_folder,
+    write_manifest,
+)
 from polyhouse.move.state_rows import save_state
 from polyhouse.state import open_state
 from polyhouse.state.schema import HEAD
@@ -86,6 +96,7 @@ def back_up(
             name="" if isinstance(location, Embedded) else f"{destination.name}-{started}",
             database="" if isinstance(location, Embedded) else location.database,
             base="" if base is None else str(base.resolve()),
+            not_included=NOT_INCLUDED if isinstance(location, Embedded) else (*NOT_INCLUDED, NOT_ON_SERVERS),
         )
         reach("B1")
         write_manifest(draft, manifest)
@@ -170,9 +181,10 @@ def _copy_store(
             and (before.size, before.mtime_ns) == (facts.st_size, facts.st_mtime_ns)
         ):
             (draft / relative).parent.mkdir(parents=True, exist_ok=True)
-            os.link(base / relative, draft / relative)
-            files.append(before)
-            continue
+            with suppress(OSError):  # gone from the base, or it lies on another file system
+                os.link(base / relative, draft / relative)
+                files.append(before)
+                continue
         found = copy_file(path, draft / relative)
         files.append(File(relative, facts.st_size, found, facts.st_mtime_ns))
     return files, links

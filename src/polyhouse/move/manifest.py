@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +23,8 @@ NOT_INCLUDED = (
     "published tables in PostgreSQL: `polyhouse publish --full` makes them again",
 )
 """Named in every manifest. Keys of the admin routes are included: as digests, in the state store."""
+NOT_ON_SERVERS = "models as of moments of the past: `polyhouse metrics --as-of` makes them again"
+"""They are databases of their own, which a server's backup leaves out."""
 _CHUNK = 1 << 20
 
 
@@ -139,6 +144,23 @@ def damage(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{file.path} has {path.stat().st_size:,} bytes instead of {file.size:,}"
         elif digest(path) != file.sha256:
             yield f"{file.path} has another content"
+
+
+@contextmanager
+def file_errors(what: str) -> Iterator[None]:
+    """What the file system refuses leaves as an error of the product.
+
+    Raises:
+        ConfigError: no room, no right, a broken disk; names the file.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.Error, shutil.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        name = getattr(error, "filename", None) or what
+        raise ConfigError(
+            f"{name}: {reason}.", hint="Make room or give the right, and run the same command again."
+        ) from error
 
 
 def sync_folder(folder: Path) -> None:
