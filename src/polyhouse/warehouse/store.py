@@ -35,7 +35,8 @@ MAX_BLOCK_ROWS = 1_000_000
 """Rows of one insert. Above 1,048,449 the engine would cut the insert into blocks that can be half written."""
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_DATABASE_ENGINES = ("Atomic", "Replicated", "Shared")
+_DATABASE_ENGINES = ("Atomic", "Shared")
+"""Of the others, Replicated exchanges one pair of tables at a time and makes no table from a SELECT."""
 _UNIQUE = {"optimize_on_insert": 0, "max_block_size": MAX_BLOCK_ROWS, "max_threads": 1}
 """For rows of which no two have one key: stored as they are, in one piece."""
 _PLACED = 1 << 52
