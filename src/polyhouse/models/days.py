@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from polyhouse.ledger.columns import EXTRA, ROW, Bytes, Ints
+from polyhouse.ledger.compiled import pays
 from polyhouse.ledger.day_series import DAY_SECONDS, NO_MARK, SERIES, DaySeries, Histories, Marks, day_series
 from polyhouse.models.arrow_columns import binary, numbers
 from polyhouse.models.arrow_columns import names as names_of
@@ -48,7 +49,7 @@ def store_days(run: Build, pairs: SlicePairs, marks: DayMarks) -> None:
         return
     last_day = run.as_of // DAY_SECONDS
     compute = day_series
-    if len(pairs.columns.rows) >= COMPILED_FROM:
+    if pays("polyhouse.ledger.day_columns", len(pairs.columns.rows), COMPILED_FROM):
         from polyhouse.ledger.day_columns import day_columns as compute
     edges = [last_day - before for before in EDGES]
     series = compute(scopes.starts, scopes.members, _histories(pairs), _marks(pairs, marks), edges, last_day)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from polyhouse.ledger.columns import Bytes, Ints, LedgerColumns, differs, gather, in_chain_order
+from polyhouse.ledger.compiled import pays
 from polyhouse.ledger.fold import Holding, Kind, Settlement, fold_pair
 from polyhouse.ledger.states import Folded, Steps, folded_from
 from polyhouse.ledger.valuation import Flags
@@ -103,7 +104,7 @@ def _fold(columns: LedgerColumns, alone: Flags, places: Ints, settlements: Ints,
         rows = columns.pair(pair) if ends[pair] > starts[pair] else ()
         return fold_pair(rows, Settlement(*values) if values[1] else None, boundaries)
 
-    if len(columns.rows) < COMPILED_FROM:
+    if not pays("polyhouse.ledger.fold_columns", len(columns.rows), COMPILED_FROM):
         return folded_from([reference(pair) for pair in range(len(places))], len(boundaries))
     from polyhouse.ledger.fold_columns import fold_columns
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from polyhouse.ledger import valuation
 from polyhouse.ledger.columns import EXTRA, ROW, Ints
+from polyhouse.ledger.compiled import pays
 from polyhouse.ledger.day_series import NO_MARK
 from polyhouse.ledger.fold import Kind
 from polyhouse.ledger.polymarket import GrossRow, Outcome, polymarket_positions
@@ -62,7 +63,7 @@ def _fold(run: Build, wallets: str, pairs: SlicePairs, mapped: Ints) -> Ints:
     """The states of the mapped pairs: amount, average, realised, bought."""
     found = np.zeros((len(mapped), 4), dtype=np.int64)
     is_whole = np.ones(len(mapped), dtype=bool)
-    if len(pairs.columns.rows) >= COMPILED_FROM:
+    if pays("polyhouse.ledger.polymarket_columns", len(pairs.columns.rows), COMPILED_FROM):
         is_whole = np.isin(pairs.wallet[mapped], pairs.wallet[np.append(_joint(pairs), _too_large(pairs))])
         alone = np.flatnonzero(~is_whole)
         found[alone] = _compiled(pairs, mapped[alone])
