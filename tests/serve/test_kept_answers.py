@@ -22,6 +22,7 @@ BOARD = "/api/leaderboard?min_units=0&min_gains_losses=0"
 WALLET = f"/api/wallets/{EXAMPLE_WALLET}"
 OTHER = bytes(19) + b"\1"
 USD = 1_000_000
+pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")
