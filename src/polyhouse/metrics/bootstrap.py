@@ -21,7 +21,7 @@ REPLICATES = 1_000
 LEAST_BETS = 20
 MOST_BETS = 400
 """Above this the limit of the bootstrap (``omega_low`` … of the catalogue) is as good; measured in docs/flags.md."""
-COMPILED_FROM = 200_000
+COMPILED_FROM = 20_000
 """Bets in all samples from which on compiling pays."""
 LOW, HIGH = REPLICATES // 40, REPLICATES - REPLICATES // 40 - 1
 """Places of the quantiles among the sorted replicates."""
