@@ -174,11 +174,11 @@ class Tracking:
 
     def staged(self, table: Table) -> Iterator[pa.Table]:
         """The rows to send with their ``op``, as files of bounded size."""
-        return self._files(table, f"SELECT {', '.join(table.columns)}, op FROM {_CHANGES} WHERE op != 'D'")
+        return self._files(table, (*table.columns, "op"), f"{_CHANGES} WHERE op != 'D'")
 
     def scratch(self, table: Table) -> Iterator[pa.Table]:
         """All local rows of a scratch table."""
-        return self._files(table, f"SELECT {', '.join(table.columns)} FROM ({table.source})")
+        return self._files(table, tuple(table.columns), f"({table.source})")
 
     def note(self, table: Table, version: int) -> None:
         """Remember that the dataset has what was sent."""
@@ -188,21 +188,21 @@ class Tracking:
         )
         self._local.command(f"DROP TABLE {_CHANGES}")
 
-    def _files(self, table: Table, sql: str) -> Iterator[pa.Table]:
+    def _files(self, table: Table, names: Sequence[str], rows: str) -> Iterator[pa.Table]:
         import pyarrow as pa
 
         kept: list[pa.RecordBatch] = []
-        rows = sent = 0
-        for batch in self._local.query_columns(sql):
+        count = sent = 0
+        for batch in self._local.query_columns(f"SELECT {', '.join(names)} FROM {rows}"):
             kept.append(batch)
-            rows += batch.num_rows
-            if rows >= FILE_ROWS:
+            count += batch.num_rows
+            if count >= FILE_ROWS:
                 yield _file(kept, table)
-                sent, rows, kept = sent + 1, 0, []
+                sent, count, kept = sent + 1, 0, []
         if kept:
             yield _file(kept, table)
-        elif not sent:
-            yield columns_of({name: pa.array([], pa.null()) for name in table.columns}, table)
+        elif not sent:  # a table that was filled before has to be emptied
+            yield columns_of({name: pa.array([], pa.null()) for name in names}, table)
 
     def _slices(self, table: Table, *, is_whole: bool) -> Iterator[str]:
         """Conditions on ``wallet`` that cut the comparison into pieces."""
