@@ -25,6 +25,8 @@ from polyhouse.warehouse.migrate import load_migrations
 from polyhouse.warehouse.schema_lock import SchemaLock
 from polyhouse.warehouse.sharded import ClusterWarehouse
 
+pytestmark = pytest.mark.timeout(300)  # a fixture makes the whole schema twice
+
 _LEASE_SECONDS = 2
 
 

@@ -29,6 +29,8 @@ from polyhouse.sync.report import RunReport
 from polyhouse.truth_check import compare
 from polyhouse.wiring import Stores, open_stores
 
+pytestmark = pytest.mark.timeout(300)  # a fixture starts servers and runs everything
+
 PAIRS = ("chdb+sqlite", "chdb+postgresql", "clickhouse+sqlite", "clickhouse+postgresql", "cluster+postgresql")
 _UNIVERSE = Universe(seed=12, wallets=16, fills=300)
 _seen: dict[str, Any] = {}
