@@ -53,7 +53,8 @@ def build(warehouse: Warehouse, wallets: Sequence[bytes] | None = None, *, anew:
     from polyhouse.models.shards import build_shards
 
     parts = None if wallets is None else warehouse.divided(wallets)
-    return build_shards(openers, parts, anew=anew, is_cluster=True)
+    # To start a process costs more than a few wallets do.
+    return build_shards(openers, parts, anew=anew, is_cluster=True, in_processes=wallets is None)
 
 
 def build_shard(warehouse: Warehouse, wallets: Sequence[bytes] | None, *, anew: bool, peers: Peers) -> BuildReport:
