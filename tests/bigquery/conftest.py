@@ -103,8 +103,8 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def house(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A store that was filled by the commands ``run`` and, six days later, by everybody's news; BigQuery followed."""
-    server = SimServer(Universe(seed=5, wallets=12, fills=300, now_fraction=0.8), enforce_limits=False)
+    """A store that was filled by the commands ``run`` and, two months later, by everybody's news; BigQuery followed."""
+    server = SimServer(Universe(seed=7, wallets=16, fills=300, now_fraction=0.8), enforce_limits=False)
     home = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch, ServerThread(server) as upstream:
         for name, value in {
@@ -120,7 +120,7 @@ def house(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
         with open_stores(settings) as stores:
             opened = House(stores, endpoint, said)
             opened.listen()
-            upstream.advance(6 * DAY)
+            upstream.advance(60 * DAY)
             asyncio.run(_news(settings, stores))
             opened.second = stores.warehouse.publish()
             yield opened
@@ -130,4 +130,25 @@ async def _news(settings: Any, stores: Stores) -> None:
     async with engine_session(settings, stores, NullReporter(), concurrency=8) as engine:
         report = await engine.sync_wallets(WalletSelection(all=True, incremental=True))
     assert report.status == "ok", report.errors
-    build(stores.warehouse, sorted(report.touched))
+    build(stores.warehouse, sorted({*report.touched, _open_positions(stores.warehouse)}))
+
+
+def _open_positions(warehouse: Any) -> bytes:
+    """A wallet splits in a market without a price and buys in one with a price; both stay open. Returns the wallet."""
+    wallet, now = warehouse.query("SELECT min(wallet), toUInt32(max(ts)) FROM ledger FINAL").rows[0]
+    (silent, priced), tokens = ([bytes([n]) * 32 for n in numbers] for numbers in ((0xA1, 0xA2), (1, 2, 3, 4)))
+    warehouse.write(
+        "tokens",
+        {"token": tokens, "condition": [silent, silent, priced, priced], "outcome": [0, 1, 0, 1],
+         "verified": [True] * 4, "source": ["gamma"] * 4},
+        run=9, token="open",
+    )  # fmt: skip
+    warehouse.write(
+        "observations",
+        {"wallet": [wallet] * 2, "token": [bytes(32), tokens[2]], "condition": [silent, priced],
+         "tx": [b"\xb1" * 32, b"\xb2" * 32], "source": ["activity"] * 2, "kind": ["SPLIT", "BUY"],
+         "ts": [now - 60, now], "shares": [5_000_000, 7_000_000], "cash": [5_000_000, 2_800_000],
+         "shares_gross": [5_000_000, 7_000_000], "usdc_gross": [5_000_000, 2_800_000], "outcome": [999, 0]},
+        run=9, token="open",
+    )  # fmt: skip
+    return bytes(wallet)
