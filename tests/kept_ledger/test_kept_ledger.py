@@ -137,7 +137,7 @@ def test_other_rules_make_the_ledger_anew(
     warehouse: ClickHouseWarehouse, begun: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build(warehouse)
-    monkeypatch.setattr(ledger_step, "_CLAIMS", (*ledger_step._CLAIMS, "days"))
+    monkeypatch.setattr(ledger_step, "_RULES", (*ledger_step._RULES, "days"))
     report = build(warehouse)
     rewritten, wallets = _rewritten(warehouse, report.build)
     assert rewritten == wallets
