@@ -9,7 +9,7 @@ from polyhouse.models.build import Build
 from polyhouse.models.metric_values import Rows, Windows, gather, values_of
 from polyhouse.models.steps.intervals_step import build_intervals
 
-SLICE_ROWS = 1_500_000
+SLICE_ROWS = 1_000_000
 """Observations of a slice: its rows and what is computed of them are in memory."""
 
 
