@@ -37,8 +37,11 @@ class _Reach:
 
 
 def keep_prices(run: Build) -> None:
-    """Bring the price history to the rows that are stored now."""
+    """Bring the price history to the rows that are stored now; nothing is written if none arrived and none went."""
     known, now = _known(run), _reach(run)
+    is_still = known == now and not run.warehouse.query("SELECT count() FROM price_changes").rows[0][0]
+    if all(run.peers.share("price history is still", is_still)):
+        return
     is_due = known is None or not known.is_continued_by(now) or _arrived(run, known, now) * _ANEW > _stored(run)
     of_all = run.peers.share("price history", (is_due, known, now))
     if any(due for due, _, _ in of_all):
