@@ -45,7 +45,9 @@ def test_a_build_asks_little_beside_its_rows(warehouse: ClickHouseWarehouse, sta
     assert [sql[:60] for sql in statements if "ENGINE = Memory AS " in sql] == []
     assert sum(sql.startswith("EXCHANGE TABLES") for sql in statements) <= 3
     # Nothing arrived, so what is kept is not looked through again.
-    assert [sql[:60] for sql in statements if sql.startswith(("INSERT INTO token_prices ", "INSERT INTO ledger "))] == []
+    assert [
+        sql[:60] for sql in statements if sql.startswith(("INSERT INTO token_prices ", "INSERT INTO ledger "))
+    ] == []
 
 
 def test_a_build_leaves_no_table_behind(warehouse: ClickHouseWarehouse) -> None:
