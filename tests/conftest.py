@@ -1,4 +1,4 @@
-"""What tests of several areas share: a real PostgreSQL server.
+"""What tests of several areas share: a real PostgreSQL server, and new stores that are migrated already.
 
 One server per test process (and so per pytest-xdist worker), started at its first use, stopped at the end. Each test
 gets a database of its own.
@@ -9,14 +9,34 @@ from __future__ import annotations
 import itertools
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
+from migrated_stores import MigratedStores
 from postgres_server import running_server
 
 _numbers = itertools.count(1)
+_stores = pytest.StashKey[MigratedStores]()
+_SCHEMA_TESTS = "warehouse"
+"""The folder of the tests for which stores are made as users make them."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session):
+    """The loop runs with copies of one migrated store for new ones."""
+    with TemporaryDirectory() as folder:
+        stores = session.config.stash[_stores] = MigratedStores(Path(folder))
+        with stores.in_use():
+            return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Fixtures of any scope that this test is the first to need follow its rule."""
+    item.config.stash[_stores].is_used = item.path.parent.name != _SCHEMA_TESTS
 
 
 @pytest.fixture(scope="session")

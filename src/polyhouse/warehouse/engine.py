@@ -38,9 +38,10 @@ EMBEDDED_OPTIONS: Mapping[str, str] = {
     "max_thread_pool_size": "200",
     "max_thread_pool_free_size": "8",
     "load_marks_threadpool_pool_size": "2",
+    "max_parts_cleaning_thread_pool_size": "2",
 }
 """Server options of the embedded engine: one merge at a time, small caches, and few idle threads, which keep the memory
-that they once needed: a loader that ran for half an hour had 136 of them, most of which had read marks, one per column.
+that they once needed: a loader that ran for half an hour had 136 of them, for marks (one per column) and old parts.
 Who finds the one place taken asks again after 20 to 40 ms; the engine's own pause of up to a second and more made
 deletes of a few rows last for seconds.
 """
