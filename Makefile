@@ -33,7 +33,7 @@ demo: setup ## the main job on the simulated Polymarket, compared with its truth
 	@$(BIN)/polyhouse demo --seed $(SEED)
 
 test: setup postgres chromium bigquery lint ## lint, types and all tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q
 
 lint: setup ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check .
