@@ -56,13 +56,13 @@ def build_coverage(run: Build, wallets: str, pairs: SlicePairs, valued: Valued) 
     # Who was only asked about has no coverage.
     kept = (np.arange(len(everybody)) < len(known)) | reasons.any(axis=1)
     row, reason = np.nonzero(reasons[kept])
-    run.store("wallet_coverage", wallets, {
-        "wallet": binary(everybody[kept]),
-        "coverage": names(where[kept], pa.array(COVERAGES)),
-        "provisional": lists(
-            np.searchsorted(row, np.arange(int(kept.sum()) + 1)), pa.array(REASONS).take(numbers(reason))
-        ),
-    })  # fmt: skip
+    starts = np.searchsorted(row, np.arange(int(kept.sum()) + 1))
+    columns = dict(  # noqa: C408 - one of these words in quotes is the name of a source
+        wallet=binary(everybody[kept]),
+        coverage=names(where[kept], pa.array(COVERAGES)),
+        provisional=lists(starts, pa.array(REASONS).take(numbers(reason))),
+    )
+    run.store("wallet_coverage", wallets, columns)
 
 
 def _differing(
