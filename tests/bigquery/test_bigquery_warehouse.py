@@ -283,12 +283,9 @@ def test_users_get_what_they_asked_or_an_error(house):
     sql = "SELECT wallet_address FROM trades ORDER BY 1"
     with pytest.raises(BadInputError, match="more than 5 rows"):
         house.warehouse.query_readonly(sql, max_rows=5, timeout_seconds=10)
-    cut = house.warehouse.reader()
-    try:
-        result = cut.query_readonly(sql, max_rows=5, timeout_seconds=10, truncate=True)
-        assert (len(result.rows), result.truncated, result.columns) == (5, True, ("wallet_address",))
-    finally:
-        cut.remote.close()
+    with house.warehouse.reader() as reader:
+        cut = reader.query_readonly(sql, max_rows=5, timeout_seconds=10, truncate=True)
+    assert (len(cut.rows), cut.truncated, cut.columns) == (5, True, ("wallet_address",))
 
 
 def test_a_dataset_follows_one_store(house):
