@@ -44,6 +44,8 @@ def test_a_killed_server_goes_on_with_its_jobs(tmp_path, slow):
     try:
         repeat = server.json("/api/admin/ingest", "POST", {"action": "full"}, KEY | {"Idempotency-Key": "full"})[1]
         assert repeat["id"] == numbers[0]
+        # Until it is taken up again, the job shows how far the killed server came.
+        until(lambda: job_of(server, numbers[0])["deaths"])
         until(lambda: progress_of(server, numbers[0]))
         assert job_of(server, numbers[0])["deaths"] == 1
         assert job_of(server, numbers[1])["status"] == "queued"
