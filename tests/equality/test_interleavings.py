@@ -80,7 +80,7 @@ def _load(warehouse: Warehouse, every: dict[str, Rows], batches: list[tuple[str,
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("mixture", "examples"),
-    [((), 12), (("activity", "amounts", "goldsky", "trades_v1"), 3), (("dome", "goldsky", "trades"), 3)],
+    [((), 7), (("activity", "amounts", "goldsky", "trades_v1"), 2), (("dome", "goldsky", "trades"), 2)],
 )
 def test_any_interleaving_is_bit_identical(
     warehouse: Warehouse, roads: tuple[Roads, dict[str, Rows]], mixture: tuple[str, ...], examples: int
