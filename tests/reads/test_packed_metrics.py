@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "scores"))
 
-from score_store import columns, fill, load, market_tables, resolution
 
 from polyhouse.domain.ids import parse_address
 from polyhouse.metrics.catalogue import computed
@@ -22,19 +20,14 @@ from polyhouse.reads.exact import shortest
 from polyhouse.reads.flags import PARTS, Levels, flagged, flags
 from polyhouse.reads.parts import read_parts
 from polyhouse.reads.wallet import wallet
-from polyhouse.warehouse import ClickHouseWarehouse, open_warehouse
+from polyhouse.warehouse import ClickHouseWarehouse
 
 WALLET = "0x" + "a1" * 20
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseWarehouse]:
-    with open_warehouse(f"chdb://{tmp_path_factory.mktemp('store')}/warehouse") as opened:
-        rows = [fill(0xA1, 1, 10, 400), fill(0xA1, 2, 10, 500, kind="SELL"), fill(0xA1, 1, 10, 400, market=2)]
-        lost = resolution(rows[0]["ts"] + 90_000, (0, 1), market=2)
-        load(opened, {**market_tables(1, 2), "observations": columns(rows), "resolutions": lost})
-        build(opened)
-        yield opened
+def warehouse(winner_and_loser: ClickHouseWarehouse) -> ClickHouseWarehouse:
+    return winner_and_loser
 
 
 def shown(warehouse: ClickHouseWarehouse) -> list[dict[str, Any]]:

@@ -11,29 +11,22 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "scores"))
 
-from score_store import columns, fill, load, market_tables, resolution
 
 from polyhouse.errors import BadInputError
 from polyhouse.metrics.catalogue import RELATIONS, computed
-from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import encode
 from polyhouse.reads.queries import answer
 from polyhouse.reads.wallet import UnknownWalletError
 from polyhouse.state import StateStore, open_state
-from polyhouse.warehouse import open_warehouse
+from polyhouse.warehouse import ClickHouseWarehouse
 
 WALLET = "0x" + "a1" * 20
 
 
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
-    with open_warehouse(f"chdb://{tmp_path_factory.mktemp('store')}/warehouse") as opened:
-        rows = [fill(0xA1, 1, 10, 400), fill(0xA1, 2, 10, 500, kind="SELL"), fill(0xA1, 1, 10, 400, market=2)]
-        lost = resolution(rows[0]["ts"] + 90_000, (0, 1), market=2)
-        load(opened, {**market_tables(1, 2), "observations": columns(rows), "resolutions": lost})
-        build(opened)
-        yield opened
+def warehouse(winner_and_loser: ClickHouseWarehouse) -> Warehouse:
+    return winner_and_loser
 
 
 @pytest.fixture(scope="module")
