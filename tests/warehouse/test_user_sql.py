@@ -101,6 +101,37 @@ REFUSED = [
     " ; ",
     "-- only a comment",
     "SELECT nonsense FROM nowhere",
+    # The engine reads white space without width, round quotes and comments inside comments; others do not.
+    "SELECT file\u200b('/etc/hostname')",
+    "SELECT file\ufeff('/etc/hostname')",
+    "SELECT file\u00a0('/etc/hostname')",
+    "SELECT \u201cfile\u201d('/etc/hostname')",
+    "SELECT /* /* */ ' */ file('/etc/hostname') --'",
+    "SELECT 1 \u2212\u2212 file('/etc/hostname')",
+    "SELECT file\0('/etc/hostname')",
+    # Called without a parenthesis behind the name.
+    "SELECT arrayMap(file, ['/etc/hostname'])",
+    "SELECT arrayMap(`file`, ['/etc/hostname'])",
+    "SELECT * APPLY file FROM (SELECT '/etc/hostname' AS x)",
+    "SELECT * APPLY(file) FROM (SELECT '/etc/hostname' AS x)",
+    "SELECT COLUMNS('x') APPLY file FROM (SELECT '/etc/hostname' AS x)",
+    "SELECT * APPLY (x -> file(x)) FROM (SELECT '/etc/hostname' AS x)",
+    # What the engine tells about itself.
+    "SELECT * FROM system.settings",
+    "SELECT * FROM system . `server_settings`",
+    'SELECT * FROM "system"."disks"',
+    "SELECT data_paths FROM system.tables",
+    "SELECT 1 IN system.users",
+    "DESCRIBE TABLE system.named_collections",
+    "EXPLAIN SELECT * FROM system.parts",
+    "SELECT getServerSetting('max_concurrent_queries')",
+    "SELECT arrayMap(getMacro, ['shard'])",
+    "SHOW SETTINGS LIKE '%'",
+    "SHOW PROCESSLIST",
+    "SHOW GRANTS",
+    "SHOW CREATE USER default",
+    "SHOW CREATE SETTINGS PROFILE default",
+    "SHOW",
     "SELECT",
 ]
 
@@ -128,7 +159,8 @@ def test_everything_else_is_refused(warehouse, tmp_path, monkeypatch, sql):
     ],
 )
 def test_the_engine_refuses_by_itself_what_the_text_check_would_miss(warehouse, monkeypatch, sql):
-    monkeypatch.setattr("polyhouse.warehouse.guard.check_user_sql", lambda *_: None)
+    for fence in ("check_user_sql", "_check_tree"):
+        monkeypatch.setattr(f"polyhouse.warehouse.guard.{fence}", lambda *_: None)
     with pytest.raises(BadInputError, match=r"Only reading is allowed here|readonly"):
         run(warehouse, sql)
 
@@ -136,7 +168,27 @@ def test_the_engine_refuses_by_itself_what_the_text_check_would_miss(warehouse, 
 def test_names_that_only_look_dangerous_are_fine(warehouse):
     sql = "SELECT count() AS settings, 'x' AS url, 1 AS file, max(number) AS format FROM numbers(3)"
     assert run(warehouse, sql).rows == [(3, "x", 1, 2)]
-    assert run(warehouse, "SELECT count() > 0 FROM system.settings").rows[0][0] == 1
+    assert run(warehouse, "SELECT 'file(“x”)', `system`, x.file FROM (SELECT 1 AS system, 2 AS file) AS x").rows
+    assert run(warehouse, "SELECT count() > 0 FROM system.columns WHERE table = 'tokens'").rows[0][0] == 1
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT file('/etc/hostname')",
+        "SELECT \u201cfile\u201d('/etc/hostname')",
+        "SELECT /* /* */ ' */ file('/etc/hostname') --'",
+        "SELECT arrayMap(file, ['/etc/hostname'])",
+        "SELECT * FROM system.settings",
+        "EXPLAIN SELECT * FROM (SELECT sleep(0))",
+    ],
+)
+def test_what_the_engine_itself_reads_in_a_text_is_refused_without_reading_the_text(warehouse, monkeypatch, sql):
+    monkeypatch.setattr("polyhouse.warehouse.guard.check_user_sql", lambda *_: None)
+    monkeypatch.setattr("polyhouse.warehouse.guard.split_statements", lambda text: [text])
+    monkeypatch.setattr("polyhouse.warehouse.guard._first_word", lambda _: "select")
+    with pytest.raises(BadInputError, match="is not allowed in a query"):
+        run(warehouse, sql)
 
 
 def test_more_rows_than_allowed_are_an_error_or_marked(warehouse):

@@ -1,14 +1,16 @@
 """A user's SQL: what may run, and inside which limits.
 
-Two independent fences. The engine runs the statement in a session with ``readonly = 1``: no writes, no settings, no
-table functions that leave the store. That alone is not enough: the engine lets read-only sessions call the *scalar*
-function ``file('/etc/passwd')``, write ``SELECT … INTO OUTFILE``, run several statements at once, and describe
-``file(…)``. So the text is read first and everything of that kind is refused.
+Three fences. The engine runs the statement in a session with ``readonly = 1``: no writes, no settings, no table
+functions that leave the store. That alone is not enough: the engine lets read-only sessions call the *scalar* function
+``file('/etc/passwd')``, write ``SELECT … INTO OUTFILE``, run several statements at once, and describe ``file(…)``. So
+the text is read first and everything of that kind is refused. Since a text can be read in two ways, what passed is then
+parsed by the engine itself (``EXPLAIN AST`` runs nothing), and the names in its tree are held against the same lists.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -33,12 +35,25 @@ _HARMLESS_TABLE_FUNCTIONS = frozenset(
      "format", "primes"}
 )  # fmt: skip
 
-# Scalar functions that read files, ask services, write logs or show secrets.
+# Scalar functions that read files, ask services, write logs, wait, or show settings and the machine. They are refused
+# as bare names too: ``arrayMap(file, …)`` and ``* APPLY file`` call them without a parenthesis behind.
 _FORBIDDEN_SCALARS = frozenset(
     {"file", "catboostevaluate", "showcertificate", "logtrace", "getclienthttpheader", "currentrequesturl",
      "reversednsquery", "filesystemavailable", "filesystemcapacity", "filesystemunreserved", "fuzzquery",
-     "sleep", "sleepeachrow"}
+     "sleep", "sleepeachrow", "getserversetting", "getmergetreesetting", "getmacro", "getserverport", "tcpport",
+     "getoskernelversion", "fqdn", "fullhostname", "serveruuid", "evalmlmethod", "generateserialid",
+     "addresstoline", "addresstolinewithinlines", "addresstosymbol"}
 )  # fmt: skip
+
+# Tables of the engine about itself name paths, settings, users and the queries of others. These do not.
+_HARMLESS_SYSTEM_TABLES = frozenset(
+    {"one", "numbers", "numbers_mt", "zeros", "zeros_mt", "columns", "functions", "table_functions", "keywords",
+     "data_type_families", "formats", "time_zones"}
+)  # fmt: skip
+_TREE_NAME = re.compile(r" *(Function|Identifier|TableIdentifier) ([^ ]+)")
+_SHOWN = frozenset({"tables", "columns", "fields", "databases", "index", "indexes", "indices", "keys", "functions"})
+_CREATED = frozenset({"user", "users", "role", "roles", "row", "quota", "quotas", "settings", "profile", "profiles",
+                      "access", "policy", "policies", "dictionary", "masking"})  # fmt: skip
 
 # Known at the time of writing; the engine's own list is added, so that a newer engine opens no door.
 _FORBIDDEN_TABLE_FUNCTIONS = frozenset(
@@ -59,7 +74,9 @@ def run_readonly(engine: Engine, sql: str, *, max_rows: int, timeout_seconds: fl
     """See ``ClickHouseWarehouse.query_readonly``."""
     if max_rows < 1 or not 0 < timeout_seconds < math.inf:
         raise BadInputError(f"Limits must be positive: {max_rows} rows, {timeout_seconds} s.")
-    check_user_sql(sql, _engine_table_functions(engine))
+    table_functions = _engine_table_functions(engine)
+    check_user_sql(sql, table_functions)
+    _check_tree(_tree(engine, sql, timeout_seconds), _forbidden(table_functions))
     settings = {
         "max_execution_time": f"{timeout_seconds:.3f}",
         "timeout_overflow_mode": "throw",
@@ -90,8 +107,7 @@ def run_readonly(engine: Engine, sql: str, *, max_rows: int, timeout_seconds: fl
 def _described(client: Client, sql: str) -> Sequence[str]:
     """Names of the columns that a SELECT would return; none for statements of other kinds."""
     statement = next(iter(split_statements(sql)), "")
-    first = next((token.text.lower() for token in tokens(statement) if token.text != "("), "")
-    if first not in {"select", "with", "from"}:
+    if _first_word(statement) not in {"select", "with", "from"}:
         return ()
     return [str(row[0]) for row in client.query(f"DESCRIBE TABLE (\n{statement}\n)").result_rows]
 
@@ -116,9 +132,90 @@ def check_user_sql(sql: str, table_functions: frozenset[str] = _FORBIDDEN_TABLE_
     first = next((token for token in lexemes if token.text != "("), lexemes[0])
     if first.kind != "word" or first.text.lower() not in _FIRST_WORDS:
         raise BadInputError(f"Only SELECT, WITH, SHOW, DESCRIBE and EXPLAIN are allowed, not {first.text[:40]}.")
+    _refuse_characters(lexemes)
     _refuse_words(lexemes)
-    forbidden = (table_functions | _FORBIDDEN_TABLE_FUNCTIONS) - _HARMLESS_TABLE_FUNCTIONS
-    _refuse_functions(lexemes, forbidden | _FORBIDDEN_SCALARS)
+    _refuse_shown(lexemes)
+    _refuse_functions(lexemes, _forbidden(table_functions))
+    _refuse_names(lexemes)
+
+
+def _forbidden(table_functions: frozenset[str]) -> frozenset[str]:
+    return (table_functions | _FORBIDDEN_TABLE_FUNCTIONS) - _HARMLESS_TABLE_FUNCTIONS | _FORBIDDEN_SCALARS
+
+
+def _refuse_characters(lexemes: Sequence[Token]) -> None:
+    for token in lexemes:
+        if token.kind == "symbol" and not (token.text.isascii() and token.text.isprintable()):
+            raise BadInputError(
+                f"Character {token.start + 1} ({ascii(token.text)[1:-1]}) is not allowed in a query outside of quotes."
+            )
+
+
+def _refuse_shown(lexemes: Sequence[Token]) -> None:
+    """Of the statements that begin with SHOW only those about tables: others tell settings, users, queries."""
+    words = [token.text.lower() for token in lexemes if token.kind == "word"]
+    if words[0] != "show":
+        return
+    rest = [word for word in words[1:] if word not in {"full", "extended", "temporary", "changed"}]
+    is_create = rest[:1] == ["create"] and rest[1:2] and rest[1] not in _CREATED
+    if not is_create and (not rest or rest[0] not in _SHOWN):
+        raise BadInputError("SHOW tells of tables, columns, databases, indexes and functions here, of nothing else.")
+
+
+def _refuse_names(lexemes: Sequence[Token]) -> None:
+    """Functions that are named without being called, and the engine's tables about itself."""
+    for index, token in enumerate(lexemes):
+        if token.kind not in {"word", "name"}:
+            continue
+        name = token.text.lower()
+        before = lexemes[index - 1].text.lower() if index else ""
+        following = [one.text.lower() for one in lexemes[index + 1 : index + 3]]
+        if name == "system" and following[:1] == ["."]:
+            _refuse_system_table("".join(following[1:]))
+        if name in _FORBIDDEN_SCALARS and before not in {"as", "."} and following[:1] != ["."]:
+            raise _leaves(token.text)
+
+
+def _refuse_system_table(name: str) -> None:
+    if name not in _HARMLESS_SYSTEM_TABLES:
+        raise BadInputError(
+            f"The table system.{name[:40]} is not allowed in a query: it tells of the machine, not of the data."
+        )
+
+
+def _tree(engine: Engine, sql: str, timeout_seconds: float) -> list[str]:
+    """What the engine makes of a statement, line by line; nothing for SHOW. Nothing is run."""
+    statement = next(iter(split_statements(sql)), "")
+    if _first_word(statement) == "show":
+        return []
+    client = engine.connect({"max_execution_time": f"{timeout_seconds:.3f}", "readonly": "1"})
+    try:
+        return [str(line) for (line,) in client.query(f"EXPLAIN AST {statement}").result_rows]
+    except Exception as error:
+        raise translate_user_sql(error, max_rows=0, timeout_seconds=timeout_seconds) from error
+    finally:
+        client.close()
+
+
+def _check_tree(lines: Sequence[str], forbidden: frozenset[str]) -> None:
+    """Hold what the engine makes of the text against the same lists."""
+    for line in lines:
+        found = _TREE_NAME.match(line)
+        if found is None:
+            continue
+        kind, name = found[1], found[2].lower()
+        if name in _FORBIDDEN_SCALARS or (kind == "Function" and name in forbidden):
+            raise _leaves(found[2])
+        if name.startswith("system."):
+            _refuse_system_table(name.removeprefix("system."))
+
+
+def _first_word(statement: str) -> str:
+    return next((token.text.lower() for token in tokens(statement) if token.text != "("), "")
+
+
+def _leaves(name: str) -> BadInputError:
+    return BadInputError(f"The function {name[:60]} is not allowed in a query: it leaves the store.")
 
 
 def _refuse_words(lexemes: Sequence[Token]) -> None:
@@ -141,7 +238,7 @@ def _refuse_functions(lexemes: Sequence[Token], forbidden: frozenset[str]) -> No
             continue
         name = token.text.lower()
         if name in forbidden or (name.startswith("ai") and token.text[2:3].isupper()):
-            raise BadInputError(f"The function {token.text} is not allowed in a query: it leaves the store.")
+            raise _leaves(token.text)
 
 
 def _engine_table_functions(engine: Engine) -> frozenset[str]:

@@ -1,7 +1,9 @@
 """Just enough of the ClickHouse lexer to find where statements end and which functions they call.
 
 Strings ('…'), quoted names (`…`, "…"), heredocs ($tag$…$tag$), comments (--, #, /* */) and numbers are told apart, so
-that nothing inside a string looks like SQL and nothing inside a comment hides it.
+that nothing inside a string looks like SQL and nothing inside a comment hides it. The engine takes more than ASCII for
+quotes and white space (“these”, spaces without width): such characters are symbols here, each by itself, and a user's
+statement must not have them outside of quotes.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ _PATTERN = re.compile(
   | (?P<word>[^\W\d]\w*)
   | (?P<symbol>.)
     """,
-    re.VERBOSE | re.DOTALL,
+    re.VERBOSE | re.DOTALL | re.ASCII,
 )
 _NEVER_ALONE = {"'": "string", "`": "quoted name", '"': "quoted name"}
 
@@ -44,11 +46,14 @@ def tokens(sql: str) -> Iterator[Token]:
     """The tokens of a text, comments left out.
 
     Raises:
-        BadInputError: a string, quoted name or comment that does not end.
+        BadInputError: a string, quoted name or comment that does not end; a comment inside a comment, which the engine
+            counts and others do not.
     """
     for match in _PATTERN.finditer(sql):
         kind, text = match.lastgroup, match.group()
         if kind in {"space", "tag"} and not text.startswith("$"):
+            if text.startswith("/*") and "/*" in text[2:]:
+                raise BadInputError(f"The SQL has a comment inside a comment, at character {match.start() + 1}.")
             continue
         start, end = match.span()
         if kind == "symbol":
