@@ -18,27 +18,26 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
-from pydantic_settings import SettingsConfigDict as _ConfigDict
-from pydantic_settings.exceptions import SettingsError
 
 from polyhouse.errors import ConfigError
 
 PREFIX = "POLYHOUSE_"
 FILE_NAME = "polyhouse.toml"
 MASK = "***"
+BIGQUERY_SCHEME = "bigquery://"
 
+_TABLES = frozenset({"schedule", "notify"})
 _KNOWN_VARIABLES = frozenset({"POLYHOUSE_FAILPOINT"})
 _HTTP_FIELDS = ("gamma_url", "clob_url", "data_url", "rpc_url", "hypersync_url", "subgraph_url", "dome_url")
 _log = logging.getLogger("polyhouse.settings")
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings of the product, resolved and frozen. Field ``x`` is ``POLYHOUSE_X`` and ``x = …`` in TOML."""
 
-    model_config = _ConfigDict(frozen=True, extra="forbid", env_prefix=PREFIX, env_ignore_empty=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     home: Path = Field(default=Path("~/.polyhouse"), description="embedded stores, logs")
     warehouse: SecretStr = Field(
@@ -136,19 +135,6 @@ class Settings(BaseSettings):
         default=None, description="console or json; default: console on a terminal, else json"
     )
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what ``load`` resolved: it read the environment and the files itself, to know each value's source."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
-
     @field_validator("home", mode="after")
     @classmethod
     def _expand_home(cls, value: Path) -> Path:
@@ -177,10 +163,16 @@ class Settings(BaseSettings):
 
     def engine_url(self) -> str:
         """Where the engine is that computes: the warehouse, or the embedded store that a BigQuery dataset follows."""
-        from polyhouse.warehouse.bigquery import SCHEME, cache_folder, parse_dataset
-
         url = self.warehouse_url()
-        return f"chdb://{cache_folder(self.home, parse_dataset(url))}" if url.startswith(SCHEME) else url
+        if not self.is_bigquery():
+            return url
+        from polyhouse.warehouse.bigquery import cache_folder, parse_dataset
+
+        return f"chdb://{cache_folder(self.home, parse_dataset(url))}"
+
+    def is_bigquery(self) -> bool:
+        """Whether the warehouse is a dataset of BigQuery that follows an embedded store."""
+        return self.warehouse_url().startswith(BIGQUERY_SCHEME)
 
     def state_url(self) -> str:
         """The state store's URL, with its password; a SQLite file in ``home`` unless set."""
@@ -268,11 +260,20 @@ def _environment() -> dict[str, Any]:
             known = [PREFIX + field.upper() for field in Settings.model_fields]
             if variable not in _KNOWN_VARIABLES:
                 _log.warning("%s is not a setting and is ignored.%s", variable, suggestion(variable, known))
+    given = {variable.lower().removeprefix(PREFIX.lower()): text for variable, text in os.environ.items() if text}
+    return {name: _from_text(name, given[name]) for name in Settings.model_fields if name in given}
+
+
+def _from_text(name: str, text: str) -> Any:
+    """The value of a variable: tables are JSON objects, everything else is read from its text."""
+    if name not in _TABLES:
+        return text
     try:
-        values = EnvSettingsSource(Settings)()
-    except SettingsError as error:
-        raise ConfigError(f"{PREFIX}SCHEDULE: {error}", hint='{"top": "0 * * * *", "full": "off"}') from None
-    return {name: value for name, value in values.items() if name in Settings.model_fields}
+        return json.loads(text)
+    except ValueError as error:
+        raise ConfigError(
+            f"{PREFIX}{name.upper()}: not a JSON object: {error}", hint='{"top": "0 * * * *", "full": "off"}'
+        ) from None
 
 
 def _read_file(path: Path) -> dict[str, Any]:

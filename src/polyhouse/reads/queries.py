@@ -1,4 +1,7 @@
-"""The read commands by name: what the command line asks, in this process or through a running server."""
+"""The read commands by name: what the command line asks, in this process or through a running server.
+
+Each imports what it reads when it is asked: a status must not wait for the catalogue of metrics.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,6 @@ from typing import TYPE_CHECKING, Any
 from polyhouse.domain.ids import parse_address
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
-from polyhouse.reads import queue
-from polyhouse.reads.as_of import at_moment, without_present
-from polyhouse.reads.categories import categories
-from polyhouse.reads.cost_methods import OURS, check_method, cost_methods
-from polyhouse.reads.days import days
-from polyhouse.reads.explain import explain
-from polyhouse.reads.leaderboard import LeaderboardQuery, leaderboard
-from polyhouse.reads.market import market
-from polyhouse.reads.metrics import metrics, was_built
-from polyhouse.reads.omega_board import omega_leaderboard
-from polyhouse.reads.specialists import specialists
-from polyhouse.reads.status import status
-from polyhouse.reads.table import sql
-from polyhouse.reads.trades import trades
-from polyhouse.reads.wallet import unknown_wallet, wallet
 
 if TYPE_CHECKING:
     from polyhouse.state import StateStore
@@ -54,6 +42,8 @@ def answer(name: str, arguments: Arguments, warehouse: Warehouse, state: StateSt
             return function(given, warehouse, state)
         if name in _ONLY_NOW:
             raise BadInputError(f"{name} has no past", hint="leave as_of out")
+        from polyhouse.reads.as_of import at_moment, without_present
+
         return without_present(function(given, at_moment(warehouse, as_of), state), as_of)
     except TypeError as error:
         # Only a wrong argument name or a missing one reaches a signature; anything else is a defect and stays one.
@@ -63,14 +53,22 @@ def answer(name: str, arguments: Arguments, warehouse: Warehouse, state: StateSt
 
 
 def _leaderboard(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    from polyhouse.reads.leaderboard import LeaderboardQuery, leaderboard
+
     return leaderboard(warehouse, LeaderboardQuery(**arguments))
 
 
 def _omega_leaderboard(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    from polyhouse.reads.omega_board import omega_leaderboard
+
     return omega_leaderboard(warehouse, arguments)
 
 
 def _wallet(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
+    from polyhouse.reads import queue
+    from polyhouse.reads.cost_methods import OURS, check_method, cost_methods
+    from polyhouse.reads.wallet import wallet
+
     address, method = arguments.pop("address", ""), check_method(arguments.pop("cost", OURS))
     document = wallet(warehouse, address, sync=queue.sync_entry(state, address), **arguments)
     if method != OURS:
@@ -80,21 +78,31 @@ def _wallet(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) 
 
 def _wallet_metrics(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
     """``address``, ``category`` ("overall"), ``window`` ("lifetime"): the document of ``reads.metrics.metrics``."""
+    from polyhouse.reads.metrics import metrics
+
     return metrics(warehouse, _known(arguments, warehouse, state), **arguments)
 
 
 def _wallet_days(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
     """``address``, ``category`` ("overall"), ``window`` ("lifetime"): the document of ``reads.days.days``."""
+    from polyhouse.reads.days import days
+
     return days(warehouse, _known(arguments, warehouse, state), **arguments)
 
 
 def _wallet_trades(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
     """``address``, ``limit``, ``cursor``, ``market``: the document of ``reads.trades.trades``."""
+    from polyhouse.reads.trades import trades
+
     return trades(warehouse, _known(arguments, warehouse, state), **arguments)
 
 
 def _known(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> str:
     """Take the address out of the arguments; that of a wallet nobody has heard of is refused, as in ``wallet``."""
+    from polyhouse.reads import queue
+    from polyhouse.reads.metrics import was_built
+    from polyhouse.reads.wallet import unknown_wallet
+
     address: str = arguments.pop("address", "")
     wallet_id = parse_address(address)
     if not was_built(warehouse, wallet_id) and queue.sync_entry(state, address) is None:
@@ -103,26 +111,39 @@ def _known(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -
 
 
 def _explain(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    from polyhouse.reads.explain import explain
+
     return explain(warehouse, arguments.pop("address", ""), arguments.pop("name", ""), **arguments)
 
 
 def _specialists(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    from polyhouse.reads.specialists import specialists
+
     return specialists(warehouse, **arguments)
 
 
 def _categories(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    from polyhouse.reads.categories import categories
+
     return categories(warehouse, **arguments)
 
 
 def _market(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    from polyhouse.reads.market import market
+
     return market(warehouse, **arguments)
 
 
 def _status(_arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
+    from polyhouse.reads import queue
+    from polyhouse.reads.status import status
+
     return status(warehouse, queue.facts(state))
 
 
 def _sql(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    from polyhouse.reads.table import sql
+
     if "timeout_seconds" in arguments:
         arguments["timeout_seconds"] = float(arguments["timeout_seconds"])
     return sql(warehouse, **arguments)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -14,6 +13,8 @@ from polyhouse.wiring.sources import build_sources, upstream_counters
 from polyhouse.wiring.stores import Stores
 
 if TYPE_CHECKING:
+    import asyncio
+
     from polyhouse.ports import Clock
     from polyhouse.sources.http import HttpClient
     from polyhouse.sources.http.lanes import RouteLanes

@@ -37,17 +37,19 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
     with open_warehouse_of(settings) as warehouse, open_state_only(settings) as state:
         stores = Stores(warehouse, state)
         yield stores
-        publish_rows(stores)
+        if settings.is_bigquery():
+            publish_rows(stores)
 
 
 def open_warehouse_of(settings: Settings) -> ClickHouseWarehouse:
     """Open the warehouse alone. Errors as ``open_stores``."""
     from polyhouse.warehouse import open_warehouse
-    from polyhouse.warehouse.bigquery import SCHEME, Limits, open_bigquery
 
     url = settings.warehouse_url()
-    if not url.startswith(SCHEME):
+    if not settings.is_bigquery():
         return open_warehouse(url)
+    from polyhouse.warehouse.bigquery import Limits, open_bigquery
+
     limits = Limits(
         settings.bigquery_endpoint, settings.bigquery_location, settings.bigquery_query_bytes,
         settings.bigquery_daily_bytes, settings.bigquery_models_seconds,
