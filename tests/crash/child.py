@@ -1,6 +1,6 @@
 """A process that runs the main job against an upstream and may be killed anywhere. Started by the crash tests.
 
-Arguments: home folder, upstream base URL. Environment: ``POLYHOUSE_FAILPOINT`` (see ``sync.failpoints``),
+Arguments: home folder, upstream base URL. Environment: ``POLYHOUSE_FAILPOINT`` (see ``polyhouse.failpoints``),
 ``KILL_AT_COMMIT`` (n: die inside the n-th state transaction), ``KILL_AFTER_MS`` (die after so many milliseconds).
 First it looks at what the life before left: exit code 99 if a checkpoint claims more than the warehouse holds.
 """

@@ -1,7 +1,7 @@
 """A process that runs one job of an installation and may be killed anywhere. Started by the kill tests.
 
 Arguments: home folder, upstream base URL, job (``load``, ``news``, ``markets``), the upstream's time. Environment:
-``POLYHOUSE_FAILPOINT`` (see ``sync.failpoints``).
+``POLYHOUSE_FAILPOINT`` (see ``polyhouse.failpoints``).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from polyhouse.cli.base import say
+from polyhouse.failpoints import reach
 
 T = TypeVar("T")
 
@@ -32,6 +33,7 @@ class Stopper:
             self.signal = number
             say("stopping after the current page; once more stops now")
             self.event.set()
+            reach("K20")
             return
         if sys.stderr.isatty():
             sys.stderr.write("\x1b[?25h")  # a live bar hides the cursor

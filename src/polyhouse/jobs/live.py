@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from polyhouse.errors import PolyhouseError
+from polyhouse.failpoints import reach
 from polyhouse.settings import Settings, mask_url
-from polyhouse.sync.failpoints import reach
 from polyhouse.sync.progress import NullReporter
 from polyhouse.sync.report import RunReport, WalletSelection
 from polyhouse.sync.touched import rebuild_alone, rebuild_touched

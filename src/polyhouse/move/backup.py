@@ -17,6 +17,7 @@ from pathlib import Path
 
 import polyhouse
 from polyhouse.errors import ConfigError
+from polyhouse.failpoints import reach
 from polyhouse.move.manifest import (
     NOT_INCLUDED,
     NOT_ON_SERVERS,
@@ -31,7 +32,6 @@ from polyhouse.move.manifest import (
 from polyhouse.move.state_rows import save_state
 from polyhouse.state import open_state
 from polyhouse.state.schema import HEAD
-from polyhouse.sync.failpoints import reach
 from polyhouse.sync.turns import building
 from polyhouse.warehouse import ClickHouseWarehouse, open_warehouse
 from polyhouse.warehouse.engine import Engine

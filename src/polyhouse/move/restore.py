@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from polyhouse.errors import ConfigError
+from polyhouse.failpoints import reach
 from polyhouse.move.backup import STATE_FILE, WAREHOUSE_FOLDER, location_of, rows_of
 from polyhouse.move.manifest import Manifest, copy_file, damage, read_manifest, sync_folder
 from polyhouse.move.state_rows import (
@@ -27,7 +28,6 @@ from polyhouse.move.state_rows import (
 )
 from polyhouse.state.database import parse_url, sqlite_path
 from polyhouse.state.schema import HEAD
-from polyhouse.sync.failpoints import reach
 from polyhouse.warehouse import ClickHouseWarehouse, open_warehouse
 from polyhouse.warehouse.engine import Engine
 from polyhouse.warehouse.location import Embedded, Server

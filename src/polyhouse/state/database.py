@@ -24,6 +24,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from polyhouse.errors import ConfigError, RetryableError
+from polyhouse.failpoints import reach
 from polyhouse.state.failures import translate
 
 SUPPORTED = "sqlite:////absolute/state.db or postgresql://user:password@host:5432/database"
@@ -198,6 +199,7 @@ class Database:
                     # Row by row in any order, it could deadlock with those who change a few wallets.
                     connection.execute(text("LOCK TABLE wallets IN EXCLUSIVE MODE"))
                 yield connection
+                reach("K11")
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, func, or_, select, true, update
 
+from polyhouse.failpoints import reach
 from polyhouse.state import priority
 from polyhouse.state.database import Database
 from polyhouse.state.schema import LEASED, WALLET_STATUSES, checkpoints, runs, wallets
@@ -73,6 +74,7 @@ class WalletQueue(Database):
             if any(moment is not None and moment <= now for moment in moments):
                 self._promote(connection, max(limit, _PROMOTE), stale=False)
             rows = connection.execute(claim.returning(wallets.c.rank, wallets.c.address)).all()
+            reach("K1")
         return [bytes(address) for _, address in sorted(tuple(row) for row in rows)]
 
     def lease_wallets(
@@ -91,6 +93,7 @@ class WalletQueue(Database):
             free = [address for address in addresses if address not in taken]
             self._forget_resets(connection, free)
             self._lease(connection, sorted(set(free)), worker, now + self._seconds(lease_seconds))
+            reach("K1")
         return free
 
     def mark_syncing(self, addresses: Sequence[bytes], *, worker: str | None = None) -> int:

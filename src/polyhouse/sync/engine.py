@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import Any
 
 from polyhouse.errors import PolyhouseError
+from polyhouse.failpoints import reach
 from polyhouse.ports import Clock, Warehouse
 from polyhouse.sync import verify
 from polyhouse.sync.census import Census
@@ -342,6 +343,7 @@ class SyncEngine:
         def finish() -> None:
             if tally.status() in {"interrupted", "failed"}:
                 remember_unbuilt(self._state, discovery.touched)
+            reach("K15")
             self._state.finish_run(run, tally.status(), tally.counts, "\n".join(tally.errors[:10]))
             verify.remember(self._warehouse, self._state)
 

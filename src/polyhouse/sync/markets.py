@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
+from polyhouse.failpoints import reach
 from polyhouse.ports import Checkpoint, Partition, Stream
 from polyhouse.sync import catalog
 from polyhouse.sync.context import END_NOTE, RunContext
@@ -107,6 +108,7 @@ async def look_up_missing(ctx: RunContext) -> None:
     """Map tokens that no source described yet, then fetch the metadata of conditions that no event brought."""
     tokens = await asyncio.to_thread(catalog.unmapped_tokens, ctx.warehouse, limit=_LOOKUP_LIMIT)
     await _look_up(ctx, "tokens", ctx.sources.tokens, "tokens", tokens, _TOKENS_BATCH)
+    reach("K16")
     conditions = await asyncio.to_thread(catalog.unlisted_conditions, ctx.warehouse, limit=_LOOKUP_LIMIT)
     await _look_up(ctx, "market details", ctx.sources.gamma_markets, "conditions", conditions, _RESOLUTIONS_BATCH)
     for name, found in (("tokens", tokens), ("conditions", conditions)):

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from polyhouse.failpoints import reach
 from polyhouse.state.outcomes import Synced
 from polyhouse.sync import catalog
 from polyhouse.sync.context import RunContext
-from polyhouse.sync.failpoints import reach
 from polyhouse.sync.walk import WalkResult
 
 _GROUP = 200

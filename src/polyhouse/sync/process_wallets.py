@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from polyhouse.domain.ids import format_address
 from polyhouse.errors import CircuitOpenError
+from polyhouse.failpoints import reach
 from polyhouse.state.outcomes import Synced
 from polyhouse.sync import catalog
 from polyhouse.sync.context import RunContext
-from polyhouse.sync.failpoints import reach
 from polyhouse.sync.positions import Replacement
 from polyhouse.sync.walk import Walk, WalkResult
 

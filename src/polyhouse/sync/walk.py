@@ -19,8 +19,8 @@ from polyhouse.errors import (
     RetryableError,
     UpstreamContractError,
 )
+from polyhouse.failpoints import reach
 from polyhouse.ports import Checkpoint, Page, Partition, Position, Stream
-from polyhouse.sync.failpoints import reach
 from polyhouse.sync.manifest import accepted_rows, position_text, row_count
 from polyhouse.sync.writer import BatchWriter, Lane
 from polyhouse.tables import BY_NAME

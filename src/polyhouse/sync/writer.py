@@ -18,9 +18,9 @@ from typing import Protocol, TypeVar
 import tenacity
 
 from polyhouse.errors import PolyhouseError, RetryableError, RunInterruptedError
+from polyhouse.failpoints import reach
 from polyhouse.ports import Clock, Page, PageCommit, Position, Warehouse
 from polyhouse.sync.census import Census
-from polyhouse.sync.failpoints import reach
 from polyhouse.sync.journal import Keeper, NoJournal
 from polyhouse.sync.manifest import (
     Delivery,

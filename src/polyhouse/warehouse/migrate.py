@@ -16,6 +16,7 @@ from importlib import resources
 from typing import Any, Protocol
 
 from polyhouse.errors import ConfigError
+from polyhouse.failpoints import reach
 from polyhouse.ports import QueryResult
 from polyhouse.warehouse.lexer import split_statements
 
@@ -136,6 +137,7 @@ def _apply(schema: Schema, migration: Migration) -> AppliedMigration:
     statements = split_statements(migration.sql)
     for statement in statements:
         schema.command(statement)
+        reach("K18")
     return AppliedMigration(migration.number, migration.name, len(statements), time.monotonic() - started)
 
 

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from polyhouse.errors import BadInputError, ConfigError
+from polyhouse.failpoints import reach
 from polyhouse.ports import Comparison, QueryResult
 from polyhouse.tables import BY_NAME, OBSERVATIONS, Columns
 from polyhouse.warehouse.batches import content_digest, to_arrow
@@ -348,6 +349,7 @@ class ClickHouseWarehouse:
 
     def _insert(self, table: str, block: pa.Table, settings: dict[str, Any], *, is_batch: bool = False) -> None:
         with self._engine.borrow() as client:
+            reach("K7")
             client.insert_arrow(table, block.combine_chunks(), settings=settings)
         self.changes.note(is_batch=is_batch, table=table, rows=block)
         give_back()

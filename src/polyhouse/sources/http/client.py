@@ -29,6 +29,7 @@ from polyhouse.errors import (
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
+from polyhouse.failpoints import reach
 from polyhouse.ports import Clock
 from polyhouse.sources.http.body import is_json, read_body
 from polyhouse.sources.http.breaker import CircuitBreaker
@@ -254,6 +255,7 @@ class HttpClient:
         method = "GET" if question is None else "POST"
         headers = None if question is None else {"Content-Type": "application/json"}
         try:
+            reach("K3")
             for _ in range(_MAX_REDIRECTS + 1):
                 async with self._open_session().request(
                     method, url, data=question, headers=headers, allow_redirects=False
@@ -293,6 +295,7 @@ class HttpClient:
             kind = response.headers.get("Content-Type", "nothing")[:60]
             raise self._without_secrets(UpstreamUnavailableError(f"{where} answered 200 with {kind} instead of JSON"))
         body = await read_body(response, self._max_body_bytes, where)
+        reach("K4")
         lane.stats.bytes += len(body)
         return body
 
