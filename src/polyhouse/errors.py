@@ -8,12 +8,14 @@ PolyhouseError                    exit 70  our bug
 │   ├─ UpstreamUnavailableError            the upstream does not answer properly
 │   ├─ CircuitOpenError                    the upstream failed repeatedly and is paused
 │   ├─ WarehouseUnavailableError           the warehouse does not answer
+│   ├─ DiskError                           a disk is full, read-only or failing
 │   └─ BudgetSpentError                    what a metered warehouse may cost today is spent
 ├─ AuthError                      exit 4   fix a key
 ├─ StoreInUseError                exit 5   another process owns the store
 ├─ UpstreamRefusedError           exit 3   a request the upstream will never accept (4xx)
 │   └─ CursorRejectedError                 a page cursor expired: start the partition again
 ├─ UpstreamContractError          exit 3   an answer of an unexpected shape, or a page that cannot be true
+├─ InvariantBrokenError           exit 1   what was computed contradicts itself; it is not shown
 ├─ RowRejectedError               (never leaves a run) one row goes to quarantine, the run goes on
 └─ RunInterruptedError            exit 130 stopped by a signal, resumable
 """
@@ -89,6 +91,12 @@ class WarehouseUnavailableError(RetryableError):
     code = "WAREHOUSE_UNAVAILABLE"
 
 
+class DiskError(RetryableError):
+    """The disk of a store or of the home folder is full, read-only or failing; nothing half written counts."""
+
+    code = "DISK"
+
+
 class BudgetSpentError(RetryableError):
     """The day's budget of a metered warehouse does not suffice; nothing was charged for what was refused."""
 
@@ -131,6 +139,13 @@ class UpstreamContractError(PolyhouseError):
 
     code = "UPSTREAM_CONTRACT"
     exit_code = 3
+
+
+class InvariantBrokenError(PolyhouseError):
+    """Checks of a build are broken; the message names them, their rows and the tables that stay as they were."""
+
+    code = "INVARIANT"
+    exit_code = 1
 
 
 class RowRejectedError(PolyhouseError):

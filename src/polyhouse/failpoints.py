@@ -19,9 +19,10 @@ K12    checkpoints committed, the answer not yet seen
 K14    last page committed, the wallet not yet marked as complete
 K15    wallets marked as complete, the run without an end
 K16    some unknown tokens and markets looked up, others not
-K17    tables of a build published, its end not yet written down
+K17    a build is published, the wallets that waited for it not crossed out
 K18    between two statements of a migration
 K20    the first signal to stop was received
+M1     a run has ended, the models of its wallets are not built
 L1     live reading has committed its pages, the models are not built
 B1     everything of a backup is copied, its manifest not written
 B2     the manifest is written, the backup not yet under its name
@@ -44,7 +45,7 @@ import time
 NAMES = frozenset(
     {
         *(f"K{number}" for number in (*range(1, 13), 14, 15, 16, 17, 18, 20)),
-        *("L1", "B1", "B2", "R1", "R2", "R3", "R4"),
+        *("M1", "L1", "B1", "B2", "R1", "R2", "R3", "R4"),
     }
 )
 

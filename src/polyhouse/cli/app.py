@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -92,6 +93,8 @@ def run_command_line(arguments: Sequence[str]) -> int:
         return 0
     except PolyhouseError as error:
         return _product_error(error, run)
+    except OSError as error:
+        return _system_error(error, run)
     except Exception as error:  # noqa: BLE001 - the last line of defence: an unknown error is our bug
         return _bug(error, run)
     return result if isinstance(result, int) else 0
@@ -115,6 +118,16 @@ def _product_error(error: PolyhouseError, run: Run) -> int:
         say(f"next:  {error.hint}")
     say(f"code:  {error.code} (exit {error.exit_code})")
     return error.exit_code
+
+
+def _system_error(error: OSError, run: Run) -> int:
+    """A file that is no store's, such as a report or a log, on a disk that is full, read-only or failing."""
+    from polyhouse.disk import disk_error, number_of
+
+    number = number_of(error)
+    if not number:
+        return _bug(error, run)
+    return _product_error(disk_error("a file", Path(str(error.filename or Path.cwd())), number), run)
 
 
 def _bug(error: Exception, run: Run) -> int:

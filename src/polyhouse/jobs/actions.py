@@ -19,7 +19,6 @@ from polyhouse.sync.engine import SyncEngine
 from polyhouse.sync.progress import Reporter
 from polyhouse.sync.report import RunReport, WalletSelection
 from polyhouse.sync.touched import rebuild_touched
-from polyhouse.sync.unbuilt import remember_unbuilt
 from polyhouse.wiring import Stores
 
 TOP = 100
@@ -65,11 +64,8 @@ class Session:
             self.is_cut = True
         elif report.status != "failed" and models == "by itself":
             await self._publish()
-        elif report.status != "failed":
-            # A kill from here on must not leave models behind their rows.
-            await asyncio.to_thread(remember_unbuilt, self.stores.state, report.touched)
-            if models == "now":
-                await self._rebuild(report.touched)
+        elif report.status != "failed" and models == "now":
+            await self._rebuild(report.touched)
 
     async def rebuild_all(self) -> None:
         """Build all models anew."""

@@ -152,7 +152,7 @@ def translated(url: URL) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise translate(error, url.password) from error
+        raise translate(error, url.password, sqlite_path(url)) from error
     except PoolTimeoutError as error:
         raise RetryableError("The state store is unavailable: all connections to it are in use.") from error
 

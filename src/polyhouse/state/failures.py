@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 
+from polyhouse.disk import disk_error, free_bytes, is_read_only
 from polyhouse.errors import AuthError, ConfigError, PolyhouseError, RetryableError
 
 _RESTORE_HINT = (
@@ -15,15 +19,26 @@ _UNUSABLE = ("unable to open", "readonly database")
 # The server's answers to a connection attempt carry no code, only English text (libpq).
 _REFUSED = ("password authentication failed", "no pg_hba.conf entry", "no password supplied", "authentication failed")
 _WRONG_PLACE = ("does not exist", "invalid connection option", "invalid sslmode", "server does not support ssl")
+_LEAST_FREE = 1 << 20
+"""SQLite needs a shared-memory file and room in its log to open at all."""
 _RETRYABLE_CLASSES = ("08", "25", "40", "53", "55", "57", "58")
 """SQLSTATE classes: connection, read-only standby, rollback (deadlock), resources, locks and time-outs, shutdown,
 system errors."""
 
 
-def translate(error: DBAPIError, password: object = None) -> PolyhouseError:
-    """The product's error for a driver's error; ``password`` is masked wherever the driver repeats it."""
+def translate(error: DBAPIError, password: object = None, file: Path | None = None) -> PolyhouseError:
+    """The product's error for a driver's error.
+
+    Args:
+        error: the driver's.
+        password: masked wherever the driver repeats it.
+        file: of a SQLite store.
+    """
     text = _text(error, password)
     lower = text.lower()
+    number = _disk_number(lower, file) if file is not None else 0
+    if file is not None and number:
+        return disk_error("the state store", file.parent, number)
     state = str(getattr(error.orig, "sqlstate", None) or "")
     if any(words in lower for words in _DAMAGED):
         return ConfigError(f"The state store is damaged: {text}.", hint=_RESTORE_HINT)
@@ -39,6 +54,19 @@ def translate(error: DBAPIError, password: object = None) -> PolyhouseError:
     if isinstance(error, DatabaseError):
         return PolyhouseError(f"The state store refused a statement of ours: {text}.")
     return PolyhouseError(f"The state store failed: {text}.")
+
+
+def _disk_number(text: str, file: Path) -> int:
+    """SQLite says what it could not do; why is asked of the file system. 0 = not the disk's fault."""
+    if "disk is full" in text:
+        return errno.ENOSPC
+    if not any(words in text for words in (*_UNUSABLE, "disk i/o error")):
+        return 0
+    if is_read_only(file.parent):
+        return errno.EROFS
+    if free_bytes(file.parent) < _LEAST_FREE:
+        return errno.ENOSPC
+    return errno.EIO if "disk i/o error" in text else 0
 
 
 def _text(error: DBAPIError, password: object) -> str:

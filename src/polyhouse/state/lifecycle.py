@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from polyhouse.disk import disk_error, number_of
 from polyhouse.errors import ConfigError
 from polyhouse.state.database import SCHEMA, connect, parse_url, sqlite_path, translated
 from polyhouse.state.schema import HEAD
@@ -62,6 +63,8 @@ def _make_file(path: Path) -> None:
         draft.chmod(0o600)
         draft.rename(path)
     except OSError as error:
+        if number := number_of(error):
+            raise disk_error("the state store", path.parent, number) from error
         raise ConfigError(f"The state store {path} cannot be made: {error.strerror}.") from error
 
 

@@ -160,9 +160,16 @@ class SyncEngine:
 
         return await self._run("discover", options.args(), work), report
 
-    async def perform(self, command: str, args: Mapping[str, Any], work: _WORK) -> RunReport:
-        """Run work that another module brings, with the record, the writer and the checks of every run."""
-        return await self._run(command, args, work)
+    async def perform(self, command: str, args: Mapping[str, Any], work: _WORK, *, builds: bool = False) -> RunReport:
+        """Run work that another module brings, with the record, the writer and the checks of every run.
+
+        Args:
+            command: its name in the record of runs.
+            args: what it was asked to do.
+            work: what it does.
+            builds: work that comes to its end has rebuilt the models of the wallets it touched.
+        """
+        return await self._run(command, args, work, builds=builds)
 
     async def run(
         self,
@@ -208,7 +215,9 @@ class SyncEngine:
         if not ctx.should_end:
             await walk_resolutions(ctx)
 
-    async def _run(self, command: str, args: Mapping[str, Any], work: _WORK, *, metrics: bool = False) -> RunReport:
+    async def _run(
+        self, command: str, args: Mapping[str, Any], work: _WORK, *, metrics: bool = False, builds: bool = False
+    ) -> RunReport:
         started = self._clock.monotonic()
         tally = Tally()
         await self._verify(tally)
@@ -217,11 +226,12 @@ class SyncEngine:
         mirror = RegistryMirror(self._warehouse, self._state, self._clock)
         mirror.start()
         discovery = self._discovery()
-        ended = False
+        ended = is_built = False
         try:
             await self._work(run, work, tally, discovery)
             if metrics and not self.stop.is_set():
                 await self._build()
+            is_built = (metrics or builds) and not self.stop.is_set()
             ended = True
         except PolyhouseError as error:
             tally.fatal = error
@@ -233,7 +243,7 @@ class SyncEngine:
                 tally.interrupted = True
             tally.interrupted = tally.interrupted or self.stop.is_set()
             tally.counts["wallets_found"] = discovery.found
-            await self._finish(run, tally, discovery)
+            await self._finish(run, tally, discovery, is_built=is_built)
             await mirror.stop()
             self._observer.end(tally.status())
         touched = None if discovery.touched is None else tuple(sorted(discovery.touched))
@@ -339,9 +349,10 @@ class SyncEngine:
             since = record.started_at
         return since
 
-    async def _finish(self, run: int, tally: Tally, discovery: Discovery) -> None:
+    async def _finish(self, run: int, tally: Tally, discovery: Discovery, *, is_built: bool) -> None:
         def finish() -> None:
-            if tally.status() in {"interrupted", "failed"}:
+            # Whoever rebuilds them next may be killed before, and then nobody else would know of them.
+            if not is_built:
                 remember_unbuilt(self._state, discovery.touched)
             reach("K15")
             self._state.finish_run(run, tally.status(), tally.counts, "\n".join(tally.errors[:10]))

@@ -21,6 +21,7 @@ from typing import Protocol
 
 import msgspec
 
+from polyhouse.disk import disk_error, number_of
 from polyhouse.errors import RetryableError
 from polyhouse.sync.manifest import Delivery
 
@@ -90,6 +91,8 @@ class Journal:
             while rest:
                 rest = rest[os.write(self._files[self._current], rest) :]
         except OSError as error:
+            if number := number_of(error):
+                raise disk_error("the journal of pages", self._folder, number) from error
             raise RetryableError(f"The journal of pages cannot be written: {error.strerror}.") from error
         self._size += len(frame)
         self._open_pages[self._current] += 1

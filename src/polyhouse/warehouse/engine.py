@@ -157,7 +157,10 @@ class Engine:
                 autogenerate_session_id=False,
             )
         except Exception as error:
-            raise translate(error) from error
+            raise self._translated(error) from error
+
+    def _translated(self, error: Exception) -> PolyhouseError:
+        return translate(error, self.location.path if isinstance(self.location, Embedded) else None)
 
     @contextmanager
     def borrow(self) -> Iterator[Client]:
@@ -178,7 +181,7 @@ class Engine:
                 raise
             except Exception as error:
                 if _is_clickhouse_error(error):
-                    raise translate(error) from error
+                    raise self._translated(error) from error
                 raise
             finally:
                 self._give_back(client)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+from polyhouse.disk import disk_error, number_of
 from polyhouse.errors import AuthError, BadInputError, ConfigError, PolyhouseError, WarehouseUnavailableError
 from polyhouse.warehouse.location import without_secrets
 
@@ -35,9 +37,17 @@ def engine_code(error: BaseException) -> int:
     return code if isinstance(code, int) else 0
 
 
-def translate(error: Exception) -> PolyhouseError:
-    """The product's error for a failure of one of our own statements."""
+def translate(error: Exception, folder: Path | None = None) -> PolyhouseError:
+    """The product's error for a failure of one of our own statements.
+
+    Args:
+        error: what the client raised.
+        folder: of an embedded store.
+    """
     code, text = engine_code(error), engine_text(error)
+    number = number_of(error)
+    if number:
+        return disk_error("the warehouse" if folder else "the warehouse's server", folder, number)
     if code in _AUTH:
         return AuthError(f"The warehouse refused the user or password: {text}")
     if code == _UNKNOWN_DATABASE:

@@ -7,6 +7,7 @@ ends. The file's text only describes the holder; it is never trusted to decide w
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -18,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from polyhouse.disk import disk_error, number_of
 from polyhouse.errors import ConfigError, StoreInUseError
 from polyhouse.warehouse.location import Embedded, parse_location, without_secrets
 
@@ -72,13 +74,19 @@ class StoreLock:
             path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
+            if number := number_of(error):
+                raise disk_error("the warehouse", path.parent, number) from error
             raise ConfigError(f"The warehouse folder cannot be used: {error.strerror}: {path}.") from error
         if not _lock(descriptor):
             info = _read(descriptor) or HolderInfo(pid=0)
             os.close(descriptor)
             raise in_use(location.path, info)
         lock = cls(path, descriptor, HolderInfo(pid=os.getpid(), command=_command(), started_at=int(time.time())))
-        lock._write(asdict(lock._info))
+        try:
+            lock._write(asdict(lock._info))
+        except OSError as error:
+            lock.release()
+            raise disk_error("the warehouse", path.parent, number_of(error) or errno.EIO) from error
         return lock
 
     @property
