@@ -46,7 +46,7 @@ def history(
     back as the route shows them); or prices of tokens (without tokens: every traded one)."""
     if all_wallets and (names or source == "prices"):
         raise click.UsageError("--all stands for every known wallet: name none, and not with prices")
-    if source in {"dome", "data-v1", "data-v1-trades"} and not names and not all_wallets:
+    if source not in {"goldsky", "prices"} and not names and not all_wallets:
         raise click.UsageError(f"{source} has no feed of everyone: name wallets, or --all")
     plan = _planner(names, all_wallets=all_wallets, full=full)
     arguments = {"source": source, "names": list(names[:100]), "all": all_wallets, "full": full}
