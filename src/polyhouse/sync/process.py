@@ -84,7 +84,7 @@ async def process(engine: SyncEngine, options: ProcessOptions | None = None) -> 
     async def work(ctx: RunContext) -> None:
         await _Round(ctx, chosen, queue).execute()
 
-    return Pass(await engine.perform(COMMAND, args, work, builds=options.metrics), queue)
+    return Pass(await engine.perform(COMMAND, args, work, builds=chosen.metrics), queue)
 
 
 @dataclass(slots=True)
