@@ -1,4 +1,4 @@
-"""Uses a product that was extended as ``docs/extending.md`` says: ``python extended_product.py HOME`` prints a report."""
+"""The product with the extensions of ``docs/extending.md``: ``python extended_product.py HOME`` prints a report."""
 
 import asyncio
 import contextlib
