@@ -13,7 +13,6 @@ from polyhouse.cli.progress import duration
 
 if TYPE_CHECKING:
     from polyhouse.models.as_of import Moment
-    from polyhouse.wiring import Stores
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,30 +24,13 @@ def as_of_option(function: F) -> F:
     )(function)
 
 
-def keep(stores: Stores, text: str) -> Moment:
-    """Build the models as of a moment, unless they are kept and nothing older arrived since.
-
-    Raises:
-        BadInputError: no such time, or the store knows nothing from then.
-    """
-    from polyhouse.domain.times import parse_time
-    from polyhouse.models.as_of import keep_moment
-    from polyhouse.reads.exact import moment
-    from polyhouse.sync.turns import building
-
-    with building(stores.state):
-        made = keep_moment(stores.warehouse, parse_time(text, "as_of"))
-    for gone in made.forgotten:
-        say(f"as of {moment(gone)}: forgotten, because only the newest ones are kept")
-    return made
-
-
 def keep_and_tell(run: Run, text: str) -> None:
     """``polyhouse metrics --as-of TIME``."""
+    from polyhouse.api.moments import keep
     from polyhouse.wiring import open_stores
 
     with open_stores(run.settings) as stores:
-        made = keep(stores, text)
+        made = keep(stores, text, say)
     if run.json:
         emit_json(_document(made))
     say(f"metrics as of {_document(made)['as_of']}: {made.rows:,} rows, built in {duration(made.seconds)}")

@@ -100,8 +100,8 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def _arrow(name: str, document: Mapping[str, Any]) -> bytes:
-    """An Arrow IPC stream; money is decimal128 with 6 decimals, ratios with 9."""
+def arrow_table(name: str, document: Mapping[str, Any]) -> pa.Table:
+    """The table of a document in Arrow; money is decimal128 with 6 decimals, ratios with 9."""
     import pyarrow as pa
 
     table = TABLES[name]
@@ -109,9 +109,17 @@ def _arrow(name: str, document: Mapping[str, Any]) -> bytes:
     rows = document[table.path]
     schema = pa.schema([(column.name, _arrow_type(column.kind)) for column in shown])
     arrays = [_arrow_array(column, rows, schema.field(column.name).type) for column in shown]
+    return pa.table(arrays, schema=schema)
+
+
+def _arrow(name: str, document: Mapping[str, Any]) -> bytes:
+    """An Arrow IPC stream."""
+    import pyarrow as pa
+
+    table = arrow_table(name, document)
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as stream:
-        stream.write_table(pa.table(arrays, schema=schema))
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
     return bytes(sink.getvalue())
 
 

@@ -1,0 +1,1 @@
+"""What Python programs use (docs/python.md), and the command line with them: `polyhouse.open()` is in `api.house`."""

@@ -1,0 +1,1 @@
+"""Tables as files: CSV, JSON Lines, Parquet, Arrow, Excel, DuckDB; bounded memory, resumable, with a manifest."""
