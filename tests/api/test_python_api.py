@@ -156,7 +156,7 @@ def test_a_question_about_one_wallet_reads_that_wallet_only(house, best):
         (lambda ph: ph.trades().where("nonsense > 1").arrow(), "nonsense"),
         (lambda ph: ph.sql("DROP TABLE ledger").arrow(), "SELECT"),
         (lambda ph: ph.sql("SELECT * FROM url('http://127.0.0.1/')").arrow(), "url"),
-        (lambda ph: ph.trades(since=datetime(2026, 1, 1)), "time zone"),
+        (lambda ph: ph.trades(since=datetime(2026, 1, 1)), "time zone"),  # noqa: DTZ001 - that is the mistake
         (lambda ph: ph.leaderboard(sort="omga"), "omga"),
         (lambda ph: ph.wallet("0x" + "09" * 20), "never seen"),
     ],
