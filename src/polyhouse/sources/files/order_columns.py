@@ -8,10 +8,10 @@ from typing import Any
 SPELLINGS: dict[str, tuple[str, ...]] = {
     "maker": ("maker",),
     "maker_asset": ("makerAssetId", "maker_asset_id"),
-    "maker_amount": ("makerAmountFilled", "maker_amount_filled"),
+    "maker_amount": ("makerAmountFilled", "maker_amount_filled", "maker_amount"),
     "taker": ("taker",),
     "taker_asset": ("takerAssetId", "taker_asset_id"),
-    "taker_amount": ("takerAmountFilled", "taker_amount_filled"),
+    "taker_amount": ("takerAmountFilled", "taker_amount_filled", "taker_amount"),
     "ts": ("timestamp", "block_timestamp", "blockTimestamp"),
     "tx": ("transactionHash", "transaction_hash", "tx_hash"),
     "order_hash": ("orderHash", "order_hash"),
