@@ -86,9 +86,21 @@ class CircuitOpenError(RetryableError):
 
 
 class WarehouseUnavailableError(RetryableError):
-    """The warehouse cannot be reached or refuses the statement for now."""
+    """The warehouse cannot be reached or refuses the statement for now.
+
+    Args:
+        message: as of every error.
+        hint: as of every error.
+        is_away: the server, or the way to it, is down for now; the same statement can succeed in a moment.
+        never_arrived: and nobody took the statement.
+    """
 
     code = "WAREHOUSE_UNAVAILABLE"
+
+    def __init__(self, message: str, *, hint: str = "", is_away: bool = False, never_arrived: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_away = is_away or never_arrived
+        self.never_arrived = never_arrived
 
 
 class DiskError(RetryableError):

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from polyhouse.errors import PolyhouseError, StoreInUseError, WarehouseUnavailableError
 from polyhouse.warehouse.faults import translate
 from polyhouse.warehouse.location import Embedded, Server
 from polyhouse.warehouse.memory import import_engine
 from polyhouse.warehouse.open_files import allow_open_files
+from polyhouse.warehouse.patience import patiently
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+
+T = TypeVar("T")
 
 MAX_CONNECTIONS = 8
 _BORROW_SECONDS = 600.0
@@ -105,9 +108,14 @@ class Engine:
         location: where the store is.
         database: the current database of its connections; '' = the store's own.
 
+    Attributes:
+        patience_seconds: how long a statement waits for a server that is away; 0 = not at all.
+
     Raises:
         StoreInUseError: this process has another embedded store open; the engine allows one.
     """
+
+    patience_seconds = 0.0
 
     def __init__(self, location: Embedded | Server, database: str = "") -> None:
         self.location = location
@@ -187,6 +195,23 @@ class Engine:
                 self._give_back(client)
         finally:
             self._slots.release()
+
+    def ask(self, work: Callable[[Client], T], *, may_repeat: bool) -> T:
+        """Run one statement on a connection; waits ``patience_seconds`` for a server that is away.
+
+        Args:
+            work: the statement.
+            may_repeat: it may be done twice (see ``patience``).
+
+        Raises:
+            WarehouseUnavailableError: as of ``borrow``.
+        """
+
+        def once() -> T:
+            with self.borrow() as client:
+                return work(client)
+
+        return patiently(self.patience_seconds, once, may_repeat=may_repeat)
 
     def close(self) -> None:
         """Close every idle connection; a borrowed one is closed when it comes back."""

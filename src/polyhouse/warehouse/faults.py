@@ -20,6 +20,10 @@ _TRANSIENT = {
     TIMEOUT, MEMORY_LIMIT, 198, 202, 203, 209, 210, 236, 242, 243, 252, 279, 319, 394, 425, 439, 473, 499, 999, 1000,
     1002,
 }  # fmt: skip
+_AWAY = {0, 198, 203, 209, 210, 236, 242, 279, 319, 425, 439, 999, 1000, 1002}
+"""Of them, those of a server that starts, stops or cannot reach its peers; 0 comes from the network or a proxy."""
+_NOBODY_THERE = ("Connection refused", "NewConnectionError", "Name or service not known", "No route to host")
+_ADDRESS = re.compile(r"host='([^']+)', port=(\d+)")
 _TRAILER = re.compile(r"\s*\(version [^()]*(\([^()]*\))?[^()]*\)")
 _PREFIX = re.compile(r"^(?:Code: \d+\. )?(?:DB::Exception: )?(?:Code: \d+\. DB::Exception: )?")
 _LONGEST = 1500
@@ -53,8 +57,20 @@ def translate(error: Exception, folder: Path | None = None) -> PolyhouseError:
     if code == _UNKNOWN_DATABASE:
         return ConfigError(f"The warehouse has no such database: {text}", hint="Create it first: CREATE DATABASE …")
     if code in _TRANSIENT or code == 0:
-        return WarehouseUnavailableError(f"The warehouse did not do it: {text}")
+        return _unavailable(code, text)
     return PolyhouseError(f"The warehouse refused a statement of ours: {text}")
+
+
+def _unavailable(code: int, text: str) -> WarehouseUnavailableError:
+    if code == 0 and any(words in text for words in _NOBODY_THERE):
+        found = _ADDRESS.search(text)
+        where = f" at {found[1]}:{found[2]}" if found else ""
+        return WarehouseUnavailableError(
+            f"The warehouse{where} does not answer: nobody accepts the connection.",
+            hint="Start it, or correct POLYHOUSE_WAREHOUSE; the same command then goes on from what is stored.",
+            never_arrived=True,
+        )
+    return WarehouseUnavailableError(f"The warehouse did not do it: {text}", is_away=code in _AWAY)
 
 
 def translate_user_sql(error: Exception, *, max_rows: int, timeout_seconds: float) -> PolyhouseError:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 STATE_PATIENCE_SECONDS = 60.0
 """How long a run waits for a state store on a server that is away."""
 
+WAREHOUSE_PATIENCE_SECONDS = 60.0
+"""The same for a warehouse on a server."""
+
 
 @asynccontextmanager
 async def engine_session(
@@ -71,6 +74,7 @@ async def engine_session(
 
     clock = SystemClock()
     stores.state.patience_seconds = STATE_PATIENCE_SECONDS if stores.state.is_shared else 0.0
+    stores.warehouse.patience_seconds = WAREHOUSE_PATIENCE_SECONDS
     async with AsyncExitStack() as stack:
         clients: dict[str, HttpClient] = {}
         for url, limits in ((settings.gamma_url, GAMMA), (settings.clob_url, CLOB), (settings.data_url, DATA)):
