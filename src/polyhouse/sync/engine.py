@@ -191,6 +191,8 @@ class SyncEngine:
         if chosen.dry_run:
             return await self._plan(lambda ctx: plan_wallets(ctx, chosen))
 
+        since = await asyncio.to_thread(self._unfinished_since, "run", selection_args(chosen))
+
         async def work(ctx: RunContext) -> None:
             await self._markets(ctx, full=full)
             steps: list[Callable[[], Awaitable[None]]] = [
@@ -201,12 +203,21 @@ class SyncEngine:
             if follows_trades(chosen):
                 steps.insert(2, lambda: settle_news(ctx))
             if positions:
-                steps.append(lambda: walk_positions(ctx, ctx.wallets_done))
+                steps.append(lambda: self._positions(ctx, since))
             for step in steps:
                 if not ctx.should_end:
                     await step()
 
         return await self._run("run", selection_args(chosen), work, metrics=metrics)
+
+    async def _positions(self, ctx: RunContext, since: int | None) -> None:
+        """Ask for the positions of the wallets that were read: by this run, or by the one that it goes on with."""
+        left = [] if since is None else await asyncio.to_thread(self._read_without_positions, ctx, since)
+        await walk_positions(ctx, ctx.wallets_done, left=left, since=since or 0)
+
+    def _read_without_positions(self, ctx: RunContext, since: int) -> list[bytes]:
+        mine = {bytes(ctx.wallets_done[start : start + 20]) for start in range(0, len(ctx.wallets_done), 20)}
+        return sorted(self._state.read_since(self._state.wallet_addresses(), since) - mine)
 
     async def _markets(self, ctx: RunContext, *, full: bool) -> None:
         await walk_universe(ctx, full=full)

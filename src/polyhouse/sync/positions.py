@@ -17,7 +17,9 @@ GONE = "GONE"
 """Status of a position that an earlier run saw and the newest does not."""
 
 
-async def walk_positions(ctx: RunContext, wallets: Sequence[bytes] | bytearray) -> None:
+async def walk_positions(
+    ctx: RunContext, wallets: Sequence[bytes] | bytearray, *, left: Sequence[bytes] = (), since: int = 0
+) -> None:
     """Read reported positions and portfolio value of each wallet.
 
     A wallet's positions are replaced as a whole: what the newest complete answer does not list any more becomes a row
@@ -26,24 +28,30 @@ async def walk_positions(ctx: RunContext, wallets: Sequence[bytes] | bytearray) 
     Args:
         ctx: the run.
         wallets: addresses, as a list or joined in one bytearray (2.9 million of them fit in 58 MB).
+        left: wallets of a run that was stopped: asked, unless it came to asking them.
+        since: when that run began, Unix seconds.
     """
-    total = len(wallets) // 20 if isinstance(wallets, bytearray) else len(wallets)
+    total = len(left) + (len(wallets) // 20 if isinstance(wallets, bytearray) else len(wallets))
     if not total:
         return
     replaced = Replacement(ctx)
     ctx.reporter.phase("reported positions", total, "wallets")
     try:
         await run_jobs(ctx, _jobs(ctx, wallets, replaced))
+        if not ctx.should_end:
+            await run_jobs(ctx, _jobs(ctx, left, replaced, since))
         await replaced.flush()
     finally:
         ctx.reporter.finish()
 
 
-async def _jobs(ctx: RunContext, wallets: Sequence[bytes] | bytearray, replaced: Replacement) -> AsyncIterator[Job]:
+async def _jobs(
+    ctx: RunContext, wallets: Sequence[bytes] | bytearray, replaced: Replacement, since: int | None = None
+) -> AsyncIterator[Job]:
     for wallet in _each(wallets):
         key = format_address(wallet)
-        positions = ctx.walk(ctx.sources.positions, key, fresh=True)
-        value = ctx.walk(ctx.sources.values, key, fresh=True)
+        positions = ctx.walk(ctx.sources.positions, key, fresh=True, since=since)
+        value = ctx.walk(ctx.sources.values, key, fresh=True, since=since)
         yield PositionsJob(ctx, wallet, positions, value, replaced)
 
 
@@ -84,7 +92,10 @@ class PositionsJob:
         if self._asked_value:
             self._ctx.record(await self._value.settle())
         if result.status in {"ok", "empty"}:
-            await self._replaced.add(self._wallet, self._since)
+            if self._positions.was_read_before is None:
+                await self._replaced.add(self._wallet, self._since)
+            else:
+                await self._replaced.add_read_before(self._wallet, self._positions.was_read_before)
         self._ctx.reporter.advance(1, rows=result.rows, failed=int(result.status == "failed"))
 
 
@@ -94,6 +105,13 @@ class Replacement:
     def __init__(self, ctx: RunContext) -> None:
         self._ctx = ctx
         self._since: dict[bytes, int] = {}
+        self._before: dict[bytes, int] = {}
+
+    async def add_read_before(self, wallet: bytes, since: int) -> None:
+        """The wallet's positions were read to the end by a run that began at ``since`` and was stopped."""
+        self._before[wallet] = since
+        if len(self._before) >= _GROUP:
+            await self.flush()
 
     async def add(self, wallet: bytes, since: int) -> None:
         """The wallet's positions were read to the end; the reading began at ``since`` (Unix seconds)."""
@@ -104,11 +122,14 @@ class Replacement:
     async def flush(self) -> None:
         """Write the rows of positions that are gone."""
         group, self._since = self._since, {}
+        before, self._before = self._before, {}
         if group:
-            await self._ctx.writer.call(self._close, group)
+            await self._ctx.writer.call(self._close, group, self._ctx.run)
+        if before:
+            await self._ctx.writer.call(self._close, before, None)
 
-    def _close(self, group: Mapping[bytes, int]) -> None:
-        rows = positions_left_behind(self._ctx.warehouse, group, self._ctx.run)
+    def _close(self, group: Mapping[bytes, int], run: int | None) -> None:
+        rows = positions_left_behind(self._ctx.warehouse, group, run)
         if not rows:
             return
         columns: Columns = {
@@ -123,27 +144,29 @@ class Replacement:
 
 
 def positions_left_behind(
-    warehouse: Warehouse, since: Mapping[bytes, int], run: int
+    warehouse: Warehouse, since: Mapping[bytes, int], run: int | None
 ) -> list[tuple[bytes, bytes, bytes]]:
     """(wallet, token, condition) of reported positions that the newest reading of their wallet did not list.
 
     Args:
         warehouse: the open warehouse.
         since: wallet → when its newest complete reading began (Unix seconds).
-        run: the run that read them. An earlier, failed reading of the same run is told by its time.
+        run: the run that read them; an earlier, failed reading of the same run is told by its time. None: another one,
+            and so are all others.
     """
+    of_others = "0" if run is None else "run != {run:UInt64}"
     rows = warehouse.query(
-        """
-        WITH indexOf({wallets:Array(String)}, hex(wallet)) AS place
+        f"""
+        WITH indexOf({{wallets:Array(String)}}, hex(wallet)) AS place
         SELECT wallet, token, condition FROM reported_positions_current
-        WHERE wallet IN (SELECT toFixedString(unhex(arrayJoin({wallets:Array(String)})), 20))
-          AND status != {gone:String}
-          AND (run != {run:UInt64} OR toUnixTimestamp(seen_at) < {since:Array(UInt32)}[place])
+        WHERE wallet IN (SELECT toFixedString(unhex(arrayJoin({{wallets:Array(String)}})), 20))
+          AND status != {{gone:String}}
+          AND ({of_others} OR toUnixTimestamp(seen_at) < {{since:Array(UInt32)}}[place])
         ORDER BY wallet, token SETTINGS max_threads = 1
         """,
         {
             "wallets": [wallet.hex().upper() for wallet in since], "since": list(since.values()),
-            "run": run, "gone": GONE,
+            "run": run or 0, "gone": GONE,
         },
     ).rows  # fmt: skip
     return [(bytes(row[0]), bytes(row[1]), bytes(row[2])) for row in rows]

@@ -135,6 +135,11 @@ class Walk:
         """Where the walk stands: after the last page that was handed over."""
         return self._position
 
+    @property
+    def was_read_before(self) -> int | None:
+        """``since``, if nothing was asked because of it."""
+        return self._since if self._was_read else None
+
     async def fetch(self) -> None:
         """Read pages until the end, the bound, a stop or an error. Errors of the source are kept for ``settle``."""
         lane = self._lane = self._writer.lane(self.partition.stream, self.partition.key)
