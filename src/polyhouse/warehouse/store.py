@@ -23,6 +23,7 @@ from polyhouse.warehouse.guard import ReadonlyResult, run_readonly
 from polyhouse.warehouse.location import Embedded
 from polyhouse.warehouse.memory import give_back, keeping_freed
 from polyhouse.warehouse.migrate import AppliedMigration, apply_migrations
+from polyhouse.warehouse.patience import patiently
 from polyhouse.warehouse.results import decode_columns
 from polyhouse.warehouse.schema_lock import SchemaLock
 from polyhouse.warehouse.streaming import insert_in_memory, stream_batches
@@ -66,6 +67,15 @@ class ClickHouseWarehouse:
     def engine(self) -> Engine:
         """Its connections."""
         return self._engine
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long statements wait for a server that is away; 0 = not at all, as always with an embedded store."""
+        return self._engine.patience_seconds
+
+    @patience_seconds.setter
+    def patience_seconds(self, seconds: float) -> None:
+        self._engine.patience_seconds = 0.0 if self.is_embedded else seconds
 
     @property
     def database(self) -> str:
@@ -114,7 +124,8 @@ class ClickHouseWarehouse:
             WarehouseUnavailableError: the engine does not answer.
         """
         declared = BY_NAME[table]
-        return compare(self._engine, declared, to_arrow(declared, columns, run=0))
+        batch = to_arrow(declared, columns, run=0)
+        return patiently(self.patience_seconds, lambda: compare(self._engine, declared, batch), may_repeat=True)
 
     def insert_arrow(self, table: str, batch: pa.Table, *, is_unique: bool = False) -> None:
         """Insert a pyarrow Table (or RecordBatch) with all columns into a model table, in atomic blocks.
@@ -154,13 +165,15 @@ class ClickHouseWarehouse:
             WarehouseUnavailableError: the engine does not answer.
             PolyhouseError: the statement is wrong.
         """
-        with self._engine.borrow() as client:
-            result = client.query(
+        result = self._engine.ask(
+            lambda client: client.query(
                 sql,
                 parameters=dict(params) if params else None,
                 query_formats={"String": "bytes", "DateTime": "int"},
                 column_oriented=True,
-            )
+            ),
+            may_repeat=True,
+        )
         return decode_columns(result)
 
     def query_readonly(
@@ -189,8 +202,9 @@ class ClickHouseWarehouse:
             WarehouseUnavailableError: the engine does not answer.
             PolyhouseError: the statement is wrong.
         """
-        with self._engine.borrow() as client:
-            client.command(sql, parameters=dict(params) if params else None)
+        self._engine.ask(
+            lambda client: client.command(sql, parameters=dict(params) if params else None), may_repeat=False
+        )
         self.changes.note_statement(sql)
 
     def define(self, sql: str) -> None:
@@ -348,9 +362,9 @@ class ClickHouseWarehouse:
         self._insert(table, block, settings)
 
     def _insert(self, table: str, block: pa.Table, settings: dict[str, Any], *, is_batch: bool = False) -> None:
-        with self._engine.borrow() as client:
-            reach("K7")
-            client.insert_arrow(table, block.combine_chunks(), settings=settings)
+        whole = block.combine_chunks()
+        reach("K7")
+        self._engine.ask(lambda client: client.insert_arrow(table, whole, settings=settings), may_repeat=True)
         self.changes.note(is_batch=is_batch, table=table, rows=block)
         give_back()
 
