@@ -4,9 +4,10 @@ BIN := $(VENV)/bin
 BIGQUERY := .venv-bigquery
 STAMP := $(VENV)/.installed
 SEED ?= 1
+N ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup postgres bigquery chromium demo test lint check bench lock clean
+.PHONY: help setup postgres bigquery chromium demo test lint check fuzz bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +41,9 @@ lint: setup ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+fuzz: setup ## N spoiled inputs through every parser, on all cores (N=1000000)
+	@$(BIN)/python tests/fuzz/fuzz_run.py --inputs $(N)
 
 bench: setup ## ratios against a floor measured in the same run
 	@$(BIN)/python -m benchmarks

@@ -157,7 +157,7 @@ async def test_rows_out_of_order_and_bad_rows(tools):
         everyone = Partition(stream.name, "all", {"from": 1})
         (page,) = await tools.whole(stream, everyone)
         assert [reject.reason for reject in page.rejected] == [
-            "no_collateral", "bad_value", "bad_value", "infrastructure", "shape",
+            "no_collateral", "bad_value", "bad_value", "infrastructure", "bad_value",
         ]  # fmt: skip
         assert (page.fetched, page.ignored, len(tools.rows([page]))) == (7, 1, 1)
         rows.append(good)

@@ -59,7 +59,7 @@ class RejectFile:
         for reject in rejects:
             if self._stream is None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._stream = self._path.open("w", encoding="utf-8")
+                self._stream = self._path.open("w", encoding="utf-8", errors="backslashreplace")
                 self._report.reject_file = self._path
             line, _, message = reject.where.removeprefix(f"{self._report.file}:").partition(": ")
             document = {

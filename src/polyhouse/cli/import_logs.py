@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from polyhouse.domain.ids import shown
+from polyhouse.domain.times import parse_time
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Reject
 from polyhouse.tables import Columns
+
+if TYPE_CHECKING:
+    from polyhouse.ledger.vector_logs import VectorCase
 
 _MOST_BYTES = 512 << 20
 
@@ -36,6 +41,8 @@ def log_tables(path: Path) -> tuple[dict[str, Columns], int, list[Reject]]:
         else:
             good.append(entry)
     case = parse_case({**document, "logs": good})
+    if names := _names(case):
+        raise BadInputError(f"{path.name}: {shown(min(names))} is a name, not an id")
     rows = observations(case.transactions, case.registry, use_transfers=case.use_transfers)
     tables = {name: columns for name, columns in rows.tables().items() if any(columns.values())}
     tables |= _market_tables(case.conditions, case.registry.pools)
@@ -61,8 +68,10 @@ def _document(path: Path) -> dict[str, Any]:
     except ValueError:
         try:
             document = {"logs": [json.loads(line) for line in text.splitlines() if line.strip()]}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInputError(f"{path.name}: not valid JSON: {error}") from None
+    except RecursionError:
+        raise BadInputError(f"{path.name}: not valid JSON: nested too deeply") from None
     if isinstance(document, list):
         document = {"logs": document}
     if not isinstance(document, dict) or not isinstance(document.get("logs"), list):
@@ -76,17 +85,21 @@ def _problem(entry: Any) -> str:
 
     if not isinstance(entry, dict):
         return "it is no object"
-    for name in ("tx", "maker", "stakeholder", "redeemer", "wallet", "buyer", "seller", "funder"):
-        value = entry.get(name, "0x")
-        if not isinstance(value, str) or not value.startswith("0x"):
-            return f"{name} is a name, not an id"
     if not entry.get("ts"):
         return "it has no time"
     try:
-        parse_case({"logs": [entry]})
+        parse_time(entry["ts"], "ts")
+        invented = _names(parse_case({"logs": [entry]}))
     except BadInputError as error:
         return str(error)
-    return ""
+    return f"{shown(min(invented))} is a name, not an id" if invented else ""
+
+
+def _names(case: VectorCase) -> set[str]:
+    """Names that stand where ids belong; the operator of ``fillOrder`` has none and is never a wallet."""
+    from polyhouse.ledger.vector_logs import OPERATOR
+
+    return case.symbols.invented - {OPERATOR}
 
 
 def _market_tables(conditions: Any, pools: Iterable[bytes]) -> dict[str, Columns]:

@@ -32,11 +32,15 @@ class SymbolTable:
 
     Args:
         namespace: makes the synthetic ids of one case differ from those of another, so that both fit in one store.
+
+    Attributes:
+        invented: symbols that are no ids, and were given synthetic ones.
     """
 
     def __init__(self, namespace: str = "") -> None:
         self._namespace = namespace
         self._names: dict[bytes, str] = {}
+        self.invented: set[str] = set()
 
     def name(self, raw: bytes) -> str:
         """The symbol of an id as the file spelt it; real ids in lower case, tokens in decimal."""
@@ -48,7 +52,7 @@ class SymbolTable:
         symbol = text_of(text, "address")
         if symbol.startswith("0x"):
             return ids.parse_address(symbol)
-        return self._keep(symbol, contracts.SYMBOLS.get(symbol) or _synthetic(self._namespace + "address", symbol)[12:])
+        return self._keep(symbol, contracts.SYMBOLS.get(symbol) or self._synthetic("address", symbol)[12:])
 
     def token(self, text: Any) -> bytes:
         """An outcome token; ``0`` is collateral, ``LP:<pool>`` the pool's LP token."""
@@ -60,26 +64,26 @@ class SymbolTable:
             return self._keep(ids.format_token(raw), raw)
         if symbol.startswith("LP:"):
             return self._keep(symbol, lp_token(self.address(symbol[3:])))
-        return self._keep(symbol, _synthetic(self._namespace + "token", symbol))
+        return self._keep(symbol, self._synthetic("token", symbol))
 
     def condition(self, text: Any) -> bytes:
         """A condition or a neg-risk market."""
         symbol = text_of(text, "condition")
         if symbol.startswith("0x"):
             return ids.parse_condition(symbol)
-        return self._keep(symbol, _synthetic(self._namespace + "condition", symbol))
+        return self._keep(symbol, self._synthetic("condition", symbol))
 
     def hash(self, text: Any, kind: str) -> bytes:
         """A transaction or an order; a shortened hash is a symbol like any other, since it only tells rows apart."""
         symbol = text_of(text, kind)
         if symbol.startswith("0x") and len(symbol) == _HASH_LENGTH:
             return ids.parse_hash(symbol)
-        return self._keep(symbol, _synthetic(self._namespace + kind, symbol))
+        return self._keep(symbol, self._synthetic(kind, symbol))
+
+    def _synthetic(self, kind: str, symbol: str) -> bytes:
+        self.invented.add(symbol)
+        return ids.keccak(f"{self._namespace}{kind}:{symbol}".encode("utf-8", "surrogatepass"))
 
     def _keep(self, symbol: str, raw: bytes) -> bytes:
         self._names.setdefault(raw, symbol)
         return raw
-
-
-def _synthetic(kind: str, symbol: str) -> bytes:
-    return ids.keccak(f"{kind}:{symbol}".encode())

@@ -317,7 +317,7 @@ def _objects(document: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 
 def _number(value: Any, what: str) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(_MAX_AMOUNT)):
         value = int(value)
     if type(value) is not int or not 0 <= value < _MAX_AMOUNT:
         raise BadInputError(f"{what} {ids.shown(value)} is not an integer between 0 and 2^63")

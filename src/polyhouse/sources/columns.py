@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from polyhouse.domain.amounts import parse_decimal
-from polyhouse.domain.ids import parse_condition, parse_token
+from polyhouse.domain.ids import parse_condition, parse_token, shown
 from polyhouse.domain.times import parse_time
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Page
@@ -64,6 +64,23 @@ def reported_micros(value: Any, what: str) -> int:
     if abs(micros) >= 1 << 63:
         raise BadInputError(f"{what} is too large")
     return micros
+
+
+def counted(value: int | None, what: str, *, bits: int = 32) -> int:
+    """A number that counts something (a block, basis points), as its column holds it; 0 where none is given.
+
+    Raises:
+        BadInputError: it is negative, or has more than ``bits`` bits.
+    """
+    number = value or 0
+    if not 0 <= number < 1 << bits:
+        raise BadInputError(f"{what} {shown(number)} is not a whole number below 2^{bits}")
+    return number
+
+
+def storable_text(text: str) -> str:
+    """A text that every store can hold: halves of surrogate pairs, which no encoding has, become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def time_or_zero(value: Any) -> int:

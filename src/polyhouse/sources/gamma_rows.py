@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from polyhouse.domain.categories import CATEGORY_VERSION, category_of
-from polyhouse.errors import BadInputError
+from polyhouse.errors import BadInputError, RowRejectedError
 from polyhouse.ports import Reject
-from polyhouse.sources.columns import columns, condition_of, reported_micros, tables, time_or_zero, unique
+from polyhouse.sources.columns import columns, condition_of, counted, reported_micros, tables, time_or_zero, unique
 from polyhouse.sources.tokens import proven_tokens
 from polyhouse.tables import Columns
 
@@ -114,14 +114,21 @@ _text = msgspec.json.Decoder(str)
 
 
 def texts_of(raw: msgspec.Raw) -> list[str]:
-    """The items of a list that is printed as an array, or as JSON inside a string; numbers as they are printed."""
+    """The items of a list that is printed as an array, or as JSON inside a string; numbers as they are printed.
+
+    Raises:
+        RowRejectedError: it is no such list.
+    """
     data = bytes(raw).strip()
-    if data.startswith(b'"'):
-        data = _text.decode(data).encode()
-    if not data:
-        return []
-    items = (bytes(item).strip() for item in _raw_list.decode(data) or [])
-    return [_text.decode(item) if item.startswith(b'"') else item.decode() for item in items]
+    try:
+        if data.startswith(b'"'):
+            data = _text.decode(data).encode()
+        if not data:
+            return []
+        items = (bytes(item).strip() for item in _raw_list.decode(data) or [])
+        return [_text.decode(item) if item.startswith(b'"') else item.decode() for item in items]
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise RowRejectedError("shape", f"a list cannot be read: {error}") from None
 
 
 def _number(value: Id, what: str) -> int:
@@ -194,21 +201,23 @@ class Batch:
             if not market.condition_id:
                 self.ignored += 1
                 return -1
-            row = _market(market, event_id, tags)
+            row, listed = _market(market, event_id, tags), texts_of(market.clob_token_ids)
         except msgspec.DecodeError as error:
             self.reject("shape", bytes(raw), str(error))
+            return -1
+        except RowRejectedError as error:
+            self.reject(error.reason, bytes(raw), str(error))
             return -1
         except BadInputError as error:
             self.reject("bad_value", bytes(raw), str(error))
             return -1
-        tokens = self._add_tokens(market, row[0], bytes(raw))
+        tokens = self._add_tokens(market, row[0], listed, bytes(raw))
         self.markets.append((*row, tokens))
         index: int = row[_INDEX_AT]
         return index if index != NO_INDEX else -1
 
-    def _add_tokens(self, market: MarketRow, condition: bytes, raw: bytes) -> list[bytes]:
+    def _add_tokens(self, market: MarketRow, condition: bytes, listed: list[str], raw: bytes) -> list[bytes]:
         """Only tokens that are proven to belong to the condition; the others are rejected one by one."""
-        listed = texts_of(market.clob_token_ids)
         self.fetched += len(listed)
         proven, refused = proven_tokens(listed, condition, neg_risk=bool(market.neg_risk))
         self.tokens.extend(proven)
@@ -220,10 +229,10 @@ class Batch:
         if not event.neg_risk_market_id or not indices:
             return
         try:
-            market = condition_of(event.neg_risk_market_id)
+            market, fee = condition_of(event.neg_risk_market_id), counted(event.neg_risk_fee_bips, "fee")
         except BadInputError:
             return  # the event row with the same text is in quarantine already
-        self.neg_risk.append((market, max(indices) + 1, max(0, event.neg_risk_fee_bips or 0)))
+        self.neg_risk.append((market, max(indices) + 1, fee))
 
 
 _EVENT_NAMES = (
@@ -243,7 +252,7 @@ def _event(event: EventRow, event_id: int, tags: list[str]) -> tuple[Any, ...]:
     return (
         event_id, event.slug or "", event.title or "", tags, category_of(tags), series,
         bool(event.neg_risk or event.enable_neg_risk), _condition_or_none(event.neg_risk_market_id),
-        max(0, event.neg_risk_fee_bips or 0), time_or_zero(event.start_date), time_or_zero(event.end_date),
+        counted(event.neg_risk_fee_bips, "fee"), time_or_zero(event.start_date), time_or_zero(event.end_date),
         bool(event.closed),
     )  # fmt: skip
 

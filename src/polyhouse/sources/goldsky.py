@@ -15,13 +15,14 @@ the walk goes on behind that second. Asking for later times alone would lose row
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
 
 from polyhouse.domain.contracts import CLOB_V2_CUTOVER_TS, EXCHANGES, INFRA, SYMBOL_OF
-from polyhouse.domain.ids import parse_address, parse_hash
+from polyhouse.domain.ids import parse_address, parse_hash, shown
 from polyhouse.errors import (
     BadInputError,
     RateLimitedError,
@@ -46,6 +47,8 @@ _SLICE_SECONDS = 7 * 86_400
 _MAX_PAGE = 1_000
 _RAW_LENGTH = 4_000
 _MAX_AMOUNT = 10**18
+_MOST_DIGITS = 18
+_DIGITS = re.compile(r"[0-9]+\Z", re.ASCII)
 _NOBODY = bytes(20)
 _QUERY = """query Fills($where: OrderFilledEvent_filter!, $first: Int!) {
   orderFilledEvents(where: $where, first: $first, orderBy: timestamp, orderDirection: asc) {
@@ -59,15 +62,15 @@ class FillRow(msgspec.Struct, rename="camel"):
 
     id: str
     transaction_hash: str
-    timestamp: int
+    timestamp: str | int
     order_hash: str
     maker: str
     taker: str
     maker_asset_id: str
     taker_asset_id: str
-    maker_amount_filled: int
-    taker_amount_filled: int
-    fee: int = 0
+    maker_amount_filled: str | int
+    taker_amount_filled: str | int
+    fee: str | int = 0
 
 
 class _Edge(msgspec.Struct):
@@ -91,7 +94,7 @@ class _Answer(msgspec.Struct):
 
 
 _answer = msgspec.json.Decoder(_Answer)
-_row = msgspec.json.Decoder(FillRow, strict=False)
+_row = msgspec.json.Decoder(FillRow)
 _edge = msgspec.json.Decoder(_Edge, strict=False)
 
 
@@ -130,12 +133,18 @@ def _amounts(row: FillRow) -> tuple[str, bytes, int, int]:
     buys, sells = row.maker_asset_id == "0", row.taker_asset_id == "0"
     if buys == sells:
         raise RowRejectedError("no_collateral", "exactly one asset of a fill must be collateral")
-    made, taken = row.maker_amount_filled, row.taker_amount_filled
-    if not (0 <= made < _MAX_AMOUNT and 0 <= taken < _MAX_AMOUNT):
-        raise RowRejectedError("bad_value", "an amount is negative or too large")
+    made, taken = _amount(row.maker_amount_filled), _amount(row.taker_amount_filled)
     if buys:
         return "BUY", token_of(row.taker_asset_id), taken, made
     return "SELL", token_of(row.maker_asset_id), made, taken
+
+
+def _amount(value: str | int) -> int:
+    """An amount in millionths from its digits: nothing that was rounded on its way is taken for one."""
+    number = int(value) if isinstance(value, int) or (_DIGITS.match(value) and len(value) <= _MOST_DIGITS) else -1
+    if not 0 <= number < _MAX_AMOUNT:
+        raise RowRejectedError("bad_value", f"amount {shown(value)} is no whole number of millionths below 10^18")
+    return number
 
 
 class Walker:
@@ -195,7 +204,7 @@ class Walker:
         self._last = (edge.timestamp, edge.id)
 
     def _fill(self, row: FillRow) -> tuple[Any, ...] | None:
-        ts = require_time(row.timestamp)
+        ts = require_time(self._last[0])
         self.counter.place(ts)
         wallet = parse_address(row.maker, "maker")
         if self._wallet is not None and wallet != self._wallet:
@@ -203,23 +212,23 @@ class Walker:
         if wallet in INFRA:
             raise RowRejectedError("infrastructure", "the maker is a contract of Polymarket, not a wallet")
         kind, token, shares, usdc = _amounts(row)
-        received = shares if kind == "BUY" else usdc
-        if not 0 <= row.fee <= received:
-            raise RowRejectedError("bad_value", f"a fee of {row.fee} out of {received}")
+        received, fee = shares if kind == "BUY" else usdc, _amount(row.fee)
+        if fee > received:
+            raise RowRejectedError("bad_value", f"a fee of {fee} out of {received}")
         if shares == 0 and usdc == 0:
             return None
-        fee_usdc = row.fee
+        fee_usdc = fee
         if kind == "BUY":
-            fee_usdc = row.fee * usdc // shares if shares else 0
+            fee_usdc = fee * usdc // shares if shares else 0
         tx, taker = parse_hash(row.transaction_hash, "transaction hash"), parse_address(row.taker, "taker")
-        net_shares, cash = (shares - row.fee, usdc) if kind == "BUY" else (shares, usdc - row.fee)
+        net_shares, cash = (shares - fee, usdc) if kind == "BUY" else (shares, usdc - fee)
         is_taker = taker in EXCHANGES
         ordinal = self.counter.ordinal((wallet, token, tx, kind, net_shares, cash))
         return (
-            wallet, token, tx, kind, ts, ordinal, net_shares, cash, shares, usdc, row.fee,
-            ("shares" if kind == "BUY" else "usdc") if row.fee else "", fee_usdc, "TAKER" if is_taker else "MAKER",
+            wallet, token, tx, kind, ts, ordinal, net_shares, cash, shares, usdc, fee,
+            ("shares" if kind == "BUY" else "usdc") if fee else "", fee_usdc, "TAKER" if is_taker else "MAKER",
             _NOBODY if is_taker else taker, parse_hash(row.order_hash, "order hash"),
-            SYMBOL_OF.get(taker, "") if is_taker else "", "collapsible gross" if is_taker or row.fee else "collapsible",
+            SYMBOL_OF.get(taker, "") if is_taker else "", "collapsible gross" if is_taker or fee else "collapsible",
         )  # fmt: skip
 
 

@@ -212,7 +212,7 @@ class LiveTrades:
                 self.counts["foreign"] += 1
                 return None
             hint = _hint(_payload.decode(message.payload))
-        except (msgspec.DecodeError, BadInputError, TypeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, BadInputError, TypeError, UnicodeDecodeError, RecursionError):
             self.counts["unreadable"] += 1
             return None
         self.counts["hints"] += 1

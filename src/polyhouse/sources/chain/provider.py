@@ -260,8 +260,9 @@ def _results(answer: Any, count: int, name: str) -> list[Any]:
             raise UpstreamContractError(f"{name} answered {type(item).__name__} instead of a JSON-RPC answer")
         if item.get("error") is not None:
             raise _error(item["error"], name)
-        if "result" in item:
-            results[item.get("id", -1)] = item["result"]
+        number = item.get("id")
+        if "result" in item and isinstance(number, int):
+            results[number] = item["result"]
     if len(results) < count or any(number not in results for number in range(count)):
         raise UpstreamUnavailableError(f"{name} answered {len(results)} of {count} calls")
     return [results[number] for number in range(count)]

@@ -77,14 +77,19 @@ class RowsPage(Generic[T]):
     def reject(self, index: int, reason: str, message: str = "") -> None:
         """Send row ``index`` to quarantine as it was received."""
         if self._raws is None:
-            self._raws = _raw_decoder.decode(self.body).data or []
+            self._raws = _raws_decoder.decode(self.body).data or []
         raws = self._raws or []
         text = bytes(raws[index]).decode("utf-8", "replace")
         where = f"{self.where}: {message}" if message else self.where
         self.rejects.append(Reject(reason, where, text[:_RAW_LENGTH]))
 
 
-_raw_decoder = msgspec.json.Decoder(Envelope[list[msgspec.Raw]])
+class _Raws(msgspec.Struct):
+    data: list[msgspec.Raw] | None = None
+
+
+_raw_decoder = msgspec.json.Decoder(Envelope[list[msgspec.Raw]], strict=False)
+_raws_decoder = msgspec.json.Decoder(_Raws)
 
 
 class RowsDecoder(Generic[T]):

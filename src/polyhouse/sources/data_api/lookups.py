@@ -11,7 +11,7 @@ from polyhouse.domain.ids import format_token
 from polyhouse.domain.times import parse_time
 from polyhouse.errors import BadInputError, ConfigError, RowRejectedError
 from polyhouse.ports import Page, Partition, Position
-from polyhouse.sources.columns import checked, columns, condition_of, tables, token_of
+from polyhouse.sources.columns import checked, columns, condition_of, counted, tables, token_of
 from polyhouse.sources.data_api.envelope import RowsDecoder
 from polyhouse.sources.data_api.trades import checked_conditions
 from polyhouse.sources.http import HttpClient
@@ -104,7 +104,7 @@ class Resolutions:
                 notes["without_payouts"] += 1
             else:
                 numerators, ts = _payouts(row)
-                rows.append((state[0], ts, max(0, row.resolved_block or 0), numerators))
+                rows.append((state[0], ts, counted(row.resolved_block, "resolved_block"), numerators))
             return state
 
         states = page.read(read)

@@ -14,17 +14,20 @@ from typing import Any
 import msgspec
 
 from polyhouse.domain.ids import parse_address
-from polyhouse.errors import BadInputError, UpstreamContractError
+from polyhouse.errors import BadInputError, RowRejectedError, UpstreamContractError
 from polyhouse.ports import Page, Partition, Position, Reject
-from polyhouse.sources.columns import columns, reported_micros, tables
+from polyhouse.sources.columns import columns, counted, reported_micros, tables
 from polyhouse.sources.data_api.envelope import Envelope, check_data
-from polyhouse.sources.data_api.rows import Number
+from polyhouse.sources.data_api.rows import Number, require_time
 from polyhouse.sources.http import HttpClient
 
 _NAMES = (
     "wallet", "series", "ts", "block", "realized", "unrealized", "has_unrealized", "fees_paid", "income", "gross_pnl",
     "volume", "fills", "markets", "seen_at",
 )  # fmt: skip
+
+
+_RAW_LENGTH = 4_000
 
 
 class Point(msgspec.Struct):
@@ -72,9 +75,10 @@ def _row(wallet: bytes, series: str, point: Point, markets: int, now: int) -> tu
     else:
         gross = realized + unrealized + fees
     return (
-        wallet, series, point.timestamp, point.source_block or 0, realized, unrealized,
-        point.unrealized_pnl is not None, fees, reported_micros(point.wallet_income, "wallet_income"), gross,
-        reported_micros(point.volume_usdc, "volume_usdc"), point.trade_count or 0, markets, now,
+        wallet, series, require_time(point.timestamp), counted(point.source_block, "source_block"), realized,
+        unrealized, point.unrealized_pnl is not None, fees, reported_micros(point.wallet_income, "wallet_income"),
+        gross, reported_micros(point.volume_usdc, "volume_usdc"), counted(point.trade_count, "trade_count", bits=63),
+        markets, now,
     )  # fmt: skip
 
 
@@ -104,10 +108,12 @@ class _Published(ABC):
         rows, rejected = [], []
         for point in points:
             try:
-                rows.append(_row(parse_address(partition.key), self.series, point, markets, now))
-            except BadInputError as error:
-                text = msgspec.json.encode(point).decode()
-                rejected.append(Reject("bad_value", f"{self.name} {partition.key}: {error}", text))
+                known = counted(markets, "trades", bits=63)
+                rows.append(_row(parse_address(partition.key), self.series, point, known, now))
+            except (BadInputError, RowRejectedError) as error:
+                reason = error.reason if isinstance(error, RowRejectedError) else "bad_value"
+                text = msgspec.json.encode(point).decode()[:_RAW_LENGTH]
+                rejected.append(Reject(reason, f"{self.name} {partition.key}: {error}", text))
         yield Page(
             tables=tables(reported_pnl=columns(_NAMES, rows)),
             position={"done_at": now},

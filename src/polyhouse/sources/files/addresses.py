@@ -64,7 +64,7 @@ def read_addresses(path: Path, *, group: int = _GROUP) -> Iterator[AddressLines]
                     current, size = AddressLines(), 0
             if size:
                 yield current
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadInputError(f"The wallet file {path} cannot be read: {error}.") from error
 
 

@@ -84,7 +84,7 @@ def _v1_status(row: Row, *, second: bool) -> str:
         return ""
     if "size" not in row:
         return "CLOSED"  # only the route of closed positions leaves the size out
-    return "REDEEMABLE" if row.get("redeemable") in {True, "true", "True"} else "OPEN"
+    return "REDEEMABLE" if row.get("redeemable") in (True, "true", "True") else "OPEN"
 
 
 def user_position(row: Row) -> tuple[Any, ...]:

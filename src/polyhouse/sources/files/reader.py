@@ -12,7 +12,7 @@ from typing import Any
 from polyhouse.domain.ids import shown
 from polyhouse.errors import BadInputError, RowRejectedError
 from polyhouse.ports import Reject
-from polyhouse.sources.columns import columns
+from polyhouse.sources.columns import columns, storable_text
 from polyhouse.sources.files.counting import RowCounter
 from polyhouse.sources.files.formats import Format, fields, recognise
 from polyhouse.sources.files.order_columns import order_fields
@@ -253,8 +253,8 @@ def _market_tables(markets: dict[bytes, tuple[bytes, Fields]]) -> dict[str, Colu
         mapping = mapping_of(condition, one)
         if mapping is None:
             continue
-        title = str(row.get("title", ""))
-        values = (condition, title, str(row.get("slug", "")), list(mapping.tokens), mapping.neg_risk)
+        title, slug = (storable_text(str(row.get(name, ""))) for name in ("title", "slug"))
+        values = (condition, title, slug, list(mapping.tokens), mapping.neg_risk)
         for name, value in zip(names, values, strict=True):
             market[name].append(value)
         for index, derived in enumerate(mapping.tokens):

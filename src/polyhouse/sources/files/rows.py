@@ -171,6 +171,8 @@ def _activity_trade(row: Fields, ts: int, wallet: bytes, tx: bytes) -> Observati
 
 
 def _trade(row: Fields, ts: int, wallet: bytes) -> Observation | None:
+    if row.get("type", "TRADE") != "TRADE" or "usdc_size" in row:
+        raise RowRejectedError("mixed_formats", "a row of an activity feed in a file of trades")
     side = _side(row)
     shares, usdc = trade_amounts(row["size"], row["price"])
     if shares == 0 and usdc == 0:

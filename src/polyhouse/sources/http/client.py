@@ -302,11 +302,16 @@ class HttpClient:
     @staticmethod
     def _decoded(where: str, body: bytes, decode: Callable[[bytes], T]) -> T:
         try:
+            # Once for all: decoders look at the text of a row only when somebody asks for it.
+            if not body.isascii():
+                body.decode()
             return decode(body)
         except msgspec.ValidationError as error:
             raise UpstreamContractError(f"{where} answered an unexpected shape: {error}") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise UpstreamUnavailableError(f"{where} answered JSON that does not parse: {error}") from None
+        except RecursionError:
+            raise UpstreamContractError(f"{where} answered JSON that is nested too deeply") from None
 
     def _redirect(self, url: URL, response: aiohttp.ClientResponse, where: str) -> URL:
         """The next URL, if it is on the very same host; anything else is refused."""
