@@ -34,7 +34,7 @@ WITH
         SELECT
             scope, span,
             groupArray(toFloat64(r.net) / 1000000 / (m.hours_held_mean * r.closed)) AS per_hour,
-            sum(toInt64(round(m.clv * 1000000000000))) AS clv_e12, count(m.clv) AS closings
+            sum(toInt64(round(ifNull(m.clv, 0) * 1000000000000))) AS clv_e12, count(m.clv) AS closings
         FROM (SELECT * FROM rows WHERE is_elite) AS r
         INNER JOIN measured AS m ON m.wallet = r.wallet AND m.scope = r.scope AND m.span = r.span
         WHERE m.hours_held_mean > 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polyhouse.ledger.columns import EXTRA, ROW, Bytes, Ints
 from polyhouse.ledger.compiled import pays
@@ -28,12 +29,21 @@ OVERALL = "overall"
 
 @dataclass(frozen=True, slots=True)
 class _Scopes:
-    """Wallets and their categories: the pairs of each, a pair of its wallet, and its name's place."""
+    """Wallets as a whole and in each of their categories; a wallet of a single category has one scope, which is both.
+
+    Attributes:
+        starts: place in ``members`` of the first pair of each, and their number at the end.
+        members: places of pairs.
+        wallet: a pair of its wallet.
+        name: place of its name.
+        is_both: whether its category is the only one of its wallet.
+    """
 
     starts: Ints
     members: Ints
     wallet: Ints
     name: Ints
+    is_both: NDArray[np.bool_]
 
 
 def store_days(run: Build, pairs: SlicePairs, marks: DayMarks) -> None:
@@ -75,13 +85,26 @@ def _scopes(pairs: SlicePairs) -> tuple[pa.Array, _Scopes]:
     pair = np.flatnonzero(pairs.places >= 0)
     wallet = pairs.wallet[pair] * len(names)
     category = name_of[pairs.tokens.facts.category[pairs.places[pair]]] if len(pair) else pair
-    keys = np.concatenate([wallet + names.index(OVERALL), wallet + category])
+    is_mixed = _of_several(wallet, category)
+    keys = np.concatenate([wallet[is_mixed] + names.index(OVERALL), wallet + category])
     order = np.argsort(keys, kind="stable")
-    members, keys = np.concatenate([pair, pair])[order], keys[order]
+    members, keys = np.concatenate([pair[is_mixed], pair])[order], keys[order]
     starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else keys
+    is_both = ~np.append(is_mixed[is_mixed], is_mixed)[order][starts]
     key = keys[starts]
     first_pairs = np.searchsorted(pairs.wallet, key // len(names))
-    return pa.array(names), _Scopes(np.append(starts, len(keys)), members, first_pairs, key % len(names))
+    return pa.array(names), _Scopes(np.append(starts, len(keys)), members, first_pairs, key % len(names), is_both)
+
+
+def _of_several(wallet: Ints, category: Ints) -> NDArray[np.bool_]:
+    """Which pairs belong to wallets with pairs of several categories; pairs of a wallet stand together."""
+    if not len(wallet):
+        return np.zeros(0, dtype=bool)
+    is_first = np.append(True, wallet[1:] != wallet[:-1])
+    firsts = np.flatnonzero(is_first)
+    several = np.minimum.reduceat(category, firsts) != np.maximum.reduceat(category, firsts)
+    of_pairs: NDArray[np.bool_] = several[np.cumsum(is_first) - 1]
+    return of_pairs
 
 
 def _marks(pairs: SlicePairs, marks: DayMarks) -> Marks:
@@ -102,19 +125,36 @@ def _store(run: Build, wallets: Bytes, names: pa.Array, scopes: _Scopes, series:
     before = np.append(0, equity[known[:-1]])
     is_first = np.append(True, series.scopes[known[1:]] != series.scopes[known[:-1]])
     pnl[known] = equity[known] - np.where(is_first, 0, before)[: len(known)]
+    written, named = _written(series.scopes, scopes, names.index(OVERALL).as_py())
     table = {
-        "wallet": binary(wallets[scopes.wallet[series.scopes]]),
-        "category": names_of(scopes.name[series.scopes], names),
-        "day": numbers(column["day"], "uint16"),
+        "wallet": binary(wallets[scopes.wallet[series.scopes[written]]]),
+        "category": names_of(named, names),
+        "day": numbers(column["day"][written], "uint16"),
     }
     values = column | {"equity": equity, "pnl": pnl}
+    unknown = ~is_known[written]
     for name in _COLUMNS:
         kind = "uint32" if name in ("unmarked", "fills") else "int64"
-        table[name] = numbers(values[name], kind, ~is_known if name in ("unrealized", "equity", "pnl") else None)
-    table["version"] = pa.array(np.full(len(equity), run.version, dtype=np.uint64))
-    table["is_deleted"] = pa.array(np.zeros(len(equity), dtype=np.uint8))
-    if len(equity):
+        table[name] = numbers(values[name][written], kind, unknown if name in ("unrealized", "equity", "pnl") else None)
+    table["version"] = pa.array(np.full(len(written), run.version, dtype=np.uint64))
+    table["is_deleted"] = pa.array(np.zeros(len(written), dtype=np.uint8))
+    if len(written):
         run.warehouse.insert_arrow(run.place_of("wallet_days"), pa.table(table), is_unique=True)
+
+
+def _written(rows: Ints, scopes: _Scopes, overall: int) -> tuple[Ints, Ints]:
+    """Places in the series of what is written, in the order of the table, and the place of the name of each.
+
+    Args:
+        rows: the scope of each row of the series.
+        scopes: all.
+        overall: place of the name of whole wallets.
+    """
+    again = np.flatnonzero(scopes.is_both[rows])
+    written = np.concatenate([np.arange(len(rows)), again])
+    name = np.concatenate([scopes.name[rows], np.full(len(again), overall)])
+    order = np.argsort(scopes.wallet[rows[written]] * (int(scopes.name.max()) + overall + 1) + name, kind="stable")
+    return written[order], name[order]
 
 
 _COLUMNS = (

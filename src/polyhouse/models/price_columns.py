@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 
 from polyhouse.ledger.columns import Bytes, Ints, binary_cells, differs
+from polyhouse.ledger.compiled import pays
 from polyhouse.models.build import BULK
 from polyhouse.ports import Warehouse
 
@@ -16,6 +17,8 @@ DAY_SECONDS = 86_400
 MICRO = 1_000_000
 _PLACE = "bitShiftLeft(toInt64(block), 16) + tx_index"
 _KEY_BITS = 32
+COMPILED_FROM = 100_000
+"""Prices or trades from which on compiling pays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,12 @@ def second_prices(prices: PriceColumns, market: Ints, outcome: Ints) -> tuple[In
         market: number of the market of each token.
         outcome: which outcome of it the token is.
     """
-    key = (market[prices.token] << _KEY_BITS) | prices.ts
-    first = np.where(outcome[prices.token] == 0, prices.price, MICRO - prices.price)
-    last = last_of_each(key, prices.block, prices.pos, first)
+    # What is nearly in order is sorted in a tenth of the time: one market after the other, each token in its own order.
+    by_market = np.argsort(market[prices.token], kind="stable")
+    token, ts, block, pos = (values[by_market] for values in (prices.token, prices.ts, prices.block, prices.pos))
+    key = (market[token] << _KEY_BITS) | ts
+    first = np.where(outcome[token] == 0, prices.price[by_market], MICRO - prices.price[by_market])
+    last = last_of_each(key, block, pos, first)
     return key[last], first[last]
 
 
@@ -150,6 +156,10 @@ def _spans(low: Ints, high: Ints) -> Ints:
 def last_of_each(key: Ints, *ranks: Ints) -> Ints:
     """Of each key the place of the entry with the largest ranks, the first one counting most; by ascending key."""
     order = np.argsort(key, kind="stable")
+    if pays("polyhouse.models.price_walk", len(key), COMPILED_FROM):
+        from polyhouse.models.price_walk import last_of_runs
+
+        return last_of_runs(order, key, ranks)
     in_order = key[order]
     is_last = np.append(in_order[1:] != in_order[:-1], True)[: len(order)]
     is_alone = is_last & np.append(True, is_last[:-1])[: len(order)]

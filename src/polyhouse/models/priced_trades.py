@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from polyhouse.ledger.columns import Ints, binary_cells
+from polyhouse.ledger.compiled import pays
 from polyhouse.models.build import BULK, Build
-from polyhouse.models.price_columns import PriceColumns, second_prices
+from polyhouse.models.price_columns import COMPILED_FROM, PriceColumns, second_prices
 from polyhouse.models.token_facts import places_of
 from polyhouse.models.trade_columns import load_facts, pair_blocks, trades_of
 
@@ -109,8 +111,13 @@ def prices_around(prices: Prices, trades: dict[str, Ints], as_of: int) -> dict[s
         as_of: nothing later is known.
     """
     at, market = trades["at"], trades["market"]
+    walk = _compiled(len(at))
 
     def price_at(moments: Ints, longest: int = 2**62) -> tuple[Ints, Any]:
+        if walk is not None:
+            return cast(
+                "tuple[Ints, Any]", walk(prices.keys, prices.first_e6, market, trades["outcome"], moments, longest)
+            )
         first, age = prices.at(market, moments)
         return np.where(trades["outcome"] == 0, first, MICRO - first), (age >= 0) & (age <= longest)
 
@@ -129,6 +136,15 @@ def prices_around(prices: Prices, trades: dict[str, Ints], as_of: int) -> dict[s
     level, is_known = price_at(trades["closes_at"])
     found["close_e6"] = level, is_known & (at < trades["closes_at"]) & (trades["closes_at"] <= as_of)
     return found
+
+
+def _compiled(trades: int) -> Callable[..., Any] | None:
+    """What looks prices of so many trades up as machine code; None where that does not pay."""
+    if not pays("polyhouse.models.price_walk", trades, COMPILED_FROM):
+        return None
+    from polyhouse.models.price_walk import last_prices
+
+    return last_prices
 
 
 def _ints(column: Any) -> Ints:
