@@ -36,7 +36,7 @@ def translate(error: DBAPIError, password: object = None, file: Path | None = No
     """
     text = _text(error, password)
     lower = text.lower()
-    number = _disk_number(lower, file) if file is not None else 0
+    number = disk_number(text, file) if file is not None else 0
     if file is not None and number:
         return disk_error("the state store", file.parent, number)
     state = str(getattr(error.orig, "sqlstate", None) or "")
@@ -56,8 +56,16 @@ def translate(error: DBAPIError, password: object = None, file: Path | None = No
     return PolyhouseError(f"The state store failed: {text}.")
 
 
-def _disk_number(text: str, file: Path) -> int:
-    """SQLite says what it could not do; why is asked of the file system. 0 = not the disk's fault."""
+def disk_number(text: str, file: Path) -> int:
+    """Number of a disk's error for ``disk.disk_error``; 0 = not the disk's fault.
+
+    SQLite says what it could not do; why is asked of the file system.
+
+    Args:
+        text: what SQLite said.
+        file: its database.
+    """
+    text = text.lower()
     if "disk is full" in text:
         return errno.ENOSPC
     if not any(words in text for words in (*_UNUSABLE, "disk i/o error")):

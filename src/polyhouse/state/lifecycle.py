@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from polyhouse.disk import disk_error, number_of
 from polyhouse.errors import ConfigError
 from polyhouse.state.database import SCHEMA, connect, parse_url, sqlite_path, translated
+from polyhouse.state.failures import disk_number
 from polyhouse.state.schema import HEAD
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def _check_file(path: Path) -> None:
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
             return  # another process is writing, so the file is fine
+        if number := disk_number(str(error), path):
+            raise disk_error("the state store", path.parent, number) from error
         raise ConfigError(f"{damaged}: {error}.", hint=_DAMAGED_HINT) from error
     finally:
         connection.close()
