@@ -8,7 +8,7 @@ The manifest ``sync_pages`` answers all three.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from polyhouse.ports import Checkpoint, PartitionStatus, Warehouse
@@ -36,7 +36,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Written:
-    """The newest manifest row of a partition."""
+    """The newest manifest row of a partition; ``doubtful``: where its first page with rejected rows began."""
 
     position: str
     seq: int
@@ -44,6 +44,7 @@ class _Written:
     rows: int
     rejected: int
     written_at: int
+    doubtful: str
 
     def checkpoint(self, stream: str, partition: str) -> Checkpoint:
         status: PartitionStatus = "partial"
@@ -53,6 +54,13 @@ class _Written:
             stream, partition, parse_position(self.position), status,
             pages=self.seq, rows=self.rows, rejected=self.rejected, updated_at=self.written_at,
         )  # fmt: skip
+
+    def rebuilt(self, stream: str, partition: str) -> Checkpoint:
+        """The checkpoint where nothing but the warehouse is left. Rejected rows lay in the lost store: they are read,
+        and put into quarantine, again.
+        """
+        whole = self.checkpoint(stream, partition)
+        return replace(whole, position=parse_position(self.doubtful), status="partial") if self.rejected else whole
 
 
 def verify(warehouse: Warehouse, state: RunState) -> Verdict:
@@ -86,15 +94,23 @@ def remember(warehouse: Warehouse, state: RunState) -> None:
 
 def _rewind(warehouse: Warehouse, state: RunState) -> int:
     """Set back every checkpoint whose page is not in the manifest, to the newest page that is."""
-    rewound = 0
+    return sum(state.restore_checkpoints(repaired) for repaired in _too_far(warehouse, state))
+
+
+def ahead_of_rows(warehouse: Warehouse, state: RunState) -> list[Checkpoint]:
+    """Checkpoints whose page is not in the manifest, as they ought to be. Changes nothing; ``verify`` repairs them."""
+    return [one for repaired in _too_far(warehouse, state) for one in repaired]
+
+
+def _too_far(warehouse: Warehouse, state: RunState) -> Iterator[list[Checkpoint]]:
+    """The checkpoints that claim too much, some at a time, as they ought to be."""
     for stream in sorted(state.checkpoint_counts()):
         after = ""
         while page := state.checkpoints_after(stream, after, _FEW):
             after = page[-1].partition
             repaired = _ahead(warehouse, stream, {one.partition: one for one in page if one.position})
             if repaired:
-                rewound += state.restore_checkpoints(repaired)
-    return rewound
+                yield repaired
 
 
 def _ahead(warehouse: Warehouse, stream: str, checkpoints: dict[str, Checkpoint]) -> list[Checkpoint]:
@@ -124,7 +140,7 @@ def _rebuild(warehouse: Warehouse, state: RunState, killed: int) -> Verdict:
     for stream in streams:
         group: list[Checkpoint] = []
         for partition, written in _written(warehouse, stream):
-            group.append(written.checkpoint(stream, partition))
+            group.append(written.rebuilt(stream, partition))
             if len(group) >= _CHUNK:
                 rebuilt += state.restore_checkpoints(group)
                 group = []
@@ -146,12 +162,13 @@ def _rebuild(warehouse: Warehouse, state: RunState, killed: int) -> Verdict:
 
 _NEWEST = """partition, argMax(position_to, (seq, version)) AS newest, max(seq) AS pages,
                argMax(is_last, (seq, version)) AS ended, sum(rows) AS all_rows, sum(rejected) AS all_rejected,
-               toUnixTimestamp(max(written_at)) AS at"""
+               toUnixTimestamp(max(written_at)) AS at,
+               argMinIf(position_from, (seq, version), rejected > 0) AS doubtful"""
 
 
 def _newest(row: Sequence[Any]) -> _Written:
-    _, newest, pages, ended, all_rows, all_rejected, at = row[:7]
-    return _Written(str(newest), int(pages), bool(ended), int(all_rows), int(all_rejected), int(at))
+    _, newest, pages, ended, all_rows, all_rejected, at, doubtful = row[:8]
+    return _Written(str(newest), int(pages), bool(ended), int(all_rows), int(all_rejected), int(at), str(doubtful))
 
 
 def _written(warehouse: Warehouse, stream: str) -> Iterator[tuple[str, _Written]]:

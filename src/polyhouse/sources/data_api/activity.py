@@ -3,6 +3,8 @@
 One partition is one wallet; its key is the address. The first walk starts at 1, which is the only start that reaches
 further back than three years. A finished walk leaves ``{"from": time of the newest row, "tail": digest}``; the next one
 begins ten minutes earlier, on the boundary of a second, so that places inside a second are counted from its beginning.
+A walk that stood in the newest ten minutes and went on much later leaves the time where it stood: what the upstream
+learned behind its back has to be read again, too.
 Most wallets did nothing meanwhile: if the ten minutes come out as they were (``tail`` is a digest of their rows, labels
 included), the rows are counted as repeated and not written again, and nobody takes the wallet for a changed one.
 
@@ -40,6 +42,7 @@ from polyhouse.sources.http import HttpClient
 from polyhouse.sources.walk import CursorGuard, PageGuard, SecondCounter, digest
 
 PATH = "/v2/activity"
+_WHOLE_SETS = frozenset({"SPLIT", "MERGE"})
 INCOME_TYPES = frozenset({"REWARD", "YIELD", "MAKER_REBATE", "TAKER_REBATE", "REFERRAL_REWARD"})
 _START_HORIZON = 1_000 * 86_400  # the feed moves any start but 1 up to three years ago; stay well inside
 
@@ -82,7 +85,9 @@ def _trade(row: ActivityRow) -> _Amounts | None:
 def _moves_shares(kind: str) -> Callable[[ActivityRow], _Amounts]:
     def read(row: ActivityRow) -> _Amounts:
         shares = printed_micros(row.size, "size")
-        cash = printed_micros(row.usdc_size if row.usdc_size is not None else 0, "usdc_size")
+        # A whole set is worth its number of dollars, said or not. What a redemption paid has to be said: a default
+        # would book a payout of nothing, and the row as it is printed later would be another row.
+        cash = shares if row.usdc_size is None and kind in _WHOLE_SETS else printed_micros(row.usdc_size, "usdc_size")
         # The feed names the condition of each burned NO leg, not the neg-risk market that the chain names.
         flags = "leg" if kind == "CONVERT" else ""
         return kind, condition_of(row.condition_id), shares, cash, 0, 0, 0, "", flags
@@ -178,8 +183,9 @@ class _Tail:
 class Activity:
     """Stream of wallet ledgers; partition key = wallet address.
 
-    Positions: ``{"start", "cursor", "seen", "second"}`` inside a walk, ``{"from": newest time, "tail": digest}`` after
-    a complete one (without ``tail`` if the walk was interrupted inside).
+    Positions: ``{"start", "cursor", "seen", "second"}`` inside a walk (and ``fresh``: the first second in the newest
+    ten minutes at which a page ended), ``{"from": newest time, "tail": digest}`` after a complete one (without ``tail``
+    if the walk was interrupted inside; ``from`` is not later than ``fresh``).
     """
 
     name = "data.activity"
@@ -197,7 +203,7 @@ class Activity:
         second = int(position.get("second", {}).get("ts", 0))
         if not second:
             return {key: position[key] for key in ("from",) if key in position}
-        return {"start": second}
+        return {"start": second, **{key: position[key] for key in ("fresh",) if key in position}}
 
     async def pages(self, partition: Partition, position: Position) -> AsyncIterator[Page]:
         """See ``ports.Stream``."""
@@ -208,18 +214,25 @@ class Activity:
         cursor: str | None = position.get("cursor")
         start = int(position["start"]) if cursor else self._start(position)
         newest = int(position.get("from", 0))
+        fresh = int(position.get("fresh", 0))
         tail = None if cursor else _Tail()
         while True:
             page = await self._client.get(PATH, self._params(partition.key, start, cursor), _decoder.decoder(where))
             same.check(page.rows)
             rows, ignored = reader.read(page)
             newest = max(newest, reader.counter.ts)
+            fresh = fresh or self._if_fresh(reader.counter.ts)
             cursor = guard.pass_on(page.cursor) if page.cursor else None
             after: Position = {"start": start, "cursor": cursor, "seen": guard.tail, "second": reader.counter.dump()}
+            if fresh:
+                after = {**after, "fresh": fresh}
             if tail is not None:
                 tail.add(rows)
             if cursor is None:
-                after = {"from": newest, **({"tail": tail.digest()} if tail is not None and tail.rows else {})}
+                after = {
+                    "from": min(newest, fresh or newest),
+                    **({"tail": tail.digest()} if tail is not None and tail.rows else {}),
+                }
             if rows and after == position and tail is not None and len(tail.rows) == len(rows):
                 ignored, notes, rows = ignored + len(rows), {"repeated_rows": len(rows)}, []
             else:
@@ -240,6 +253,10 @@ class Activity:
             )
             if cursor is None:
                 return
+
+    def _if_fresh(self, ts: int) -> int:
+        """The same second if the upstream may still learn of rows before it, else 0."""
+        return ts if ts > int(self._client.clock.time()) - OVERLAP_SECONDS else 0
 
     def _start(self, position: Position) -> int:
         """Where a walk begins: at 1, at a given second, or ten minutes before the newest row of the last walk."""
