@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from polyhouse.errors import BadInputError, PolyhouseError
 from polyhouse.ports import PageCommit, Reject
+from polyhouse.sync.unbuilt import IMPORT, close_killed, register_imported, remember_unbuilt, wallets_of_run
 from polyhouse.tables import Columns
 from polyhouse.wiring import Stores
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from polyhouse.sync.progress import Reporter
     from polyhouse.warehouse.bulk_import import OrdersImport
 
-STREAM = "import"
+STREAM = IMPORT
 _WALLETS_AT_ONCE = 5_000
 _EXAMPLES = 5
 _QUARANTINED = 1_000
@@ -122,19 +124,24 @@ def import_files(
         BadInputError: a file that cannot be read; what came before that place is stored.
         WarehouseUnavailableError: the warehouse did not take a batch; the same command goes on.
     """
+    close_killed(stores.warehouse, stores.state, command=IMPORT)
     reporter.phase("import", len(files), "files")
     reports = []
     for path in files:
-        run = stores.state.start_run("import", {"file": path.name})
+        run = stores.state.start_run(IMPORT, {"file": path.name})
         report = FileReport(path.name, run)
         work = _FileImport(stores, path, report, rejects, reporter)
         try:
             work.execute(file_format)
         except PolyhouseError as error:
-            stores.state.finish_run(run, "failed", _counts(report), str(error))
+            with suppress(PolyhouseError):  # then the run is without an end, and the next one does it
+                register_imported(stores.warehouse, stores.state, run)
+                remember_unbuilt(stores.state, wallets_of_run(stores.warehouse, run))
+                stores.state.finish_run(run, "failed", _counts(report), str(error))
             raise
         finally:
             work.close()
+        remember_unbuilt(stores.state, report.wallets)
         stores.state.finish_run(run, "partial" if report.rows_rejected else "ok", _counts(report))
         reporter.advance(1)
         reports.append(report)
@@ -271,8 +278,8 @@ class _FileImport:
         self._commit(rows=accepted, rejects=rejects[:room], is_last=False)
 
     def _commit(self, *, rows: int, rejects: Sequence[Reject], is_last: bool) -> None:
-        position = {"rows": self._report.rows_read}
-        commit = PageCommit(STREAM, self._path.name, position, is_last=is_last, rows=rows, rejected=rejects)
+        # Without a position: a file is read from its beginning each time.
+        commit = PageCommit(STREAM, self._path.name, {}, is_last=is_last, rows=rows, rejected=rejects)
         self._stores.state.commit_pages(self._report.run, [commit])
 
 

@@ -36,7 +36,7 @@ from polyhouse.sync.report import Plan, RunReport, Tally, WalletSelection
 from polyhouse.sync.sources import Sources
 from polyhouse.sync.store import RunState
 from polyhouse.sync.trades import walk_trades
-from polyhouse.sync.unbuilt import remember_unbuilt, wallets_of_run
+from polyhouse.sync.unbuilt import close_killed, remember_unbuilt
 from polyhouse.sync.wallets import choose_wallets, plan_wallets, walk_wallets
 from polyhouse.sync.writer import BatchWriter
 
@@ -343,9 +343,7 @@ class SyncEngine:
 
     def _close_killed(self) -> None:
         """Give runs that were killed an end, and their wallets back to the queue."""
-        for record in self._state.unfinished_runs():
-            remember_unbuilt(self._state, wallets_of_run(self._warehouse, record.id))
-            self._state.finish_run(record.id, "interrupted", error="the process was killed")
+        close_killed(self._warehouse, self._state)
         self._state.release_syncing()
 
     def _unfinished_since(self, command: str, args: Mapping[str, Any]) -> int | None:

@@ -20,6 +20,11 @@ class RunRecord(Protocol):
         ...
 
     @property
+    def command(self) -> str:
+        """Its name."""
+        ...
+
+    @property
     def args(self) -> Mapping[str, Any]:
         """What it was asked to do."""
         ...

@@ -6,12 +6,15 @@ would leave a wrong number standing until somebody trades again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from polyhouse.ports import Warehouse
 from polyhouse.sync.reorg import REBUILD_NOTE
 from polyhouse.sync.store import RunState
+
+IMPORT = "import"
+"""The command whose runs read files."""
 
 _MOST_NAMED = 20_000
 
@@ -40,6 +43,46 @@ def forget_unbuilt(state: RunState, wallets: Iterable[bytes]) -> None:
 
     if state.get_note(REBUILD_NOTE):
         state.change_note(REBUILD_NOTE, rest)
+
+
+def close_killed(warehouse: Warehouse, state: RunState, *, command: str | None = None) -> None:
+    """Give runs that were killed an end. What they wrote and did not live to build is built by the next build.
+
+    A reader registers wallets before its checkpoint moves, so whoever reads the page again does it. A file that is
+    imported again has no new rows; whose they are is known from the killed run alone.
+
+    Args:
+        warehouse: with the rows.
+        state: with the runs.
+        command: only runs of this command.
+    """
+    for record in state.unfinished_runs():
+        if command is not None and record.command != command:
+            continue
+        if record.command == IMPORT:
+            register_imported(warehouse, state, record.id)
+        remember_unbuilt(state, wallets_of_run(warehouse, record.id))
+        state.finish_run(record.id, "interrupted", error="the process was killed")
+
+
+def register_imported(warehouse: Warehouse, state: RunState, run: int) -> None:
+    """Make the wallets of all rows known that an import wrote."""
+    for wallets in _all_wallets_of_run(warehouse, run):
+        state.register_wallets(wallets, "file")
+
+
+def _all_wallets_of_run(warehouse: Warehouse, run: int) -> Iterator[list[bytes]]:
+    after = ""
+    while rows := warehouse.query(
+        """
+        SELECT DISTINCT wallet FROM observations
+        WHERE run = {run:UInt64} AND (wallet > unhex({after:String}) OR {after:String} = '')
+        ORDER BY wallet LIMIT {most:UInt32}
+        """,
+        {"run": run, "after": after, "most": _MOST_NAMED},
+    ).rows:
+        yield [bytes(row[0]) for row in rows]
+        after = bytes(rows[-1][0]).hex()
 
 
 def wallets_of_run(warehouse: Warehouse, run: int) -> set[bytes] | None:
