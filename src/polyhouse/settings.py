@@ -87,6 +87,11 @@ class Settings(BaseModel):
     api_cors_origins: str = Field(
         default="", description="origins whose pages may read the API, separated by commas; * = any"
     )
+    api_hosts: str = Field(
+        default="",
+        description="names in requests that the HTTP API answers to, separated by commas, *.example.com too; * = any;"
+        " default: on loopback only this machine's own, elsewhere any",
+    )
     api_trusted_proxies: str = Field(
         default="", description="addresses of proxies whose X-Forwarded-For is believed, separated by commas"
     )

@@ -55,8 +55,15 @@ def encode(document: Any, *, indent: int = 0) -> bytes:
 
 
 def decode(text: bytes | str) -> Any:
-    """The document of a JSON text; fractions become ``Decimal`` again."""
-    return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+    """The document of a JSON text; fractions become ``Decimal`` again.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _raw(value: Any) -> Any:

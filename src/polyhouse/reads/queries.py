@@ -144,8 +144,6 @@ def _status(_arguments: dict[str, Any], warehouse: Warehouse, state: StateStore)
 def _sql(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
     from polyhouse.reads.table import sql
 
-    if "timeout_seconds" in arguments:
-        arguments["timeout_seconds"] = float(arguments["timeout_seconds"])
     return sql(warehouse, **arguments)
 
 

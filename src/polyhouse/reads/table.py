@@ -8,20 +8,35 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
 
 MAX_ROWS = 100_000
+_MOST_ROWS = 10**9
 TIMEOUT_SECONDS = 30.0
 
 
 def sql(
-    warehouse: Warehouse, statement: str, *, max_rows: int = MAX_ROWS, timeout_seconds: float = TIMEOUT_SECONDS
+    warehouse: Warehouse,
+    statement: str,
+    *,
+    max_rows: int = MAX_ROWS,
+    timeout_seconds: float | Decimal = TIMEOUT_SECONDS,
 ) -> dict[str, Any]:
     """Run one read-only SELECT: ``{"columns": […], "rows": [[…]], "row_count": n}``.
 
     More than ``max_rows`` rows, or more than ``timeout_seconds``, is an error of the warehouse, never a cut answer.
+
+    Raises:
+        BadInputError: no text, no number, a statement that is refused, or a limit that was met.
     """
-    result = warehouse.query_readonly(statement, max_rows=max_rows, timeout_seconds=timeout_seconds)
+    if not isinstance(statement, str):
+        raise BadInputError("a statement is a text")
+    if type(max_rows) is not int or not 1 <= max_rows <= _MOST_ROWS:
+        raise BadInputError(f"max_rows is a whole number from 1 to {_MOST_ROWS:,}")
+    if isinstance(timeout_seconds, bool) or not isinstance(timeout_seconds, int | float | Decimal):
+        raise BadInputError("timeout_seconds is a number")
+    result = warehouse.query_readonly(statement, max_rows=max_rows, timeout_seconds=float(timeout_seconds))
     rows = [[readable(value) for value in row] for row in result.rows]
     return {"columns": list(result.columns), "rows": rows, "row_count": len(rows)}
 

@@ -22,7 +22,7 @@ def create_app(context: ServeContext) -> FastAPI:
         default_response_class=ExactJSONResponse,
     )
     problems.install(app)
-    middleware.install(app, context.settings, context.counter, context.answers)
+    middleware.install(app, context)
     for concern in (public, wallets, events, admin, operations, internal):
         app.include_router(concern.router(context))
     pages.install(app, context)

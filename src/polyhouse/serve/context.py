@@ -23,6 +23,7 @@ class ServeContext:
         counter: requests so far.
         is_scheduled: jobs of the plans are queued.
         token: key of the internal route.
+        hosts: names in requests that are answered; none = any.
     """
 
     settings: Settings
@@ -32,3 +33,4 @@ class ServeContext:
     counter: RequestCounter
     token: str
     is_scheduled: bool = False
+    hosts: frozenset[str] = frozenset()

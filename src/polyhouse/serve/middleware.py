@@ -11,13 +11,13 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from polyhouse.serve.answers import Answers
+from polyhouse.serve.context import ServeContext
 from polyhouse.serve.forms import takes_gzip
 from polyhouse.serve.gauges import RequestCounter
+from polyhouse.serve.hosts import HostMiddleware
 from polyhouse.serve.kept import KeptMiddleware
 from polyhouse.serve.limits import ClientLimit
-from polyhouse.serve.problems import problem, request_id_of
-from polyhouse.settings import Settings
+from polyhouse.serve.problems import bug, problem, request_id_of
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -69,7 +69,10 @@ class LimitMiddleware:
 
 
 class FinishMiddleware:
-    """Adds the headers of every answer and counts it. A policy that a page set itself stays."""
+    """Adds the headers of every answer and counts it. A policy that a page set itself stays.
+
+    Bugs are answered here, so that these answers have the headers too.
+    """
 
     def __init__(self, app: ASGIApp, counter: RequestCounter) -> None:
         self._app = app
@@ -81,7 +84,11 @@ class FinishMiddleware:
             await self._app(scope, receive, send)
             return
 
+        has_begun = False
+
         async def finish(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "unmatched")
                 self._counter.count(scope["method"], route, message["status"])
@@ -92,13 +99,19 @@ class FinishMiddleware:
                 headers["X-Request-Id"] = request_id_of(scope)
             await send(message)
 
-        await self._app(scope, receive, finish)
+        try:
+            await self._app(scope, receive, finish)
+        except Exception as error:
+            if has_begun:
+                raise
+            await bug(Request(scope), error)(scope, receive, finish)
 
 
-def install(app: FastAPI, settings: Settings, counter: RequestCounter, answers: Answers) -> None:
+def install(app: FastAPI, context: ServeContext) -> None:
     """Put everything around the application; the last one is the first that a request meets."""
     from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+    settings, counter = context.settings, context.counter
     app.add_middleware(CompressMiddleware, minimum_size=1_024, compresslevel=5)
     per_minute = settings.api_rate_per_minute
     limit = ClientLimit(per_minute, per_minute * _BURST_SECONDS // 60 or 1)
@@ -111,9 +124,11 @@ def install(app: FastAPI, settings: Settings, counter: RequestCounter, answers: 
         )  # fmt: skip
     app.add_middleware(FinishMiddleware, counter=counter)
     app.add_middleware(
-        KeptMiddleware, answers=answers, limit=limit, counter=counter, has_origins=bool(origins),
+        KeptMiddleware, answers=context.answers, limit=limit, counter=counter, has_origins=bool(origins),
         headers=_HEADERS | {"Content-Security-Policy": CONTENT_SECURITY_POLICY},
     )  # fmt: skip
+    if context.hosts:
+        app.add_middleware(HostMiddleware, hosts=context.hosts, headers=_HEADERS)
     proxies = _words(settings.api_trusted_proxies)
     if proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=proxies)

@@ -20,8 +20,8 @@ from polyhouse.serve.refusals import RefusedError
 
 _TITLES = {
     400: "Bad request", 401: "Key missing or refused", 403: "Forbidden", 404: "Not found", 405: "Method not allowed",
-    406: "Not acceptable", 413: "Body too large", 422: "Malformed input", 429: "Too many requests",
-    500: "Internal error", 503: "Temporarily unavailable",
+    406: "Not acceptable", 413: "Body too large", 421: "Misdirected request", 422: "Malformed input",
+    429: "Too many requests", 500: "Internal error", 503: "Temporarily unavailable",
 }  # fmt: skip
 _RETRY_SECONDS = 5
 _log = logging.getLogger("polyhouse.serve")
@@ -80,7 +80,7 @@ def status_of(error: PolyhouseError) -> int:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of the app a problem document; unknown ones say nothing about the inside."""
+    """Make every error of the app a problem document; what is no error of ours is ``bug``."""
 
     async def product(request: Request, error: Exception) -> Response:
         assert isinstance(error, PolyhouseError)
@@ -100,14 +100,15 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         return problem(request, error.status_code, detail=str(error.detail), code=f"HTTP_{error.status_code}")
 
-    async def unknown(request: Request, error: Exception) -> Response:
-        _log.error("request %s failed", request_id(request), exc_info=error)
-        return problem(request, 500, detail="an internal error; the log has the request id", code="BUG")
-
     app.add_exception_handler(PolyhouseError, product)
     app.add_exception_handler(RequestValidationError, validation)
     app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(Exception, unknown)
+
+
+def bug(request: Request, error: Exception) -> Response:
+    """The answer to a request that met a bug of ours: it says nothing about the inside, the log does."""
+    _log.error("request %s failed", request_id(request), exc_info=error)
+    return problem(request, 500, detail="an internal error; the log has the request id", code="BUG")
 
 
 def title_of(status: int) -> str:

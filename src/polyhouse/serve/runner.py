@@ -21,6 +21,7 @@ from polyhouse.jobs.schedule import Schedule
 from polyhouse.serve.answers import Answers
 from polyhouse.serve.context import ServeContext
 from polyhouse.serve.gauges import RequestCounter
+from polyhouse.serve.hosts import answered_hosts
 from polyhouse.settings import Settings
 from polyhouse.wiring import Stores, notification_channels, notifier
 
@@ -67,20 +68,23 @@ def serve(
         url = _local_url(listener)
         stores.warehouse.set_server_url(url, str(token_file))
         try:
-            with _context(settings, stores, token, scheduled=scheduled, live=live) as context, _working(context):
+            hosts = answered_hosts(settings.api_hosts, host, is_local=_is_loopback(host))
+            with _context(settings, stores, token, hosts, scheduled=scheduled, live=live) as context, _working(context):
                 return _loop(lambda: _run(context, listener, lambda: ready(url)))
         finally:
             stores.warehouse.set_server_url("")
 
 
 @contextlib.contextmanager
-def _context(settings: Settings, stores: Stores, token: str, *, scheduled: bool, live: bool) -> Iterator[ServeContext]:
+def _context(
+    settings: Settings, stores: Stores, token: str, hosts: frozenset[str], *, scheduled: bool, live: bool
+) -> Iterator[ServeContext]:
     """Everything the routers need, with connections of its own for reading."""
     with stores.warehouse.reader() as warehouse:
         answers = Answers(Stores(warehouse, stores.state))
         try:
             jobs = JobRunner(settings, stores, is_live=live)
-            yield ServeContext(settings, stores, jobs, answers, RequestCounter(), token, scheduled)
+            yield ServeContext(settings, stores, jobs, answers, RequestCounter(), token, scheduled, hosts)
         finally:
             answers.close()
 

@@ -79,7 +79,8 @@ def detect(path: Path | str) -> Format:
             return format_
     if not seen:
         return Format.EMPTY
-    found = ", ".join(sorted(str(name)[:40] for name in first.row)[:12]) if first else "no rows at all"
+    names = sorted(str(name)[:40] for name in first.row)[:12] if first else ["no rows at all"]
+    found = ", ".join(name if name.isprintable() else shown(name) for name in names)
     raise BadInputError(
         f"{path.name}: these are no rows that can be imported (fields: {found})",
         hint="Importable: orderFilled dumps, Data API activity, trades and positions, Dome orders, userPositions of the"
