@@ -28,7 +28,7 @@ each with where it came from.
 def markdown() -> str:
     """The page."""
     common = [option for option in common_options() if isinstance(option, click.Option)]
-    names = {option.name for option in common}
+    names = {str(option.name) for option in common}
     sections = [_section(path, command, names) for path, command in walk(app, ())]
     return f"{_HEAD}Every command also takes:\n\n{_options(common)}\n{''.join(sections)}{_SETTINGS}{_settings()}"
 
@@ -44,7 +44,7 @@ def walk(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[tuple[str,
             yield (*path, name), command
 
 
-def _section(path: tuple[str, ...], command: click.Command, common: set[str | None]) -> str:
+def _section(path: tuple[str, ...], command: click.Command, common: set[str]) -> str:
     context = click.Context(command)
     arguments = [item.make_metavar(context) for item in command.params if isinstance(item, click.Argument)]
     own = [item for item in command.params if isinstance(item, click.Option) and item.name not in common]
