@@ -1,5 +1,8 @@
-"""One installation for the tests of a file: a small simulated Polymarket, loaded as users load theirs."""
+"""One installation for all files of the folder: a small simulated Polymarket, loaded as users load theirs."""
 
+import fcntl
+import os
+import shutil
 import subprocess
 import sys
 
@@ -9,9 +12,19 @@ from api_server import environment
 
 @pytest.fixture(scope="session")
 def home(tmp_path_factory):
-    """The folder of a loaded store that nobody has open."""
-    folder = tmp_path_factory.mktemp("api") / "home"
+    """The folder of a loaded store that nobody has open; each test process has a copy of its own."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "api-demo"
+    with (shared.parent / "api-demo.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            _load(shared)
+    folder = base / "api-home"
+    shutil.copytree(shared, folder, symlinks=True)
+    return folder
+
+
+def _load(folder):
     command = [sys.executable, "-m", "polyhouse", "--home", str(folder), "demo", "--wallets", "16", "--seed", "3"]
     made = subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=110, check=False)
     assert made.returncode == 0, made.stderr
-    return folder

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "check": (_C + "build", "check", "Data-quality invariants."),
     "replay": (_C + "replay", "replay", "Decoded logs from a file through the product's own rules."),
     "sql": (_C + "show", "sql", "Read-only SQL on the warehouse."),
+    "export": (_C + "exporting", "export", "A table as CSV, Parquet, Arrow, Excel or a DuckDB file."),
     "serve": (_C + "serving", "serve", "HTTP API and a page with the leaderboard."),
     "mcp": (_C + "assistant", "mcp", "Read-only tools for assistants, on stdin and stdout."),
     "schedule": (_C + "schedule", "schedule", "What runs when; the same for cron, systemd, Kubernetes, Cloud Run."),
@@ -46,6 +47,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": (_C + "admin", "init", "Write a commented polyhouse.toml."),
     "config": (_C + "admin", "config", "Resolved settings with where each came from."),
     "migrate": (_C + "admin", "migrate", "Bring the schema up to date."),
+    "completion": (_C + "completing", "completion", "Completion of commands and words for bash, zsh or fish."),
+    "version": (_C + "versions", "version", "Versions of everything that matters for a report."),
     "retry": (_C + "admin", "retry", "Put failed wallets back into the queue."),
     "reset": (_C + "admin", "reset", "Forget a wallet's cursor and read it again."),
 }

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from polyhouse.settings import Loaded, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -27,6 +29,7 @@ class Run:
     debug: bool = False
     color: bool | None = None
     json: bool = False
+    form: str = ""
     _loaded: Loaded | None = None
 
     @property
@@ -93,12 +96,20 @@ class PolyGroup(click.Group):
         """Find the command; a wrong name is answered with the nearest right one."""
         name = args[0] if args else ""
         if args and name not in self.table and not name.startswith("-"):
-            import difflib
+            from polyhouse.domain.suggestions import nearest
 
-            close = difflib.get_close_matches(name, self.table, n=1, cutoff=0.5)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            close = nearest(name, self.table, cutoff=0.5)
+            hint = f" Did you mean {close!r}?" if close else ""
             raise click.UsageError(f"no such command {name!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names of commands from the table, without importing them; options as usual."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=text) for name, (_, _, text) in self.table.items()]
+        named = [item for item in found if item.value.startswith(incomplete)]
+        return named if not incomplete.startswith("-") else click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table, without importing them."""
@@ -143,10 +154,15 @@ def command(name: str, *, examples: Sequence[str], json: bool = True) -> Callabl
         @functools.wraps(function)
         def call(**kwargs: Any) -> int:
             run = click.get_current_context().ensure_object(Run)
-            run.json = bool(kwargs.pop("as_json", False))
+            run.form = kwargs.pop("as_form", None) or ""
+            run.json = bool(kwargs.pop("as_json", False)) or run.form == "json"
             return int(function(run, **kwargs) or 0)
 
         decorated: Callable[..., Any] = call
+        taken = {name for option in getattr(function, "__click_params__", ()) for name in option.opts}
+        if json and "--format" not in taken:
+            forms = click.Choice(("table", "tsv", "csv", "jsonl", "markdown", "json"))
+            decorated = click.option("--format", "as_form", type=forms, help="Form of what is printed.")(decorated)
         if json:
             decorated = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")(decorated)
         return click.command(name, cls=PolyCommand, examples=examples)(decorated)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from polyhouse.cli.base import Run, command, next_steps, say
+from polyhouse.cli.completing import choices
+from polyhouse.cli.curves import sparkline
 from polyhouse.cli.moments import as_of_option
-from polyhouse.cli.output import Column, emit_json, emit_table, flat
-from polyhouse.cli.reading import ask
+from polyhouse.cli.output import Column, click_width, emit_json, emit_table, flat, is_for_people
+from polyhouse.cli.reading import asking
 from polyhouse.reads.display import describe_slice, dollars, percent, short
+
+if TYPE_CHECKING:
+    from polyhouse.api.connection import Connection
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,6 +26,10 @@ _BOARD = (
     "gains", "losses_abs", "specialist", "flags", "category_share", "whale_score", "insider_score", "rank_week_ago",
     "last_trade_at",
 )  # fmt: skip
+_ROOM_FOR_LINES = 100
+_LINE = 20
+"""Characters of a small line, and columns of a terminal that has room for it."""
+EMPTY: Mapping[str, str] = {}
 _SHOWN = frozenset({"omega", "pnl", "win_rate", "roi", "units", "trades"})
 """Orders whose value the narrow table has a column for."""
 
@@ -69,11 +77,12 @@ def filter_options(function: F) -> F:
         "polyhouse leaderboard --as-of 2026-01-31T00:00:00Z",
     ),
 )
-@click.option("--category", default="overall", show_default=True, metavar="NAME", help="overall, politics, sports, …")
-@click.option("--window", default="lifetime", show_default=True, help="1d 7d 30d 90d 180d lifetime")
-@click.option(
-    "--sort", default="omega", show_default=True, help="omega (shrunk), pnl, win_rate, roi, volume, any metric, …"
-)
+@click.option("--category", default="overall", show_default=True, metavar="NAME", help="overall, politics, sports, …",
+              shell_complete=choices("categories"))  # fmt: skip
+@click.option("--window", default="lifetime", show_default=True, help="1d 7d 30d 90d 180d lifetime",
+              shell_complete=choices("windows"))  # fmt: skip
+@click.option("--sort", default="omega", show_default=True, shell_complete=choices("sorts"),
+              help="omega (shrunk), pnl, win_rate, roi, volume, any metric, …")  # fmt: skip
 @click.option("--reverse", is_flag=True, help="Worst first.")
 @click.option("--min-trades", default=0, show_default=True, metavar="N", help="Fills at least.")
 @click.option("--min-units", default=20, show_default=True, metavar="N", help="Closed units at least.")
@@ -88,11 +97,13 @@ def filter_options(function: F) -> F:
 @as_of_option
 def leaderboard(run: Run, **arguments: Any) -> None:
     """Ranked wallets of a category and window, ties broken by address."""
-    document = ask(run, "leaderboard", arguments)
-    if run.json:
-        emit_json(document)
-        return
-    print_leaderboard(run, document)
+    with asking(run) as connection:
+        document = connection.ask("leaderboard", arguments)
+        if run.json:
+            emit_json(document)
+            return
+        equity = _equity(connection, document, arguments["as_of"]) if is_for_people(run) else {}
+    print_leaderboard(run, document, equity)
     if not document["rows"]:
         say("no wallet passes; lower --min-units and --min-gains-losses, or take filters away, or sync more wallets")
         next_steps(run, "polyhouse status", "polyhouse run")
@@ -100,20 +111,32 @@ def leaderboard(run: Run, **arguments: Any) -> None:
         next_steps(run, f"polyhouse wallet {document['rows'][0]['wallet']}")
 
 
-def print_leaderboard(run: Run, document: dict[str, Any]) -> None:
+def _equity(connection: Connection, document: dict[str, Any], as_of: str | None) -> dict[str, str]:
+    """Address → a small line of its equity, where the terminal has room for it."""
+    if click_width() < _ROOM_FOR_LINES or not document["rows"]:
+        return {}
+    asked = {
+        "wallets": [row["wallet"] for row in document["rows"]], "category": document["category"],
+        "window": document["window"], "as_of": as_of,
+    }  # fmt: skip
+    found = connection.ask("sparks", asked)["sparks"]
+    return {wallet: sparkline(values[:: max(len(values) // _LINE, 1)][-_LINE:]) for wallet, values in found.items()}
+
+
+def print_leaderboard(run: Run, document: dict[str, Any], equity: Mapping[str, str] = EMPTY) -> None:
     """Print a leaderboard document: a narrow table on a terminal, all columns in a pipe."""
     rows = document["rows"]
-    if not sys.stdout.isatty():
+    if not is_for_people(run):
         table = [[_cell(row, name) for name in _BOARD] for row in rows]
         emit_table(run, [Column(name) for name in _BOARD], table)
     else:
         say(describe_slice(document))
-        _print_narrow(run, document["sort"], rows)
+        _print_narrow(run, document["sort"], rows, equity)
     if document["next_cursor"]:
         say(f"more: --cursor {document['next_cursor']}")
 
 
-def _print_narrow(run: Run, sort: str, rows: list[dict[str, Any]]) -> None:
+def _print_narrow(run: Run, sort: str, rows: list[dict[str, Any]], equity: Mapping[str, str]) -> None:
     columns = [
         Column("#", right=True), Column("wallet"), Column("grade"), Column("PnL $", right=True),
         Column("omega", right=True), Column("win", right=True), Column("ROI", right=True),
@@ -130,6 +153,10 @@ def _print_narrow(run: Run, sort: str, rows: list[dict[str, Any]]) -> None:
         columns.insert(2, Column(sort, right=True))
         for cells, row in zip(table, rows, strict=True):
             cells.insert(2, flat(row["value"])[:12])
+    if equity:
+        columns.append(Column("equity"))
+        for cells, row in zip(table, rows, strict=True):
+            cells.append(equity.get(row["wallet"], ""))
     emit_table(run, columns, table)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from polyhouse.cli.base import Run, command, next_steps, say
+from polyhouse.cli.completing import choices
 from polyhouse.cli.moments import as_of_option
 from polyhouse.cli.output import Column, emit_facts, emit_json, emit_table
 from polyhouse.cli.reading import ask
@@ -98,7 +99,7 @@ def _one_decimal(value: Any) -> str | None:
         "polyhouse specialists --category crypto --tested --json | jq '.rows[0]'",
     ),
 )
-@click.option("--category", metavar="NAME", help="One category; by default all.")
+@click.option("--category", metavar="NAME", help="One category; by default all.", shell_complete=choices("categories"))
 @click.option("--tested", is_flag=True, help="Also the wallets that were tested and are none.")
 @click.option("--limit", default=100, show_default=True, metavar="N", help="Rows at most.")
 @as_of_option

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from polyhouse.cli.base import Run, command
+from polyhouse.cli.completing import choices
 from polyhouse.cli.output import Column, emit_facts, emit_json, emit_table
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
         "polyhouse metric 24 --json | jq .formula",
     ),
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=choices("metrics"))
 @click.option("--markdown", is_flag=True, help="All definitions as the page docs/metrics.md.")
 def metric(run: Run, name: str | None, markdown: bool) -> None:
     """The definition of a metric, by its name or its number among the 102; without one, the list of all."""
@@ -56,11 +57,10 @@ def _list(run: Run, metrics: tuple[Metric, ...]) -> None:
 
 
 def _unknown(name: str) -> Exception:
-    import difflib
-
+    from polyhouse.domain.suggestions import nearest
     from polyhouse.errors import BadInputError
     from polyhouse.metrics.catalogue import BY_NAME
 
-    close = difflib.get_close_matches(name.lower(), BY_NAME, n=1, cutoff=0.4)
-    hint = f"polyhouse metric {close[0]}" if close else "polyhouse metric lists all"
+    close = nearest(name, BY_NAME, cutoff=0.4)
+    hint = f"polyhouse metric {close}" if close else "polyhouse metric lists all"
     return BadInputError(f"unknown metric {name[:40]!r}", hint=hint)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
 from polyhouse.cli.base import Run, command, next_steps, say
+from polyhouse.cli.curves import curve, stretched
 from polyhouse.cli.explain import print_explanation
 from polyhouse.cli.flags import flag_facts
 from polyhouse.cli.moments import as_of_option
-from polyhouse.cli.output import Column, emit_facts, emit_json, emit_table
-from polyhouse.cli.reading import ask
+from polyhouse.cli.output import Column, click_width, emit_facts, emit_json, emit_table, is_for_people
+from polyhouse.cli.reading import ask, asking
 from polyhouse.cli.scores import score_facts
-from polyhouse.reads.display import short
+from polyhouse.reads.display import dollars, percent, short
 
 _POSITIONS_SHOWN = 20
 """On a terminal; a pipe and ``--json`` get all of them."""
+_CURVE_LINES = 6
+_DATES = 22
+"""Characters of two dates and a gap."""
 _ADDRESS = "0x6af75d4e4aaf700450efbac3708cce1665810ff1"
 
 
@@ -51,13 +54,29 @@ def wallet(run: Run, address: str, window: str, name: str | None, as_of: str | N
         return
     if chosen:
         raise click.UsageError(f"--{next(iter(chosen))} belongs to --explain NAME")
-    document = ask(run, "wallet", {"address": address, "window": window, "as_of": as_of, "cost": cost})
-    if run.json:
-        emit_json(document)
-        return
+    with asking(run) as connection:
+        document = connection.ask("wallet", {"address": address, "window": window, "as_of": as_of, "cost": cost})
+        if run.json:
+            emit_json(document)
+            return
+        if is_for_people(run):
+            _print_equity(connection.ask("wallet_days", {"address": address, "as_of": as_of}))
     print_wallet(run, document)
     if document["units"]:
         next_steps(run, f"polyhouse wallet {document['wallet']} --explain realized")
+
+
+def _print_equity(document: dict[str, Any]) -> None:
+    """Realised and unrealised result over the wallet's whole life."""
+    values = stretched(document["days"], click_width())
+    lines = curve(values, _CURVE_LINES) if len(values) > 1 else []
+    if not lines:
+        return
+    known = [value for value in values if value is not None]
+    click.echo(f"equity {dollars(known[-1])} $, between {dollars(min(known))} and {dollars(max(known))} $")
+    for line in lines:
+        click.echo(line.rstrip())
+    click.echo(f"{document['from']}{document['to']:>{max(len(values), _DATES) - len(document['from'])}}\n")
 
 
 def print_wallet(run: Run, document: dict[str, Any]) -> None:
@@ -75,13 +94,22 @@ def print_wallet(run: Run, document: dict[str, Any]) -> None:
     if document["categories"]:
         click.echo()
         names = ("category", "position_pnl", "volume", "trades", "wins", "losses", "win_rate", "roi")
-        rows = [[row[name] for name in names] for row in document["categories"]]
+        rows = [[_shown(run, name, row[name]) for name in names] for row in document["categories"]]
         emit_table(run, [Column(name, right=name != "category") for name in names], rows)
     if "cost_methods" in document:
         click.echo()
         _print_cost_methods(run, document["cost_methods"])
     if document["provisional"]:
         say(f"provisional ({', '.join(document['provisional'])}): these numbers may still move")
+
+
+def _shown(run: Run, name: str, value: Any) -> Any:
+    """Exact in a pipe; for eyes rounded to what fits eighty columns."""
+    if not is_for_people(run):
+        return value
+    if name in {"position_pnl", "volume"}:
+        return dollars(value)
+    return percent(value) if name in {"win_rate", "roi"} else value
 
 
 def _print_cost_methods(run: Run, methods: dict[str, Any]) -> None:
@@ -96,9 +124,9 @@ def _print_cost_methods(run: Run, methods: dict[str, Any]) -> None:
     names = ("avg_price", "balance", "realized", "unrealized", "total")
     columns = [Column("token_id"), *(Column(name, right=True) for name in names)]
     positions = sorted(methods["positions"], key=lambda one: -abs(one["polymarket"]["total"] or 0))
-    shown = positions[:_POSITIONS_SHOWN] if sys.stdout.isatty() else positions
+    shown = positions[:_POSITIONS_SHOWN] if is_for_people(run) else positions
     cells = [[one["token_id"], *(one["polymarket"][name] for name in names)] for one in shown]
-    if sys.stdout.isatty():
+    if is_for_people(run):
         cells = [[short(row[0]), *row[1:]] for row in cells]
     emit_table(run, columns, cells)
     if len(shown) < len(positions):

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from polyhouse.domain.suggestions import did_you_mean
 from polyhouse.errors import BadInputError
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, Metric, computed
 from polyhouse.reads.boards import SCORES, Array, Board
@@ -168,7 +169,9 @@ def find_sort(name: str, window: str) -> Sort:
     """
     found = SORTS.get(ALIASES.get(name, name))
     if found is None:
-        raise BadInputError(f"unknown sort {name[:40]!r}", hint=f"one of: {' '.join(SORTS)}")
+        raise BadInputError(
+            f"unknown sort {name[:40]!r}.{did_you_mean(name, SORTS)}", hint=f"one of: {' '.join(SORTS)}"
+        )
     if found.kind == "metric" and window not in METRIC_WINDOWS:
         raise BadInputError(
             f"{name} is a metric and has no window {window}", hint=f"one of the windows: {' '.join(METRIC_WINDOWS)}"

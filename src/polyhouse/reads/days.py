@@ -8,7 +8,7 @@ from typing import Any
 
 from polyhouse.domain.categories import CATEGORIES
 from polyhouse.domain.ids import format_address, parse_address
-from polyhouse.errors import BadInputError
+from polyhouse.domain.suggestions import check_word
 from polyhouse.metrics.metric import METRIC_WINDOWS
 from polyhouse.ports import Warehouse
 from polyhouse.reads.builds import newest_build_time
@@ -42,8 +42,8 @@ def days(warehouse: Warehouse, address: str, *, category: str = OVERALL, window:
     Raises:
         BadInputError: a malformed address, an unknown category or window.
     """
-    _check("category", category, (OVERALL, *CATEGORIES))
-    _check("window", window, tuple(METRIC_WINDOWS))
+    check_word("category", category, (OVERALL, *CATEGORIES))
+    check_word("window", window, tuple(METRIC_WINDOWS))
     wallet = parse_address(address)
     as_of = newest_build_time(warehouse)
     last = as_of // _DAY_SECONDS
@@ -81,8 +81,3 @@ def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _date(number: int) -> str:
     return (_EPOCH + timedelta(days=int(number))).isoformat()
-
-
-def _check(what: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise BadInputError(f"unknown {what} {value[:40]!r}", hint=f"one of: {' '.join(known)}")

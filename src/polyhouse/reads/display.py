@@ -8,7 +8,7 @@ from typing import Any
 
 def dollars(value: Any) -> str:
     """An amount with two decimals and thousands separated; nothing for None."""
-    return "" if value is None else f"{Decimal(value).quantize(Decimal('0.01'), ROUND_HALF_EVEN):,}"
+    return "" if value is None else f"{Decimal(value).quantize(Decimal('0.01'), ROUND_HALF_EVEN) + 0:,}"
 
 
 def percent(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from polyhouse.domain.categories import CATEGORIES
 from polyhouse.domain.ids import format_address, parse_address
-from polyhouse.errors import BadInputError
+from polyhouse.domain.suggestions import check_word
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, METRICS, RELATIONS, Metric, computed
 from polyhouse.models.packed_metrics import COLUMNS, unpacked
 from polyhouse.ports import Warehouse
@@ -58,8 +58,8 @@ def metrics(warehouse: Warehouse, address: str, *, category: str = OVERALL, wind
     Raises:
         BadInputError: a malformed address, an unknown category or window.
     """
-    _check("category", category, (OVERALL, *CATEGORIES))
-    _check("window", window, tuple(METRIC_WINDOWS))
+    check_word("category", category, (OVERALL, *CATEGORIES))
+    check_word("window", window, tuple(METRIC_WINDOWS))
     wallet = parse_address(address)
     bound = {"wallet": wallet.hex(), "window": window}
     table, condition = "wallet_metrics_complete", ""
@@ -144,11 +144,6 @@ def _stored(warehouse: Warehouse) -> list[str]:
     sql = "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'wallet_metrics_complete'"
     stored = {name for (name,) in warehouse.query(sql).rows}
     return [name for name in (*_SAMPLES.values(), *(metric.name for metric in computed())) if name in stored]
-
-
-def _check(what: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise BadInputError(f"unknown {what} {value[:40]!r}", hint=f"one of: {' '.join(known)}")
 
 
 def was_built(warehouse: Warehouse, wallet: bytes) -> bool:

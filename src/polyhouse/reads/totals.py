@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from polyhouse.domain.categories import CATEGORIES
-from polyhouse.errors import BadInputError
+from polyhouse.domain.suggestions import check_word
 from polyhouse.reads.exact import moment, money
 from polyhouse.reads.parts import named
 from polyhouse.reads.ratios import omega_of, omega_shrunk_of, roi_of, win_rate_of
@@ -80,7 +80,7 @@ def check_window(window: str) -> str:
     Raises:
         BadInputError: it is not; lists them.
     """
-    return _one_of("window", window, WINDOWS)
+    return check_word("window", window, WINDOWS)
 
 
 def check_category(category: str) -> str:
@@ -89,10 +89,4 @@ def check_category(category: str) -> str:
     Raises:
         BadInputError: it is not; lists them.
     """
-    return _one_of("category", category, (OVERALL, *CATEGORIES))
-
-
-def _one_of(what: str, value: str, known: tuple[str, ...]) -> str:
-    if value in known:
-        return value
-    raise BadInputError(f"unknown {what} {value[:40]!r}", hint=f"one of: {' '.join(known)}")
+    return check_word("category", category, (OVERALL, *CATEGORIES))

@@ -15,8 +15,6 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-import tenacity
-
 from polyhouse.errors import RetryableError
 from polyhouse.state.database import Database
 
@@ -41,6 +39,8 @@ def _repeated(method: Callable[..., Any]) -> Callable[..., Any]:
         # A call inside another one is part of it: the outer one is made again.
         if not self.patience_seconds or getattr(_calls, "is_inside", False):
             return method(self, *args, **kwargs)
+        import tenacity
+
         # An iterator is used up by the first attempt.
         args = tuple(list(value) if isinstance(value, Iterator) else value for value in args)
         attempts = tenacity.Retrying(

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-import tenacity
-
 from polyhouse.errors import WarehouseUnavailableError
 
 T = TypeVar("T")
@@ -37,6 +35,8 @@ def patiently(seconds: float, work: Callable[[], T], *, may_repeat: bool) -> T:
         if not isinstance(error, WarehouseUnavailableError):
             return False
         return error.never_arrived or (error.is_away and may_repeat)
+
+    import tenacity
 
     attempts = tenacity.Retrying(
         stop=tenacity.stop_after_delay(seconds),

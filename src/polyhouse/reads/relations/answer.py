@@ -12,7 +12,7 @@ import polyhouse
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
 from polyhouse.reads.as_of import at_moment
-from polyhouse.reads.builds import newest_build_time, read_marks
+from polyhouse.reads.builds import newest_build_time
 from polyhouse.reads.exact import moment
 from polyhouse.reads.relations.question import Question
 from polyhouse.reads.relations.statement import SQL, Column, Statement, statement_of
@@ -32,7 +32,7 @@ class Answer:
 
     Attributes:
         schema: of every batch. Its metadata: ``polyhouse.table``, ``.as_of`` (newest row behind computed numbers),
-            ``.state`` (another word after every change of the store), ``.version``; of a field: ``unit``.
+            ``.build`` (number of the newest build), ``.version``; of a field: ``unit``.
         batches: at most 65,536 rows each, read as they are taken.
     """
 
@@ -68,11 +68,10 @@ def _refuse_others(statement: str) -> None:
 
 
 def _facts(warehouse: Warehouse, question: Question) -> dict[str, str]:
-    marks = read_marks(warehouse)
     return {
         "polyhouse.table": question.table or SQL,
         "polyhouse.as_of": moment(newest_build_time(warehouse)) or "",
-        "polyhouse.state": f"{marks.build}:{marks.batches}",
+        "polyhouse.build": str(warehouse.query("SELECT max(build) FROM builds").rows[0][0]),
         "polyhouse.version": polyhouse.__version__,
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from polyhouse.domain.suggestions import did_you_mean
 from polyhouse.errors import BadInputError
@@ -49,6 +50,7 @@ class Source:
         key: column by which the stored tables are sorted, as people see it ("wallet", "token_id", "condition_id").
         stored: the tables it is made of that have this key; rows of other keys are not read from them.
         order: columns that order the rows of one key, for the same answer every time.
+        is_built: it changes with builds only, so that between two of them it can be read in pieces.
     """
 
     name: str
@@ -59,13 +61,14 @@ class Source:
     key: str = ""
     stored: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
+    is_built: bool = True
 
     def sql(self, *, is_narrow: bool) -> str:
         """What stands behind FROM. ``is_narrow``: only some keys are read."""
         return self.relation.replace("{scope}", _ONLY_ITS_TOKENS if is_narrow else "")
 
 
-def _of_wallets(name: str, about: str, view: str, stored: str, order: str, **others: str) -> Source:
+def _of_wallets(name: str, about: str, view: str, stored: str, order: str, **others: Any) -> Source:
     return Source(name, about, view, key="wallet", stored=(stored,), order=tuple(order.split()), **others)
 
 
@@ -113,9 +116,9 @@ SOURCES: Mapping[str, Source] = {
         _of_wallets("intervals", "bootstrap intervals", "vw_wallet_intervals", "wallet_intervals", "category window",
                     category="category"),
         _of_wallets("observations", "one row as a source told it", "vw_observations", "observations",
-                    "ts token_id tx_hash source kind pos sub ordinal", time="ts"),
+                    "ts token_id tx_hash source kind pos sub ordinal", time="ts", is_built=False),
         _of_wallets("reported_positions", "positions as Polymarket reports them", "vw_reported_positions",
-                    "reported_positions", "token_id"),
+                    "reported_positions", "token_id", is_built=False),
         Source("flags", "flags of wallets with p- and q-values", "vw_wallet_flags"),
         Source("specialists", "wallets tested for being specialists", "vw_category_specialists", category="category"),
         Source("category_stats", "what it is like to bet in a category", "vw_category_stats", category="category"),
