@@ -92,8 +92,27 @@ class Comparison:
     unchanged: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class BuildWishes:
+    """What whoever opened the store wants of builds.
+
+    Attributes:
+        checks: ``stop``: tables of which an invariant is broken are not published; ``tell``: they are, and it is told;
+            ``off``: nothing is tested.
+        keeps_previous: what a build of all wallets replaces is kept, for the way back.
+    """
+
+    checks: Literal["stop", "tell", "off"] = "stop"
+    keeps_previous: bool = True
+
+
+USUAL_WISHES = BuildWishes()
+
+
 class Warehouse(Protocol):
     """Where rows live. One implementation serves chDB, a ClickHouse server and a cluster."""
+
+    build_wishes: BuildWishes
 
     def write(self, table: str, columns: Columns, *, run: int, token: str) -> int:
         """Insert one batch and return its rows, only after the engine acknowledged it durably.

@@ -105,6 +105,10 @@ class Settings(BaseModel):
     notify_urls: SecretStr | None = Field(
         default=None, description="where notifications go: Apprise URLs, separated by spaces; unset: nowhere"
     )
+    notify_private_hosts: str = Field(
+        default="",
+        description="hosts of one's own network that notifications may go to, separated by commas or spaces; * = any",
+    )
     notify: dict[str, str] = Field(
         default_factory=dict,
         description='rules over the defaults: {"whale_trade": "50000", "insider": "off"}; a [notify] table',
@@ -136,6 +140,13 @@ class Settings(BaseModel):
         default=0.8, gt=0, allow_inf_nan=False, description="factor on each published rate limit; above 1 warns"
     )
     from_block: int | None = Field(default=None, ge=0, description="where the chain source starts")
+    checks: Literal["stop", "tell", "off"] = Field(
+        default="stop",
+        description="what a broken check does to a build: stop keeps its tables as they were, tell only says so",
+    )
+    keep_previous_build: bool = Field(
+        default=True, description="keep the models that a build of all wallets replaces, for metrics --rollback"
+    )
     log_format: Literal["console", "json"] | None = Field(
         default=None, description="console or json; default: console on a terminal, else json"
     )

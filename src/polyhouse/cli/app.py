@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": (_C + "show", "status", "Progress, queue, failures, last run."),
     "reconcile": (_C + "reconcile", "reconcile", "Our numbers against Polymarket's published ones."),
     "check": (_C + "build", "check", "Data-quality invariants."),
+    "doctor": (_C + "doctor", "doctor", "What is wrong with this installation, and how to put it right."),
     "replay": (_C + "replay", "replay", "Decoded logs from a file through the product's own rules."),
     "sql": (_C + "show", "sql", "Read-only SQL on the warehouse."),
     "export": (_C + "exporting", "export", "A table as CSV, Parquet, Arrow, Excel or a DuckDB file."),

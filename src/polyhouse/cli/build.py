@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from polyhouse.cli import moments
 from polyhouse.cli.base import Run, command, next_steps, say
 from polyhouse.cli.moments import as_of_option
-from polyhouse.cli.output import Column, emit_json, emit_table
+from polyhouse.cli.output import emit_json
 from polyhouse.cli.progress import duration
 
 
@@ -21,6 +19,8 @@ from polyhouse.cli.progress import duration
         "polyhouse metrics --full --json",
         "polyhouse metrics --as-of 2026-01-31T00:00:00Z",
         "polyhouse metrics --list",
+        "polyhouse metrics --rollback",
+        "polyhouse metrics --history",
     ),
 )
 @click.argument("addresses", nargs=-1)
@@ -28,13 +28,28 @@ from polyhouse.cli.progress import duration
 @as_of_option
 @click.option("--list", "list_moments", is_flag=True, help="Moments of the past that are kept.")
 @click.option("--forget", is_flag=True, help="With --as-of: drop what is kept of that moment.")
+@click.option("--rollback", is_flag=True, help="Show the models from before the last build of all wallets; and back.")
+@click.option("--history", is_flag=True, help="Which builds were shown, and what was held back or rolled back.")
 def metrics(
-    run: Run, addresses: tuple[str, ...], full: bool, as_of: str | None, list_moments: bool, forget: bool
+    run: Run,
+    addresses: tuple[str, ...],
+    full: bool,
+    as_of: str | None,
+    list_moments: bool,
+    forget: bool,
+    rollback: bool,
+    history: bool,
 ) -> int:
     """Recompute positions, units and totals from the stored observations; no network.
 
     With --as-of they are built as they were known then, beside the present ones, for reads with the same --as-of.
     """
+    if rollback or history:
+        if (rollback and history) or addresses or full or list_moments or forget or as_of is not None:
+            raise click.UsageError("give --rollback or --history, and nothing else")
+        from polyhouse.cli import checking
+
+        return checking.roll_back(run) if rollback else checking.show_builds(run)
     if list_moments or forget or as_of is not None:
         if addresses or full or (list_moments and (forget or as_of is not None)) or (forget and as_of is None):
             raise click.UsageError("give --as-of TIME, --as-of TIME --forget, or --list, and nothing else")
@@ -76,34 +91,17 @@ def _moments(run: Run, as_of: str | None, *, forget: bool) -> None:
         moments.keep_and_tell(run, as_of)
 
 
-@command("check", examples=("polyhouse check", "polyhouse check --json", "polyhouse check --heal"))
+@command(
+    "check",
+    examples=("polyhouse check", "polyhouse check --json", "polyhouse check --heal", "polyhouse check --history"),
+)
 @click.option("--heal", is_flag=True, help="First read the chain's blocks that are missing, and nothing else.")
-def check(run: Run, heal: bool) -> int:
+@click.option("--history", is_flag=True, help="What checks found before, those of builds included; tests nothing.")
+def check(run: Run, heal: bool, history: bool) -> int:
     """Data-quality invariants: totals against the ordered split, sums against parts, the chain's blocks against what
-    was read. Exit 1 if one is broken."""
-    from polyhouse.models.checks import run_checks
-    from polyhouse.reads.token_map import in_words, token_map
-    from polyhouse.sync.coverage import run_coverage_checks
-    from polyhouse.wiring import open_stores
+    was read, checkpoints against rows, how fresh each source is. Exit 1 if one is broken."""
+    from polyhouse.cli import checking
 
-    if heal:
-        from polyhouse.cli.chain import heal_chain
-
-        heal_chain(run)
-
-    with open_stores(run.settings) as stores:
-        results = [*run_checks(stores.warehouse), *run_coverage_checks(stores.warehouse)]
-        coverage = in_words(token_map(stores.warehouse))
-    rows: list[dict[str, Any]] = [
-        {"name": result.name, "ok": bool(result.ok), "broken": int(result.broken), "detail": str(result.detail)}
-        for result in results
-    ]
-    for row in rows:
-        if row["name"] == "tokens_are_mapped":
-            row["detail"] += f"; {coverage}"
-    if run.json:
-        emit_json({"ok": all(row["ok"] for row in rows), "checks": rows})
-    else:
-        table = [["ok" if row["ok"] else "FAIL", row["name"], row["broken"], row["detail"]] for row in rows]
-        emit_table(run, [Column("result"), Column("check"), Column("broken", right=True), Column("detail")], table)
-    return 0 if all(row["ok"] for row in rows) else 1
+    if heal and history:
+        raise click.UsageError("give --heal or --history")
+    return checking.show_history(run) if history else checking.check(run, heal=heal)

@@ -41,7 +41,14 @@ BY_WALLET = (
 OF_ALL = ("flag_levels", "category_specialists", "category_stats")
 """Published tables that every build makes anew, because each row depends on all wallets; in build order."""
 
-_TABLE = re.compile(rf"\b(FROM|JOIN) ({'|'.join((*BY_WALLET, *OF_ALL))})\b( AS \w+)?( FINAL\b)?")
+TOKEN_MAP, CATALOGUE = "token_map", "metric_catalogue"
+PUBLISHED = (*BY_WALLET, *OF_ALL, TOKEN_MAP, CATALOGUE)
+"""The model set: what readers see of one build together. Each build writes these beside and publishes them at once."""
+
+_TABLE = re.compile(rf"\b(FROM|JOIN) ({'|'.join(PUBLISHED)})\b( AS \w+)?( FINAL\b)?")
+
+ANY_SIZE = "SETTINGS max_table_size_to_drop = 0, max_partition_size_to_drop = 0"
+"""Of statements that drop tables of earlier builds: servers refuse to drop one of more than 50 GB."""
 
 TOUCHED = "wallet IN (SELECT wallet FROM touched_wallets)"
 """Condition on ``wallet``: the wallets of a partial build."""
@@ -49,20 +56,26 @@ TOUCHED = "wallet IN (SELECT wallet FROM touched_wallets)"
 
 @dataclass(frozen=True, slots=True)
 class BuildReport:
-    """What a build did. ``wallets`` is None for a full build; ``as_of`` is the end of all windows (Unix seconds)."""
+    """What a build did. ``wallets`` is None for a full build; ``as_of`` is the end of all windows (Unix seconds).
+
+    ``broken``: a sentence on each check that was broken. ``held``: tables that were not published for it.
+    """
 
     build: int
     as_of: int
     wallets: int | None
     seconds: float
     rows: dict[str, int] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
 
 class Build:
     """One build of all wallets (``wallets`` None) or of some; the steps are functions of it (``models.steps``).
 
-    A full build writes ``X__next`` beside each published table keyed by wallet, and reads there what it wrote, but for
-    those that are kept (``models.steps.ledger_step``); a partial one writes newer versions into the tables themselves.
+    A build writes ``X__next`` beside each published table, and reads there what it wrote. Where rows of the build
+    before stay valid (in a partial build, and of what is kept: ``models.steps.ledger_step``) the table beside begins
+    with all of them, which costs no copy: files are shared until they are merged. Newer versions are added to it.
 
     Attributes:
         anew: make what is kept from build to build anew too.
@@ -70,6 +83,7 @@ class Build:
         peers: the builds of the other shards.
         version: of the rows it writes, above that of every earlier build.
         as_of: end of all windows (Unix seconds).
+        rows_to: insert into ``observations`` that was the last one when the build began.
         params: parameters of the model files: ``as_of`` and the start of each window, ``b_1d`` … ``b_180d``.
     """
 
@@ -85,6 +99,7 @@ class Build:
         self.peers = peers or Peers()
         self.anew = anew
         self.beside: list[str] = []
+        self._empty_at_first: set[str] = set()
         self._is_clean: dict[str, bool] = {}
         self.wallets: list[bytes] | None = None if wallets is None else list(dict.fromkeys(wallets))
         previous = warehouse.query("SELECT max(build) FROM builds").rows[0][0]
@@ -94,6 +109,7 @@ class Build:
         ).rows[0][0]
         of_all = self.peers.share("begin", (version, int(newest)))
         self.version, self.as_of = (max(numbers) for numbers in zip(*of_all, strict=True))
+        self.rows_to = int(warehouse.query("SELECT max(_block_number) FROM observations").rows[0][0])
         self.params = {f"b_{name}": max(self.as_of - days * DAY_SECONDS, 0) for name, days in WINDOWS.items()}
         self.params["as_of"] = self.as_of
         self._staging = Staging(warehouse)
@@ -120,24 +136,38 @@ class Build:
         """Where a table is read and written during this build."""
         return f"{table}__next" if table in self.beside else table
 
-    def write_beside(self, *tables: str) -> None:
-        """Make an empty table beside each of these; it takes their place when the build is published."""
+    def write_beside(self, *tables: str, with_rows: bool = False) -> None:
+        """Make a table beside each of these; it takes their place when the build is published.
+
+        Args:
+            tables: published ones.
+            with_rows: they begin with the rows of the published ones, else empty.
+        """
         if tables:
-            self._define(f"DROP TABLE IF EXISTS {', '.join(f'{table}__next' for table in tables)}")
+            self.define(f"DROP TABLE IF EXISTS {', '.join(f'{table}__next' for table in tables)} {ANY_SIZE}")
         for table in tables:
-            self._define(f"CREATE TABLE {table}__next AS {table}")
-        self.beside.extend(tables)
+            self.define(f"CREATE TABLE {table}__next AS {table}")
+            if with_rows:
+                self.warehouse.command(f"ALTER TABLE {table}__next ATTACH PARTITION tuple() FROM {table}")
+        self.beside = [*(table for table in self.beside if table not in tables), *tables]
+        change = self._empty_at_first.difference_update if with_rows else self._empty_at_first.update
+        change(tables)
+        self._is_clean.clear()
 
-    def publish(self, *tables: str) -> None:
-        """Put tables that were written beside in their places: these, or all that are left."""
-        chosen = tables or tuple(self.beside)
-        if chosen:
-            pairs = ", ".join(f"{table} AND {table}__next" for table in chosen)
-            self._define(f"EXCHANGE TABLES {pairs}")
-            self._define(f"DROP TABLE {', '.join(f'{table}__next' for table in chosen)}")
-        self.beside = [table for table in self.beside if table not in chosen]
+    def put_in_place(self, *tables: str) -> None:
+        """Put tables that were written beside in their places, with one statement; what was there is beside now."""
+        self.define(f"EXCHANGE TABLES {', '.join(f'{table} AND {table}__next' for table in tables)}")
+        self.beside = [table for table in self.beside if table not in tables]
+        self._is_clean.clear()
 
-    def _define(self, sql: str) -> None:
+    def drop_beside(self, *tables: str) -> None:
+        """Forget what stands beside these tables."""
+        if tables:
+            self.define(f"DROP TABLE IF EXISTS {', '.join(f'{table}__next' for table in tables)} {ANY_SIZE}")
+        self.beside = [table for table in self.beside if table not in tables]
+
+    def define(self, sql: str) -> None:
+        """Run a statement that makes, drops or exchanges stored tables of this build's engine."""
         self.peers.define(self.warehouse, sql)
 
     def rows_of(self, table: str) -> str:
@@ -147,11 +177,12 @@ class Build:
         """
         place = self.place_of(table)
         if place not in self._is_clean:
-            self._is_clean[place] = place != table or self._is_of_one_build(table)
+            is_new = table in self.beside and table in self._empty_at_first
+            self._is_clean[place] = is_new or self._is_of_one_build(place)
         return place if self._is_clean[place] else f"{place} FINAL"
 
-    def _is_of_one_build(self, table: str) -> bool:
-        sql = f"SELECT min(version) = max(version) AND max(is_deleted) = 0 FROM {table}"
+    def _is_of_one_build(self, place: str) -> bool:
+        sql = f"SELECT min(version) = max(version) AND max(is_deleted) = 0 FROM {place}"
         return self.full and bool(self.warehouse.query(sql).rows[0][0])
 
     def slices(self, scope: str | None = None, *, everyone: bool = False, most: int | None = None) -> Iterator[str]:
@@ -163,7 +194,7 @@ class Build:
             most: observations per slice, about; at most ``SLICE_ROWS``.
         """
         scope = "1" if everyone else scope or self.chosen
-        count = min(self._observations(scope) // min(most or SLICE_ROWS, SLICE_ROWS) + 1, _MOST_SLICES)
+        count = min(self.observations(scope) // min(most or SLICE_ROWS, SLICE_ROWS) + 1, _MOST_SLICES)
         edges = [(i * 65_536 // count) for i in range(count + 1)]
         for low, high in pairwise(edges):
             bounds = []
@@ -173,7 +204,7 @@ class Build:
                 bounds.append(f"wallet < toFixedString(unhex('{high:04x}'), 20)")
             yield " AND ".join([scope, *bounds])
 
-    def _observations(self, scope: str) -> int:
+    def observations(self, scope: str) -> int:
         """How many rows the wallets of a scope have, as of its first use."""
         if scope not in self._observed:
             rows = self.warehouse.query(f"SELECT count() FROM observations WHERE {scope}").rows
@@ -182,7 +213,10 @@ class Build:
 
     def sql(self, model: str, condition: str) -> str:
         """A model file's SELECT on the tables of this build; ``condition`` as in ``model_sql``."""
-        text = model_sql(model, condition)
+        return self.named(model_sql(model, condition))
+
+    def named(self, text: str) -> str:
+        """A statement that names published tables behind FROM and JOIN, on the tables of this build."""
         return _TABLE.sub(self._named, text)
 
     def _named(self, found: re.Match[str]) -> str:
@@ -274,7 +308,7 @@ class Build:
             self.warehouse.command(f"TRUNCATE TABLE {table}")
 
     def bury(self, table: str, condition: str) -> None:
-        """Tombstones for rows of older builds that this one did not write again. Nothing if it is written beside.
+        """Tombstones for rows of older builds that this one did not write again. Nothing where it began with none.
 
         A tombstone is a key: nobody reads what else stood there.
 
@@ -282,10 +316,10 @@ class Build:
             table: a published table keyed by wallet.
             condition: on ``wallet``: those that were built.
         """
-        if table not in self.beside:
-            key = self._key(table)
+        if table not in self.beside or table not in self._empty_at_first:
+            key, place = self._key(table), self.place_of(table)
             self.warehouse.command(
-                f"INSERT INTO {table} ({key}, version, is_deleted) SELECT {key}, {self.version}, 1 FROM {table}"
+                f"INSERT INTO {place} ({key}, version, is_deleted) SELECT {key}, {self.version}, 1 FROM {place}"
                 f" WHERE {condition} GROUP BY {key}"
                 f" HAVING max(version) < {self.version} AND NOT argMax(is_deleted, version)"
             )

@@ -1,158 +1,202 @@
-"""Invariants of the built tables (``polyhouse check``): each says how many rows break it, and shows some of them."""
+"""Tests the invariants of the model tables: by hand, and in every build before anybody sees what it wrote."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import TYPE_CHECKING
 
-from polyhouse.models.build import model_sql
+from polyhouse.models.build import Build
+from polyhouse.models.invariants import WALLETS, Invariant, Part, affected, invariants
 from polyhouse.ports import Warehouse
 
+if TYPE_CHECKING:
+    from polyhouse.models.build import BuildReport
+
 _EXAMPLES = 5
-_HELD = (
-    "SELECT wallet, scope AS category, sum(p.realized) AS realized, sum(p.cost) AS cost,"
-    " if(countIf(p.unrealized IS NULL) > 0, NULL, realized + sum(p.unrealized)) AS equity"
-    " FROM positions AS p FINAL ARRAY JOIN ['overall', toString(p.category)] AS scope GROUP BY wallet, scope"
-)
+SAMPLE_ROWS = 30_000
+"""Observations above which a build of all wallets tests a part of them, another one each time."""
+_MOST_PARTS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One invariant: ``broken`` rows violate it; ``detail`` is a sentence with the first of them."""
+    """One invariant.
+
+    Attributes:
+        name: stable word.
+        ok: whether it holds.
+        broken: rows that violate it.
+        detail: a sentence with the first of them.
+        examples: names of these.
+        guards: tables that are not published while it is broken, and all that are made of them.
+        seconds: what the test took.
+        scope: whose rows were looked at: ``all``, ``touched`` (by a build of some wallets) or ``sample``.
+    """
 
     name: str
     ok: bool
     broken: int
     detail: str
+    examples: tuple[str, ...] = ()
+    guards: tuple[str, ...] = ()
+    seconds: float = 0.0
+    scope: str = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class _Check:
-    name: str
-    meaning: str
-    sql: str
+class KeptResult(CheckResult):
+    """A result of the past: ``run`` its number, ``occasion`` ``build`` or ``check``, ``at`` Unix seconds."""
 
-
-def _checks() -> list[_Check]:
-    """Each SELECT returns the violating rows; its first column names the row."""
-    order_free = model_sql("order_free", "1")
-    closed_world = model_sql("closed_world", "1")
-    return [
-        _Check(
-            "totals_agree",
-            "order-free totals equal realised + unrealised to the micro (accounting §3.6)",
-            f"SELECT concat('0x', lower(hex(wallet)), ' unit 0x', lower(hex(unit))) AS name FROM ({order_free})"
-            " WHERE NOT untracked AND unmarked = 0 AND total != ordered_total",
-        ),
-        _Check(
-            "no_negative_holdings",
-            "no tracked, external or settled quantity is negative, and nothing held means no basis (§3.7)",
-            "SELECT concat('0x', lower(hex(wallet)), ' token ', toString(reinterpretAsUInt256(reverse(token)))) AS name"
-            " FROM positions FINAL WHERE shares < 0 OR external_shares < 0 OR settled_shares < 0 OR cost < 0"
-            " OR (shares = 0 AND settled_shares = 0 AND cost != 0)",
-        ),
-        _Check(
-            "totals_are_sums",
-            "wallet totals equal the sum of their units",
-            "SELECT concat('0x', lower(hex(wallet))) AS name FROM (SELECT wallet, sum(realized) AS r FROM units FINAL"
-            " GROUP BY wallet) AS u FULL OUTER JOIN (SELECT wallet, realized FROM wallet_totals FINAL"
-            " WHERE category = 'overall' AND window = 'lifetime') AS t USING (wallet) WHERE r != realized",
-        ),
-        _Check(
-            "categories_are_complete",
-            "the categories of a wallet add up to the whole of it",
-            "SELECT concat('0x', lower(hex(wallet)), ' ', window) AS name FROM wallet_totals FINAL"
-            " GROUP BY wallet, window"
-            " HAVING sumIf(realized, category = 'overall') != sumIf(realized, category != 'overall')"
-            " OR sumIf(trades, category = 'overall') != sumIf(trades, category != 'overall')",
-        ),
-        _Check(
-            "cash_is_conserved",
-            "realised PnL = trading cash + open basis + settled value + basis that left, per wallet (§3.7)",
-            "SELECT concat('0x', lower(hex(wallet))) AS name FROM (SELECT wallet, sum(toInt128(du)) AS cash"
-            " FROM ledger FINAL WHERE token != toFixedString('', 32) AND kind != 'REDEEM' GROUP BY wallet) AS l"
-            " INNER JOIN (SELECT wallet, sum(toInt128(realized) - cost - settled_value - basis_out + untracked_cash)"
-            " AS explained FROM positions FINAL GROUP BY wallet) AS p USING (wallet) WHERE cash != explained",
-        ),
-        _Check(
-            "days_add_up",
-            "the bookings of the days are the realised PnL of the positions, per wallet and category (§3.8)",
-            "SELECT concat('0x', lower(hex(wallet)), ' ', category) AS name FROM (SELECT wallet, category,"
-            " sum(d.realized) AS booked, argMax(d.realized_total, d.day) AS total FROM wallet_days AS d FINAL"
-            f" GROUP BY wallet, category) AS days FULL OUTER JOIN ({_HELD}) AS held USING (wallet, category)"
-            " WHERE booked != realized OR total != realized",
-        ),
-        _Check(
-            "days_end_at_the_totals",
-            "the daily series end at realised + unrealised PnL and basis of the positions (§3.8)",
-            "SELECT concat('0x', lower(hex(wallet)), ' ', category) AS name FROM (SELECT wallet, category,"
-            " argMax((d.equity, d.at_risk), d.day) AS newest FROM wallet_days AS d FINAL"
-            f" GROUP BY wallet, category) AS days INNER JOIN ({_HELD}) AS held USING (wallet, category)"
-            " WHERE newest.1 IS DISTINCT FROM held.equity OR newest.2 != cost",
-        ),
-        _Check(
-            "prices_follow_the_fills",
-            "the kept price history is what the rule makes of all observations, as of the newest build",
-            "SELECT concat('token ', toString(reinterpretAsUInt256(reverse(token)))) AS name"
-            f" FROM ({_strayed_prices()})",
-        ),
-        _Check(
-            "zero_sum",
-            "what all wallets made of a settled condition that is known whole from the chain is minus the fees (§3.7)",
-            "SELECT concat('condition 0x', lower(hex(condition))) AS name"
-            f" FROM ({closed_world}) WHERE is_settled AND abs(total) > holders",
-        ),
-        _Check(
-            "outcomes_balance",
-            "as many shares of one outcome as of the other exist of a condition known whole from the chain (§3.7)",
-            f"SELECT concat('condition 0x', lower(hex(condition))) AS name FROM ({closed_world})"
-            " WHERE held_first != held_second",
-        ),
-        _Check(
-            "no_infrastructure_owner",
-            "no contract of the market owns a row",
-            "SELECT DISTINCT concat('0x', lower(hex(wallet))) AS name FROM ledger FINAL WHERE wallet IN"
-            f" ({_infrastructure()})",
-        ),
-        _Check(
-            "tokens_are_mapped",
-            "every traded token is mapped",
-            "SELECT concat('token ', toString(reinterpretAsUInt256(reverse(token))), ' condition 0x',"
-            " lower(hex(condition))) AS name FROM unmapped FINAL",
-        ),
-        _Check(
-            "ids_are_consistent",
-            "a condition has one token per outcome",
-            "SELECT concat('condition 0x', lower(hex(condition))) AS name FROM tokens FINAL"
-            " GROUP BY condition, outcome HAVING uniqExact(token) > 1",
-        ),
-    ]
-
-
-def _strayed_prices() -> str:
-    """Prices that are kept and should not be, or the other way round; none while rows wait for a build."""
-    fills = model_sql("priced_fills", "1").replace("FROM observations", "FROM observations FINAL")
-    wanted = model_sql("token_prices", "1").replace("FROM priced_fills FINAL", f"FROM ({fills})")
-    columns = "token, ts, block, tx_index, pos, tx_key, price_e6"
-    newest = "(SELECT max(_block_number) FROM observations)"
-    return (
-        f"SELECT token FROM (SELECT {columns}, 1 AS side FROM token_prices FINAL WHERE source = 'fill'"
-        f" UNION ALL SELECT {columns}, -1 AS side FROM ({wanted})) WHERE {newest} > 0"
-        f" AND {newest} = (SELECT argMax(fills_to, version) FROM price_builds) GROUP BY {columns} HAVING sum(side) != 0"
-    )
-
-
-def _infrastructure() -> str:
-    from polyhouse.domain.contracts import INFRA
-
-    return ", ".join(f"unhex('{address.hex()}')" for address in sorted(INFRA))
+    run: int = 0
+    occasion: str = ""
+    at: int = 0
 
 
 def run_checks(warehouse: Warehouse) -> list[CheckResult]:
-    """Test every invariant on the published tables."""
+    """Test every invariant on the published tables, of all wallets."""
+    return _tested(warehouse, invariants(), lambda _part: ("1", "all"), lambda sql: sql)
+
+
+def check_build(run: Build) -> list[CheckResult]:
+    """Test what a build wrote beside the published tables.
+
+    A build of some wallets tests the rows of these; a large one of all wallets those of a part, in turn, so that the
+    tests stay a small share of it. What needs every wallet is tested by ``polyhouse check`` on shards.
+    """
+    parts = min(run.observations("1") // SAMPLE_ROWS + 1, _MOST_PARTS) if run.full else 1
+    turn = run.version // 1_000_000 % parts
+    low, high = turn * 65_536 // parts, (turn + 1) * 65_536 // parts
+    whose = {
+        "wallets": (_between(low, high) if run.full else run.chosen, "sample" if parts > 1 else "all"),
+        "conditions": (f"cityHash64(condition) % {parts} = {turn}", "sample" if parts > 1 else "all"),
+        "whole": ("1", "all"),
+    }
+    if not run.full:
+        whose["wallets"] = (run.chosen, "touched")
+    has_all = run.full and run.peers.is_alone
+    chosen = [one for one in invariants() if one.in_builds and (has_all or one.part != "conditions")]
+    return _tested(run.warehouse, chosen, whose.__getitem__, run.named)
+
+
+def held_by(results: Sequence[CheckResult]) -> frozenset[str]:
+    """The tables that must not be published, by what is broken."""
+    return affected({table for result in results if not result.ok for table in result.guards})
+
+
+def joined_results(of_shards: Sequence[Sequence[CheckResult]]) -> list[CheckResult]:
+    """What shards found, as one: broken rows add up."""
+    found = []
+    for same in zip(*of_shards, strict=True):
+        worst = next((result for result in same if not result.ok), same[0])
+        seconds = max(result.seconds for result in same)
+        found.append(replace(worst, broken=sum(result.broken for result in same), seconds=seconds))
+    return found
+
+
+def keep_results(
+    warehouse: Warehouse, results: Sequence[CheckResult], *, occasion: str, report: BuildReport | None = None
+) -> None:
+    """Write results down; they are kept for 100 days.
+
+    Args:
+        warehouse: where.
+        results: of one run of the checks.
+        occasion: ``build`` or ``check``.
+        report: of the build.
+    """
+    import pyarrow as pa
+
+    if not results:
+        return
+    now = time.time_ns() // 1_000_000
+    run = report.build if report else now * 1_000
+    columns = {
+        "name": [one.name for one in results],
+        "run": pa.array([run] * len(results), pa.uint64()),
+        "occasion": [occasion] * len(results),
+        "scope": [one.scope for one in results],
+        "is_ok": pa.array([int(one.ok) for one in results], pa.uint8()),
+        "broken": pa.array([one.broken for one in results], pa.uint64()),
+        "examples": pa.array([list(one.examples) for one in results], pa.list_(pa.string())),
+        "detail": [one.detail for one in results],
+        "guards": pa.array([list(one.guards) for one in results], pa.list_(pa.string())),
+        "seconds": pa.array([one.seconds for one in results], pa.float64()),
+        "at": pa.array([datetime.fromtimestamp(now / 1_000, UTC)] * len(results), pa.timestamp("ms", "UTC")),
+        "version": pa.array([run] * len(results), pa.uint64()),
+    }
+    warehouse.insert_arrow("check_results", pa.table(columns))
+
+
+def newest_results(warehouse: Warehouse) -> list[KeptResult]:
+    """The newest result of each check, broken ones first."""
+    return _kept(warehouse, "SELECT * FROM check_results FINAL ORDER BY run DESC LIMIT 1 BY name", "is_ok, name")
+
+
+def kept_results(warehouse: Warehouse, *, name: str = "", limit: int = 100) -> list[KeptResult]:
+    """Results of the past, newest first: of one check, or of all."""
+    chosen = "WHERE name = {name:String}" if name else ""
+    return _kept(warehouse, f"SELECT * FROM check_results FINAL {chosen}", f"run DESC, name LIMIT {limit}", name)
+
+
+def _kept(warehouse: Warehouse, sql: str, order: str, name: str = "") -> list[KeptResult]:
+    rows = warehouse.query(
+        "SELECT toString(name), is_ok, broken, detail, examples, guards, seconds, toString(scope), run,"
+        f" toString(occasion), toUnixTimestamp(at) FROM ({sql}) ORDER BY {order}",
+        {"name": name} if name else None,
+    ).rows
+    return [
+        KeptResult(
+            str(word), bool(ok), int(broken), str(detail), tuple(map(str, examples)), tuple(map(str, guards)),
+            float(seconds), str(scope), int(run), str(occasion), int(at),
+        )
+        for word, ok, broken, detail, examples, guards, seconds, scope, run, occasion, at in rows
+    ]  # fmt: skip
+
+
+def _tested(
+    warehouse: Warehouse,
+    chosen: Sequence[Invariant],
+    whose: Callable[[Part], tuple[str, str]],
+    named: Callable[[str], str],
+) -> list[CheckResult]:
+    """Test invariants; those that look at the same rows with one statement.
+
+    Args:
+        warehouse: where the tables are.
+        chosen: to be tested.
+        whose: condition and name of what is looked at, of each part.
+        named: a statement on published tables, on those that are to be tested.
+    """
     results = []
-    for check in _checks():
-        rows = warehouse.query(f"SELECT count(), groupArray({_EXAMPLES})(name) FROM ({check.sql})").rows
-        broken, examples = int(rows[0][0]), list(rows[0][1])
-        detail = check.meaning if not broken else f"violated: {check.meaning}; e.g. {', '.join(map(str, examples))}"
-        results.append(CheckResult(check.name, not broken, broken, detail))
+    for rows, same in groupby(chosen, key=lambda one: one.rows):
+        together = list(same)
+        condition, scope = whose(together[0].part)
+        asked = ", ".join(
+            f"countIf({one.broken}), groupArrayIf({_EXAMPLES})({one.name_of}, {one.broken})" for one in together
+        )
+        started = time.monotonic()
+        found = warehouse.query(f"SELECT {asked} FROM ({named(rows.replace(WALLETS, condition))})").rows[0]
+        seconds = (time.monotonic() - started) / len(together)
+        results += [
+            _result(one, int(broken), tuple(map(str, examples)), seconds, scope)
+            for one, broken, examples in zip(together, found[::2], found[1::2], strict=True)
+        ]
     return results
+
+
+def _result(one: Invariant, broken: int, examples: tuple[str, ...], seconds: float, scope: str) -> CheckResult:
+    detail = one.meaning if not broken else f"violated: {one.meaning}; e.g. {', '.join(examples)}"
+    return CheckResult(one.name, not broken, broken, detail, examples, one.guards, seconds, scope)
+
+
+def _between(low: int, high: int) -> str:
+    bounds = ["1"]
+    if low:
+        bounds.append(f"wallet >= toFixedString(unhex('{low:04x}'), 20)")
+    if high < 65_536:
+        bounds.append(f"wallet < toFixedString(unhex('{high:04x}'), 20)")
+    return " AND ".join(bounds)

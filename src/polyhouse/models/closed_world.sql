@@ -9,7 +9,7 @@ WITH
             t.condition AS condition, t.outcome AS outcome, sum(toInt128(l.ds)) AS held,
             max(toString(l.source) != 'chain' OR toString(l.kind) IN ('TRANSFER_IN', 'TRANSFER_OUT', 'MIGRATE', 'CONVERT')) AS is_open
         FROM ledger AS l FINAL
-        INNER JOIN (SELECT token, condition, outcome FROM token_map FINAL) AS t ON t.token = l.token
+        INNER JOIN (SELECT token, condition, outcome FROM token_map FINAL WHERE /*wallets*/) AS t ON t.token = l.token
         GROUP BY condition, outcome
     ),
     charged AS
@@ -20,7 +20,7 @@ WITH
             sum(if(o.fee_asset = 'shares', toInt128(0), o.fee_usdc)) AS fee_cash,
             max(o.exchange = 'FPMM' OR o.label != '') AS has_pool
         FROM observations AS o FINAL
-        INNER JOIN (SELECT token, condition, outcome FROM token_map FINAL) AS t ON t.token = o.token
+        INNER JOIN (SELECT token, condition, outcome FROM token_map FINAL WHERE /*wallets*/) AS t ON t.token = o.token
         WHERE o.source = 'chain' AND toString(o.kind) IN ('BUY', 'SELL')
         GROUP BY condition, outcome
     ),
@@ -30,6 +30,7 @@ WITH
             condition, sum(toInt128(realized)) AS realized, count() AS holders,
             max(untracked_shares > 0 OR untracked_cash != 0 OR external_shares > 0 OR basis_out != 0) AS is_open
         FROM positions FINAL
+        WHERE /*wallets*/
         GROUP BY condition
     )
 SELECT
@@ -42,7 +43,7 @@ SELECT
 FROM moves AS m
 INNER JOIN made AS p ON p.condition = m.condition
 LEFT JOIN charged AS c ON c.condition = m.condition AND c.outcome = m.outcome
-INNER JOIN (SELECT condition, outcome, resolved, numerator, denominator FROM token_map FINAL) AS t
+INNER JOIN (SELECT condition, outcome, resolved, numerator, denominator FROM token_map FINAL WHERE /*wallets*/) AS t
     ON t.condition = m.condition AND t.outcome = m.outcome
 GROUP BY m.condition
 HAVING max(m.is_open OR p.is_open OR c.has_pool) = 0

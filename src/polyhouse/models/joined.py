@@ -20,7 +20,7 @@ MOMENT = (
 
 
 def fold_joined_wallets(
-    warehouse: Warehouse, ledger: str, condition: str, boundaries: Sequence[int]
+    warehouse: Warehouse, ledger: str, token_map: str, condition: str, boundaries: Sequence[int]
 ) -> Iterator[tuple[bytes, dict[bytes, Holding]]]:
     """Every wallet of ``joined_wallets`` in one slice with the states of its tokens.
 
@@ -30,7 +30,7 @@ def fold_joined_wallets(
         condition: SQL condition on ``wallet``, true for the slice.
         boundaries: ascending times at which the states are recorded.
     """
-    settlements = _settlements(warehouse, ledger, condition)
+    settlements = _settlements(warehouse, ledger, token_map, condition)
     for wallet, rows in _wallets(warehouse, ledger, condition):
         yield wallet, fold_wallet(rows, settlements, boundaries)
 
@@ -48,10 +48,10 @@ def _wallets(warehouse: Warehouse, ledger: str, condition: str) -> Iterator[tupl
         yield wallet, (LedgerRow(*row[1:]) for row in rows)
 
 
-def _settlements(warehouse: Warehouse, ledger: str, condition: str) -> dict[bytes, Settlement]:
+def _settlements(warehouse: Warehouse, ledger: str, token_map: str, condition: str) -> dict[bytes, Settlement]:
     sql = (
         "SELECT token, numerator, denominator, toUnixTimestamp(resolved_ts), resolved_block, resolved_tx_index,"
-        f" resolved_pos FROM token_map FINAL WHERE resolved AND token IN (SELECT token FROM {ledger}"
+        f" resolved_pos FROM {token_map} FINAL WHERE resolved AND token IN (SELECT token FROM {ledger}"
         f" WHERE {condition} AND wallet IN (SELECT wallet FROM joined_wallets))"
     )
     return {row[0]: Settlement(*row[1:]) for row in _rows(warehouse, sql)}

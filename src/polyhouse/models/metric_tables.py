@@ -78,11 +78,10 @@ def rules() -> str:
     return hashlib.sha256("".join([digest(), *texts]).encode()).hexdigest()[:16]
 
 
-def store_catalogue(warehouse: Warehouse, version: int) -> None:
-    """Write the catalogue beside the metrics: they follow it from now on."""
+def store_catalogue(warehouse: Warehouse, table: str, version: int) -> None:
+    """Write the catalogue, which the metrics follow from now on, into an empty table."""
     import pyarrow as pa
 
-    warehouse.command("TRUNCATE TABLE metric_catalogue")
     names = (
         "name", "state", "relation", "unit", "direction", "minimum_sample", "meaning", "formula", "source", "undefined",
         "needs",
@@ -91,7 +90,7 @@ def store_catalogue(warehouse: Warehouse, version: int) -> None:
     columns["number"] = [metric.number or 0 for metric in METRICS]
     columns["digest"] = [rules()] * len(METRICS)
     columns["version"] = [version] * len(METRICS)
-    warehouse.insert_arrow("metric_catalogue", pa.table(columns))
+    warehouse.insert_arrow(table, pa.table(columns))
 
 
 def values_of(relation: Relation) -> str:

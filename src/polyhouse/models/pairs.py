@@ -118,5 +118,6 @@ def _joined(run: Build, wallets: str, columns: LedgerColumns, joined: Ints) -> d
         return {}
     run.stage_wallets("joined_wallets", np.unique(columns.wallets[joined], axis=0))
     keys = {columns.wallets[pair].tobytes() + columns.tokens[pair].tobytes(): pair for pair in joined.tolist()}
-    folded = fold_joined_wallets(run.warehouse, run.place_of("ledger"), wallets, run.boundaries[::-1])
+    ledger, tokens = run.place_of("ledger"), run.place_of("token_map")
+    folded = fold_joined_wallets(run.warehouse, ledger, tokens, wallets, run.boundaries[::-1])
     return {keys[wallet + token]: holding for wallet, holdings in folded for token, holding in holdings.items()}

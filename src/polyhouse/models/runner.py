@@ -1,8 +1,9 @@
 """Builds the model tables from the observations: all of them, or only the rows of the wallets that changed.
 
-One ``.sql`` file per table; the same files serve both cases. A full build writes beside the published tables and
-exchanges them at the end, so readers see the old build or the new one. A partial build inserts newer versions of the
-touched wallets' rows and tombstones for rows that no longer exist.
+One ``.sql`` file per table; the same files serve both cases. Both write beside the published tables, which are
+exchanged at the end (``models.publication``), so readers see the old build or the new one. A partial build begins with
+the rows of the build before, and adds newer versions of the touched wallets' rows and tombstones for rows that no
+longer exist.
 
 What a step needs of a build is ``models.build``; each step is a module of ``models.steps``. This module orders them.
 """
@@ -14,14 +15,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from polyhouse.models import metric_tables
-from polyhouse.models.build import BY_WALLET, OF_ALL, Build, BuildReport
+from polyhouse.models.build import BY_WALLET, CATALOGUE, OF_ALL, TOKEN_MAP, Build, BuildReport
+from polyhouse.models.checks import check_build, held_by, joined_results, keep_results
 from polyhouse.models.pairs import FOLD_ROWS, fold_slice
 from polyhouse.models.peers import Peers
+from polyhouse.models.publication import finish_publication, publish_build
 from polyhouse.models.steps.boards_step import build_category_stats, keep_history
 from polyhouse.models.steps.coverage_step import build_coverage
 from polyhouse.models.steps.days_step import build_days
 from polyhouse.models.steps.flags_step import build_flags
-from polyhouse.models.steps.ledger_step import KEPT, keep_ledger, store_reach
+from polyhouse.models.steps.ledger_step import KEPT, LedgerReach, keep_ledger, store_reach
 from polyhouse.models.steps.metrics_step import build_metrics
 from polyhouse.models.steps.polymarket_step import build_polymarket, is_missing
 from polyhouse.models.steps.positions_step import build_positions
@@ -54,7 +57,8 @@ def build(warehouse: Warehouse, wallets: Sequence[bytes] | None = None, *, anew:
 
     parts = None if wallets is None else warehouse.divided(wallets)
     # To start a process costs more than a few wallets do.
-    return build_shards(openers, parts, anew=anew, is_cluster=True, in_processes=wallets is None)
+    in_processes, wishes = wallets is None, warehouse.build_wishes
+    return build_shards(openers, parts, anew=anew, is_cluster=True, in_processes=in_processes, wishes=wishes)
 
 
 def build_shard(warehouse: Warehouse, wallets: Sequence[bytes] | None, *, anew: bool, peers: Peers) -> BuildReport:
@@ -70,15 +74,26 @@ def build_shard(warehouse: Warehouse, wallets: Sequence[bytes] | None, *, anew: 
         What was built, on all of them.
     """
     started = time.monotonic()
+    finish_publication(warehouse)
     first = not warehouse.query("SELECT count() FROM builds").rows[0][0] or is_missing(warehouse)
     run = Build(warehouse, None if any(peers.share("first", first)) else wallets, anew=anew, peers=peers)
     with warehouse.bulk():
-        _run_steps(run)
+        reach = _run_steps(run)
     touched = None if run.wallets is None else len(run.wallets)
     own = BuildReport(run.version, run.as_of, touched, time.monotonic() - started, _written(run))
+    report = joined_reports(peers.share("everything is written", own))
+    wishes = warehouse.build_wishes
+    results = joined_results(peers.share("checks", check_build(run))) if wishes.checks != "off" else []
+    broken = tuple(f"{result.name}: {result.detail}" for result in results if not result.ok)
+    held = held_by(results) if wishes.checks == "stop" else frozenset()
+    report = replace(report, broken=broken, held=tuple(sorted(held)), seconds=time.monotonic() - started)
+    publish_build(run, report, held, keeps_previous=wishes.keeps_previous)
+    keep_results(warehouse, results, occasion="build", report=report)
+    if "ledger" not in held:
+        store_reach(run, reach)
+    keep_history(run)
+    run.forget_staged()
     forget_touched(run)
-    report = joined_reports(peers.share("report", own))
-    _record(warehouse, report)
     return report
 
 
@@ -90,13 +105,15 @@ def joined_reports(reports: Sequence[BuildReport]) -> BuildReport:
     return replace(first, wallets=wallets, seconds=max(report.seconds for report in reports), rows=rows)
 
 
-def _run_steps(run: Build) -> None:
+def _run_steps(run: Build) -> LedgerReach | None:
     keep_prices(run)
     build_token_map(run)
     stage_touched(run)
-    run.write_beside(*(table for table in BY_WALLET if run.full and table not in KEPT), *OF_ALL)
+    kept = KEPT if run.full else BY_WALLET
+    run.write_beside(*(table for table in BY_WALLET if table not in kept), *OF_ALL)
+    run.write_beside(*kept, with_rows=True)
     reach = keep_ledger(run)
-    tokens = load_tokens(run.warehouse, "1")
+    tokens = load_tokens(run.warehouse, run.place_of(TOKEN_MAP))
     marks = build_trades(run, tokens)
     for wallets in run.slices(most=FOLD_ROWS):
         pairs = fold_slice(run, wallets, tokens)
@@ -109,30 +126,17 @@ def _run_steps(run: Build) -> None:
     build_flags(run)
     build_specialists(run)
     build_category_stats(run)
-    keep_history(run)
-    run.peers.share("everything is written")
-    run.forget_staged()
-    run.publish()
-    store_reach(run, reach)
     if measured_all:
-        metric_tables.store_catalogue(run.warehouse, run.version)
+        run.write_beside(CATALOGUE)
+        metric_tables.store_catalogue(run.warehouse, run.place_of(CATALOGUE), run.version)
+    run.forget_staged()
+    return reach
 
 
 def _written(run: Build) -> dict[str, int]:
     """Rows of the chosen wallets that the build wrote, in each table that is keyed by wallet."""
-    # A condition on wallets spares the rows of all others; tables that were exchanged have no others.
+    # A condition on wallets spares the rows of all others; tables that began empty have no others.
     mine = f"version = {run.version} AND {run.chosen}"
-    counts = (f"SELECT '{table}', count() FROM {table} WHERE {mine}" for table in BY_WALLET)
+    counts = (f"SELECT '{table}', count() FROM {run.place_of(table)} WHERE {mine}" for table in BY_WALLET)
     found = dict(run.warehouse.query(" UNION ALL ".join(counts)).rows)
     return {table: int(found[table]) for table in BY_WALLET}
-
-
-def _record(warehouse: Warehouse, report: BuildReport) -> None:
-    warehouse.command(
-        "INSERT INTO builds SELECT {b:UInt64}, toDateTime({a:UInt32}, 'UTC'), {s:String}, {w:UInt64}, {r:UInt64},"
-        " {t:Float64}, now()",
-        {
-            "b": report.build, "a": report.as_of, "s": "all" if report.wallets is None else "touched",
-            "w": report.wallets or 0, "r": report.rows.get("ledger", 0), "t": report.seconds,
-        },
-    )  # fmt: skip

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from polyhouse.errors import PolyhouseError, WarehouseUnavailableError
 from polyhouse.models.build import BuildReport
 from polyhouse.models.peers import Peers
-from polyhouse.ports import Warehouse
+from polyhouse.ports import USUAL_WISHES, BuildWishes, Warehouse
 
 Opener = Callable[[], Warehouse]
 """Makes connections to the engine of one shard, in another process too."""
@@ -104,6 +104,7 @@ def build_shards(
     anew: bool = False,
     is_cluster: bool = False,
     in_processes: bool = True,
+    wishes: BuildWishes = USUAL_WISHES,
 ) -> BuildReport:
     """Rebuild the models of all shards, or the rows of some wallets.
 
@@ -113,6 +114,7 @@ def build_shards(
         anew: see ``models.runner.build``.
         is_cluster: see ``ShardPeers``.
         in_processes: one for each shard, so that all of them compute at once; else threads.
+        wishes: of whoever opened the cluster.
 
     Returns:
         What was built; rows and wallets of all shards together.
@@ -128,7 +130,7 @@ def build_shards(
     for rank in range(len(openers)):
         ours, theirs = context.Pipe()
         chosen = None if wallets is None else list(wallets[rank])
-        task = (rank, list(openers), theirs, chosen, anew, is_cluster)
+        task = (rank, list(openers), theirs, chosen, anew, is_cluster, wishes)
         worker: _Worker = context.Process(target=_in_process, args=task) if in_processes else _Thread(build_one, task)
         worker.start()
         if in_processes:
@@ -201,7 +203,13 @@ def _hear(line: Connection, rank: int) -> _Said:
 
 
 def build_one(
-    rank: int, openers: Sequence[Opener], line: Connection, wallets: list[bytes] | None, anew: bool, is_cluster: bool
+    rank: int,
+    openers: Sequence[Opener],
+    line: Connection,
+    wallets: list[bytes] | None,
+    anew: bool,
+    is_cluster: bool,
+    wishes: BuildWishes = USUAL_WISHES,
 ) -> None:
     """Build one shard, in the process or thread that is for it.
 
@@ -212,6 +220,7 @@ def build_one(
         wallets: those of this shard; None = all.
         anew: see ``models.runner.build``.
         is_cluster: see ``ShardPeers``.
+        wishes: see ``build_shards``.
     """
     from polyhouse.models.runner import build_shard
 
@@ -219,6 +228,7 @@ def build_one(
         opened.enter_context(closing(line))
         try:
             engines = [opened.enter_context(closing(opener())) for opener in openers]
+            engines[rank].build_wishes = wishes
             peers = ShardPeers(rank, engines, line, is_cluster=is_cluster)
             report = build_shard(engines[rank], wallets, anew=anew, peers=peers)
             line.send(_Said("done", report, is_last=True))

@@ -60,11 +60,11 @@ def places_of(tokens: Bytes, known: Bytes) -> Ints:
     return _places(binary(tokens), binary(known))
 
 
-def load_tokens(warehouse: Warehouse, chosen: str) -> KnownTokens:
-    """Read the tokens for which a condition on ``token`` holds."""
+def load_tokens(warehouse: Warehouse, token_map: str) -> KnownTokens:
+    """Read all tokens from where ``token_map`` stands in this build."""
     import pyarrow as pa
 
-    sql = f"SELECT {_COLUMNS} FROM token_map FINAL WHERE {chosen} {BULK}"
+    sql = f"SELECT {_COLUMNS} FROM {token_map} FINAL {BULK}"
     batches = list(warehouse.query_columns(sql))
     if not batches:
         none, no_text = np.zeros(0, np.int64), pa.array([], type=pa.binary())

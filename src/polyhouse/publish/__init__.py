@@ -120,6 +120,10 @@ def _was_rewritten(warehouse: Warehouse, marks: Mapping[str, int]) -> bool:
     built = sorted(BUILT)
     parts = ", ".join(f"(SELECT min(version) FROM {name})" for name in built)
     oldest = warehouse.query(f"SELECT {parts}").rows[0]
+    newest = max((marks.get(name, 0) for name in built), default=0)
+    went_back = f"SELECT count() FROM publications WHERE kind = 'rollback' AND build > {newest}"
+    if warehouse.query(went_back).rows[0][0]:
+        return True
     return any(int(version) > marks.get(name, 0) > 0 for name, version in zip(built, oldest, strict=True))
 
 

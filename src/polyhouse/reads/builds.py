@@ -9,7 +9,8 @@ from polyhouse.ports import Warehouse
 _BUILD = "SELECT max(build), toUnixTimestamp(max(created_at)) FROM builds"
 _BATCHES = (
     "SELECT cityHash64(groupArray((table, last))) FROM (SELECT table, max(max_block_number) AS last FROM system.parts"
-    " WHERE database = currentDatabase() AND active AND NOT endsWith(table, '__next') GROUP BY table ORDER BY table)"
+    " WHERE database = currentDatabase() AND active AND NOT match(table, '__(next|previous)$')"
+    " GROUP BY table ORDER BY table)"
 )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from polyhouse.domain.ids import parse_address
 from polyhouse.errors import BadInputError
 from polyhouse.ports import Warehouse
+from polyhouse.reads.snapshot import of_one_state
 
 if TYPE_CHECKING:
     from polyhouse.state import StateStore
@@ -24,8 +25,9 @@ def answer(name: str, arguments: Arguments, warehouse: Warehouse, state: StateSt
 
     Args:
         name: ``leaderboard``, ``wallet``, ``wallet_metrics`` (all metrics of one category and window, with units,
-            samples and statuses), ``wallet_days`` (the daily series for charts), ``wallet_trades``
-            (its fills, page by page), ``market``, ``specialists``, ``categories``, ``status`` or ``sql``.
+            samples and statuses), ``wallet_days`` (the daily series for charts), ``sparks`` (equity of several wallets
+            as a few points each), ``wallet_trades`` (its fills, page by page), ``market``, ``specialists``,
+            ``categories``, ``status`` or ``sql``.
         arguments: its JSON-able arguments. With ``as_of`` (ISO 8601 or Unix seconds) the answer is that of a kept
             moment of the past (``reads.as_of``); ``as_of_moment`` of the document names it.
 
@@ -39,7 +41,8 @@ def answer(name: str, arguments: Arguments, warehouse: Warehouse, state: StateSt
     as_of = given.pop("as_of", None)
     try:
         if as_of is None:
-            return function(given, warehouse, state)
+            # Each try gets arguments of its own: functions take theirs out.
+            return of_one_state(warehouse, lambda: function(dict(given), warehouse, state))
         if name in _ONLY_NOW:
             raise BadInputError(f"{name} has no past", hint="leave as_of out")
         from polyhouse.reads.as_of import at_moment, without_present
@@ -88,6 +91,16 @@ def _wallet_days(arguments: dict[str, Any], warehouse: Warehouse, state: StateSt
     from polyhouse.reads.days import days
 
     return days(warehouse, _known(arguments, warehouse, state), **arguments)
+
+
+def _sparks(arguments: dict[str, Any], warehouse: Warehouse, _state: StateStore) -> dict[str, Any]:
+    """``wallets``, ``category`` ("overall"), ``window`` ("lifetime"): ``{"sparks": {address: [equity, …]}}``."""
+    from polyhouse.domain.ids import format_address
+    from polyhouse.reads.sparks import sparks
+
+    wallets = [format_address(parse_address(wallet)) for wallet in arguments.pop("wallets", ())]
+    scope = {"category": "overall", "window": "lifetime"} | arguments
+    return {"sparks": dict(sparks(warehouse, wallets, **scope))}
 
 
 def _wallet_trades(arguments: dict[str, Any], warehouse: Warehouse, state: StateStore) -> dict[str, Any]:
@@ -153,6 +166,7 @@ _COMMANDS: dict[str, Callable[[dict[str, Any], Warehouse, StateStore], dict[str,
     "wallet": _wallet,
     "wallet_metrics": _wallet_metrics,
     "wallet_days": _wallet_days,
+    "sparks": _sparks,
     "wallet_trades": _wallet_trades,
     "explain": _explain,
     "market": _market,

@@ -168,6 +168,12 @@ class WalletQueue(Database):
             found: dict[str, int] = dict(connection.execute(query).tuples().all())
         return found
 
+    def lost_leases(self) -> int:
+        """How many wallets are held by workers that let their lease end; the next claim takes them over."""
+        query = select(func.count()).where(LEASED, wallets.c.lease_until <= self._time())
+        with self._reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def next_due_at(self, *, stale: bool = True) -> int | None:
         """When the next wallet can be claimed, Unix seconds: in the past if one waits, None if none ever will.
 

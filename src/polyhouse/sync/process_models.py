@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 
+from polyhouse.errors import InvariantBrokenError
 from polyhouse.ports import Stream, Warehouse
 from polyhouse.reads.scores import whale_scores
 from polyhouse.sync import catalog
@@ -24,7 +25,11 @@ async def build_models(ctx: RunContext, wallets: Sequence[bytes] | None) -> int:
     """Rebuild the models of these wallets (None = all) and tell the queue their whale scores; returns how many."""
 
     def work() -> int:
-        _, named = rebuild(ctx.warehouse, ctx.state, wallets)
+        try:
+            _, named = rebuild(ctx.warehouse, ctx.state, wallets)
+        except InvariantBrokenError as error:  # reading goes on; the run says so at its end
+            ctx.tally.error(str(error))
+            return 0
         return rank_by_score(ctx.warehouse, ctx.state, named)
 
     return await asyncio.to_thread(work)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class Changes:
     Attributes:
         batches: inserts into observation tables.
         statements: every change, those included.
+        publication: odd while model tables are exchanged, another number afterwards.
     """
 
     def __init__(self) -> None:
@@ -39,6 +42,7 @@ class Changes:
         self._everybody = 0
         self.batches = 0
         self.statements = 0
+        self.publication = 0
 
     def note(self, *, is_batch: bool = False, table: str = "", rows: pa.Table | None = None) -> None:
         """One more change, which readers see from now on.
@@ -63,6 +67,17 @@ class Changes:
         """A statement that returned no rows was executed."""
         found = _TARGET.match(sql)
         self.note(table=found.group(1) if found else "")
+
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """Meanwhile model tables are exchanged; one at a time."""
+        with self._lock:
+            self.publication += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.publication += 1
 
     def of_tables(self, *names: str) -> int:
         """A number that moves with every change of one of these tables."""

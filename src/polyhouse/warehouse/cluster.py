@@ -32,7 +32,7 @@ Ints = npt.NDArray[np.int64]
 
 _FAMILY = "MergeTree"
 _DEDUPLICATION = "deduplication_window"
-_UNPLACED = "__next"
+_UNPLACED = ("__next", "__previous")
 _SPLIT = {"chain_logs": "block", "priced_fills": "", "price_changes": ""}
 """Tables without a wallet that are too large to lie on every shard, and the number by which their rows are spread; ''
 = builds put them where they are worked on."""
@@ -99,14 +99,14 @@ def _end_of_target(words: list[Token]) -> int | None:
             at = 4
         case ["CREATE" | "DROP" | "ALTER" | "TRUNCATE", "TABLE" | "VIEW" | "DATABASE", *_]:
             at = 2
-        case ["EXCHANGE", "TABLES", *_]:
+        case ["EXCHANGE", "TABLES", *_] | ["RENAME", "TABLE", *_]:
             at = 2
         case _:
             return None
     while texts[at] in {"IF", "NOT", "EXISTS"}:
         at += 1
     # Names, qualified ones too, with what stands between them.
-    while at + 2 < len(texts) and texts[at + 1] in {".", ",", "AND"}:
+    while at + 2 < len(texts) and texts[at + 1] in {".", ",", "AND", "TO"}:
         at += 2
     return words[at].end
 
@@ -146,5 +146,5 @@ def router_views(views: dict[str, str], shard_database: str, database: str) -> d
 
 
 def is_placed(name: str, engine: str) -> bool:
-    """Whether a stored table is one that readers know: of the family that keeps rows, and no build's unfinished one."""
+    """Whether a stored table is one that readers know: of the family that keeps rows, and of the published build."""
     return engine.endswith(_FAMILY) and not name.endswith(_UNPLACED)

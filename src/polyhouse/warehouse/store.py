@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from polyhouse.errors import BadInputError, ConfigError
 from polyhouse.failpoints import reach
-from polyhouse.ports import Comparison, QueryResult
+from polyhouse.ports import USUAL_WISHES, Comparison, QueryResult
 from polyhouse.tables import BY_NAME, OBSERVATIONS, Columns
 from polyhouse.warehouse.batches import content_digest, to_arrow
 from polyhouse.warehouse.changes import Changes
@@ -52,10 +52,12 @@ class ClickHouseWarehouse:
 
     Attributes:
         changes: what this process changed here, through this object and its readers' parent.
+        build_wishes: of whoever opened it.
     """
 
     def __init__(self, engine: Engine, lock: StoreLock | None, changes: Changes | None = None) -> None:
         self.changes = changes or Changes()
+        self.build_wishes = USUAL_WISHES
         self._engine = engine
         self._lock = lock
         self._version = 0

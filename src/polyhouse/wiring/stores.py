@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from polyhouse.errors import ConfigError
+from polyhouse.ports import BuildWishes
 from polyhouse.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,9 +37,20 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
     _make_home(settings)
     with open_warehouse_of(settings) as warehouse, open_state_only(settings) as state:
         stores = Stores(warehouse, state)
+        _finish_publication(warehouse)
         yield stores
         if settings.is_bigquery():
             publish_rows(stores)
+
+
+def _finish_publication(warehouse: ClickHouseWarehouse) -> None:
+    """Complete the exchange of model tables in which the last owner of an embedded store was killed."""
+    if not warehouse.is_embedded:  # somebody may be at it
+        return
+    if warehouse.query("SELECT count() FROM publications FINAL WHERE NOT is_done").rows[0][0]:
+        from polyhouse.models.publication import finish_publication
+
+        finish_publication(warehouse)
 
 
 def open_warehouse_of(settings: Settings) -> ClickHouseWarehouse:
@@ -46,15 +58,20 @@ def open_warehouse_of(settings: Settings) -> ClickHouseWarehouse:
     from polyhouse.warehouse import open_warehouse
 
     url = settings.warehouse_url()
+    wishes = BuildWishes(settings.checks, settings.keep_previous_build)
     if not settings.is_bigquery():
-        return open_warehouse(url)
+        warehouse = open_warehouse(url)
+        warehouse.build_wishes = wishes
+        return warehouse
     from polyhouse.warehouse.bigquery import Limits, open_bigquery
 
     limits = Limits(
         settings.bigquery_endpoint, settings.bigquery_location, settings.bigquery_query_bytes,
         settings.bigquery_daily_bytes, settings.bigquery_models_seconds,
     )  # fmt: skip
-    return open_bigquery(url, settings.home, limits)
+    following = open_bigquery(url, settings.home, limits)
+    following.build_wishes = wishes
+    return following
 
 
 def publish_rows(stores: Stores) -> None:

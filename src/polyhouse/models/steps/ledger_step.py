@@ -102,12 +102,12 @@ def _stage_stale(run: Build, known: LedgerReach, now: LedgerReach) -> bool:
     if known.rows_to == now.rows_to:
         arrived += " AND 0"  # nothing is read
     markets = f"SELECT market FROM neg_risk_markets WHERE _block_number > {known.markets_to}"
-    run.stage_rows(
-        "stale_wallets",
+    stale = (
         f"{arrived} UNION DISTINCT SELECT wallet FROM ledger_changes UNION DISTINCT {remapped_wallets()}"
         " UNION DISTINCT SELECT wallet FROM observations WHERE kind = 'CONVERT' AND (condition IN"
-        f" ({markets}) OR condition IN (SELECT condition FROM token_map WHERE neg_risk_market IN ({markets})))",
+        f" ({markets}) OR condition IN (SELECT condition FROM token_map WHERE neg_risk_market IN ({markets})))"
     )
+    run.stage_rows("stale_wallets", run.named(stale))
     return bool(run.warehouse.query("SELECT count() FROM stale_wallets").rows[0][0])
 
 

@@ -100,7 +100,8 @@ def _make_anew(run: Build, spans: Sequence[tuple[int, int]]) -> None:
     run.insert("token_prices", "1")
     run.insert_rows(_points_sql(run, run.peers.owned(), "token_prices__next"), "token_prices__next")
     copy_of_others(run, "token_prices")
-    run.publish("token_prices")
+    run.put_in_place("token_prices")
+    run.drop_beside("token_prices")
 
 
 def _catch_up(run: Build, known: _Reach, now: _Reach, spans: Sequence[tuple[int, int]]) -> None:

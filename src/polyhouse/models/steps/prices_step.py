@@ -29,7 +29,7 @@ def price_cuts(run: Build, *, everyone: bool = False) -> Iterator[str]:
     """
     conditions = "1"
     if not (run.full or everyone):
-        run.stage_rows("touched_conditions", f"SELECT DISTINCT condition FROM ({_TOUCHED_CONDITIONS})")
+        run.stage_rows("touched_conditions", run.named(f"SELECT DISTINCT condition FROM ({_TOUCHED_CONDITIONS})"))
         conditions = "condition IN (SELECT condition FROM touched_conditions)"
     # The engine knows how many there are; how many of them are chosen it would have to count.
     rows = run.warehouse.query("SELECT count() FROM token_prices").rows[0][0]

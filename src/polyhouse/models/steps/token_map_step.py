@@ -20,9 +20,8 @@ def build_token_map(run: Build) -> None:
     run.insert("token_map", "1")
     _stage_remapped(run)
     revalued = [] if run.full else _holders_of_revalued(run)
-    run.publish("token_map")
     if run.wallets is not None:
-        remapped = [bytes(wallet) for (wallet,) in run.warehouse.query(remapped_wallets()).rows]
+        remapped = [bytes(wallet) for (wallet,) in run.warehouse.query(run.named(remapped_wallets())).rows]
         run.wallets = list(dict.fromkeys([*run.wallets, *revalued, *remapped]))
 
 

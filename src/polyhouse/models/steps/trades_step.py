@@ -28,7 +28,7 @@ def build_trades(run: Build, tokens: KnownTokens) -> DayMarks:
     complements = complements_of(tokens.facts.condition, tokens.facts.outcome)
     marks = []
     for cut in price_cuts(run, everyone=everyone):
-        history = load_prices(run.warehouse, f"token IN (SELECT token FROM token_map FINAL WHERE {cut})")
+        history = load_prices(run.warehouse, run.named(f"token IN (SELECT token FROM token_map FINAL WHERE {cut})"))
         marks.append(day_marks(history, tokens.places(history.tokens), complements))
         run.truncate("scored_tokens")
         run.insert("scored_tokens", cut)
