@@ -7,7 +7,7 @@ SEED ?= 1
 N ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup postgres bigquery chromium demo test lint check fuzz bench lock clean
+.PHONY: help setup postgres bigquery chromium demo test lint check fuzz bench kills lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -47,6 +47,9 @@ fuzz: setup ## N spoiled inputs through every parser, on all cores (N=1000000)
 
 bench: setup ## ratios against a floor measured in the same run
 	@$(BIN)/python -m benchmarks
+
+kills: setup ## kill N commands (1000 unless given), finish them, and compare every table; kills.jsonl goes on
+	@PYTHONPATH=src $(BIN)/python -m tests.kills.killing --kills $(or $(N),1000) --lanes 2 --to kills.jsonl
 
 lock: setup ## resolve the dependencies again (no registry address is written)
 	@$(BIN)/python -m pip install -q uv
