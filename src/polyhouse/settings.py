@@ -109,6 +109,10 @@ class Settings(BaseModel):
         default="",
         description="hosts of one's own network that notifications may go to, separated by commas or spaces; * = any",
     )
+    notify_private_hosts: str = Field(
+        default="",
+        description="hosts of one's own network that notifications may go to, separated by commas or spaces; * = any",
+    )
     notify: dict[str, str] = Field(
         default_factory=dict,
         description='rules over the defaults: {"whale_trade": "50000", "insider": "off"}; a [notify] table',

@@ -74,7 +74,7 @@ class World:
         self.time = START
         self.notifier = Notifier(
             stores.warehouse, stores.state, rules(chosen or {}), followed_wallets(followed),
-            Channels(webhook.url).send, pause=3_600, now=lambda: self.time,
+            Channels(webhook.url, "127.0.0.1").send, pause=3_600, now=lambda: self.time,
         )  # fmt: skip
         self.notifier.once()
 
@@ -184,7 +184,8 @@ def test_rules_and_urls_are_checked(webhook):
 
 
 def test_the_command_sends_a_test_and_hides_the_secret(tmp_path, webhook, monkeypatch):
-    for name, value in {"HOME": str(tmp_path), "NOTIFY_URLS": webhook.url}.items():
+    given = {"HOME": str(tmp_path), "NOTIFY_URLS": webhook.url, "NOTIFY_PRIVATE_HOSTS": "127.0.0.1"}
+    for name, value in given.items():
         monkeypatch.setenv(f"POLYHOUSE_{name}", value)
     shown = {name: value for name, value, _ in load().explain()}
     assert SECRET not in shown["POLYHOUSE_NOTIFY_URLS"]
@@ -196,6 +197,12 @@ def test_the_command_sends_a_test_and_hides_the_secret(tmp_path, webhook, monkey
 
     assert polyhouse("notify", "--test").returncode == 0
     assert webhook.take() == [("Polyhouse: this is a test", "Notifications arrive here.")]
+    monkeypatch.delenv("POLYHOUSE_NOTIFY_PRIVATE_HOSTS")
+    private = polyhouse("notify", "--test")
+    assert (private.returncode, webhook.take()) == (3, [])
+    assert "127.0.0.1 is no host of the internet" in private.stderr
+    assert SECRET not in private.stderr
+    monkeypatch.setenv("POLYHOUSE_NOTIFY_PRIVATE_HOSTS", "127.0.0.1")
     webhook.is_down = True
     refused = polyhouse("notify", "--test")
     assert refused.returncode == 3

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from polyhouse.errors import ConfigError, PolyhouseError
+from polyhouse.notify.outgoing import Outgoing
 from polyhouse.notify.rules import Rules
 from polyhouse.notify.watch import Message, look
 from polyhouse.ports import Warehouse
@@ -31,18 +32,38 @@ class Channels:
 
     Args:
         urls: of Apprise, separated by spaces or commas; they hold secrets and are never shown.
+        private_hosts: see ``Outgoing``.
 
     Raises:
         ConfigError: a URL is of no known service, or the package ``apprise`` is not installed.
     """
 
-    def __init__(self, urls: str) -> None:
-        self._services = _services(urls)
+    def __init__(self, urls: str, private_hosts: str = "") -> None:
+        self._services = list(_services(urls))
+        self._outgoing = Outgoing(private_hosts)
+        for service in self._services:
+            service.redirects = False
 
     def send(self, message: Message) -> bool:
         """Hand a message to all services; False if one of them did not take it."""
         kind = "warning" if message.is_problem else "info"
-        return bool(self._services.notify(title=f"Polyhouse: {message.title}", body=message.body, notify_type=kind))
+        self._outgoing.refused.clear()
+        with self._outgoing.checking():
+            taken = [self._sent(service, message, kind) for service in self._services]
+        for host in sorted(self._outgoing.refused):
+            _log.warning(
+                "notifications: %s is no host of the internet; POLYHOUSE_NOTIFY_PRIVATE_HOSTS may name it", host
+            )
+        return all(taken)
+
+    @staticmethod
+    def _sent(service: Any, message: Message, kind: str) -> bool:
+        try:
+            return bool(service.notify(title=f"Polyhouse: {message.title}", body=message.body, notify_type=kind))
+        except Exception as error:  # noqa: BLE001 - a service that fails in its own way has not taken it
+            # The text of such an error may hold the URL.
+            _log.warning("notifications: a service failed with %s", type(error).__name__)
+            return False
 
 
 def _services(urls: str) -> Apprise:

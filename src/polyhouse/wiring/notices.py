@@ -20,7 +20,7 @@ def notification_channels(settings: Settings) -> Channels | None:
     from polyhouse.notify.notifier import Channels
 
     urls = settings.notify_urls.get_secret_value() if settings.notify_urls else ""
-    return Channels(urls) if urls.strip() else None
+    return Channels(urls, settings.notify_private_hosts) if urls.strip() else None
 
 
 def notifier(settings: Settings, stores: Stores, channels: Channels) -> Notifier:
