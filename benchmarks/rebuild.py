@@ -88,10 +88,10 @@ def _watch_steps() -> dict[str, float]:
     spent: dict[str, float] = defaultdict(float)
 
     def watched(name, step):
-        def timed(*args):
+        def timed(*args, **options):
             before = time.process_time()
             try:
-                return step(*args)
+                return step(*args, **options)
             finally:
                 spent[name] += time.process_time() - before
 
