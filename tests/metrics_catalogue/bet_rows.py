@@ -122,7 +122,7 @@ def staged_metrics(
     warehouse.command(f"DROP TABLE IF EXISTS {table}")
     warehouse.command(f"CREATE TABLE {table} ({metric_tables.values_columns(values)}) ENGINE = Memory")
     warehouse.insert_arrow(table, values)
-    measured = metric_tables.measured_sql(relation, values.schema)
+    measured = metric_tables.measured_sql(relation, values)
     return keyed(warehouse.query(f"{measured} {settings}", used(measured)))
 
 

@@ -12,6 +12,7 @@ from bet_rows import AS_OF, bet, differences, expected, measured, random_bets, s
 from plain_bets import DAY, USD, Bet
 
 from polyhouse.metrics.catalogue import computed
+from polyhouse.models import metric_tables
 from polyhouse.ports import Warehouse
 
 WALLET = b"\xa1" * 20
@@ -49,6 +50,19 @@ def test_rows_made_at_random(warehouse: Warehouse, seed: int) -> None:
     assert {metric.name for metric in computed("bets") if not metric.of_metrics} <= valued, (
         "no value of it was compared"
     )
+
+
+def test_what_few_rows_are_evaluated_for_changes_no_bit(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All metrics of all windows, or fewer of small ones; and where all windows are small."""
+    small = {bytes([n]) * 20: random_bets(n, 3) for n in range(1, 4)}
+    for wallets in (small | {bytes([n]) * 20: random_bets(n, 30) for n in range(4, 7)}, small):
+        stage(warehouse, wallets)
+        found = []
+        for least in (0, 10**9):
+            monkeypatch.setattr(metric_tables, "WORTH_DIVIDING", least)
+            found.append(measured(warehouse))
+        assert found[0] == found[1]
+        assert differences(found[0], expected(wallets, AS_OF)) == []
 
 
 def test_neither_order_nor_threads_change_a_bit(warehouse: Warehouse) -> None:

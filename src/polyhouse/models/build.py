@@ -230,20 +230,22 @@ class Build:
         """Write what a model file selects into its table, or into ``target``."""
         self.insert_rows(self.sql(model, condition), target or self.place_of(model))
 
-    def insert_rows(self, sql: str, target: str) -> None:
-        """Write the rows of a SELECT, which names every column but ``version``."""
+    def insert_rows(self, sql: str, target: str, *, settings: str = "") -> None:
+        """Write the rows of a SELECT, which names every column but ``version``; ``settings`` as of ``stage_rows``."""
         names = self._columns(target)
         values = [f"{self.version} AS version" if name == "version" else name for name in names]
-        self._insert(target, names, values, sql)
+        self._insert(target, names, values, sql, settings)
 
     def copy_rows(self, sql: str, target: str) -> None:
         """Write the rows of a SELECT with the versions that it gives them."""
         names = self._columns(target)
         self._insert(target, names, names, sql)
 
-    def _insert(self, target: str, names: Sequence[str], values: Sequence[str], sql: str) -> None:
+    def _insert(self, target: str, names: Sequence[str], values: Sequence[str], sql: str, settings: str = "") -> None:
+        chosen = ", ".join(filter(None, (BULK, settings)))
         self.warehouse.command(
-            f"INSERT INTO {target} ({', '.join(names)}) SELECT {', '.join(values)} FROM ({sql}) {BULK}", self._used(sql)
+            f"INSERT INTO {target} ({', '.join(names)}) SELECT {', '.join(values)} FROM ({sql}) {chosen}",
+            self._used(sql),
         )
 
     def store(self, table: str, condition: str, columns: Mapping[str, Any]) -> None:

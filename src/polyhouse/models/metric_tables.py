@@ -22,6 +22,8 @@ COMPLETE, BY_CATEGORY = "wallet_metrics_complete", "wallet_metrics_by_category"
 METRIC_TABLES = (COMPLETE, BY_CATEGORY)
 MANY = 10
 """Rows from which on all metrics of a scope and window are evaluated; below, those that need fewer."""
+WORTH_DIVIDING = 4_000
+"""Scopes and windows from which on evaluating fewer metrics for some of them saves more than a second SELECT costs."""
 _MODELS = ("priced_trades", "trade_facts", *(relation.name for relation in RELATIONS))
 _COUNT = "UInt64"
 EVALUATION = "short_circuit_function_evaluation = 'disable'"
@@ -137,27 +139,39 @@ def measured(relation: Relation) -> str:
     return f"measured_{relation.name}"
 
 
-def measured_sql(relation: Relation, values: pa.Schema) -> str:
+def measured_sql(relation: Relation, values: pa.Table) -> str:
     """The SELECT of a relation's metrics per wallet, scope (``overall`` or category) and window, from its values.
 
-    Most scopes and windows hold few rows, and there most metrics have no value: they are not evaluated. Takes the
-    parameter ``as_of``.
+    Most scopes and windows hold few rows, and there most metrics have no value: they are not evaluated, unless there
+    are so few values that analysing two SELECTs costs more. Takes the parameter ``as_of``.
 
     Args:
         relation: whose.
-        values: columns of the staged values.
+        values: those that are staged.
     """
     few = {
         metric.name: f"CAST(NULL AS {_type(metric)})"
         for metric in computed(relation.name)
         if metric.minimum_sample >= MANY
     }
-    decoded = ", ".join(filter(None, (_decoded(field.name, field.type) for field in values)))
+    decoded = ", ".join(filter(None, (_decoded(field.name, field.type) for field in values.schema)))
     rows = f"SELECT *{f' REPLACE ({decoded})' if decoded else ''}, windows[-1] AS longest FROM {values_of(relation)}"
-    parts = (_evaluated(relation, rows, few, f"n < {MANY}"), _evaluated(relation, rows, {}, f"n >= {MANY}"))
+    sizes = values.column(_size_column(relation)).to_numpy()
+    if (sizes < MANY).all():
+        parts = [_evaluated(relation, rows, few, "n > 0")]
+    elif len(sizes) < WORTH_DIVIDING or (sizes >= MANY).all():
+        parts = [_evaluated(relation, rows, {}, "n > 0")]
+    else:
+        parts = [_evaluated(relation, rows, few, f"n < {MANY}"), _evaluated(relation, rows, {}, f"n >= {MANY}")]
     names = ", ".join(plan_of(relation).columns)
     keys = "wallet, arrayJoin(scopes) AS scope, arrayJoin(windows) AS window"
     return f"SELECT {keys}, {names} FROM ({' UNION ALL '.join(parts)})"
+
+
+def _size_column(relation: Relation) -> str:
+    """The value that says how many rows a scope and window hold."""
+    calls = plan_of(relation).calls
+    return next(name for name, call in calls.items() if call.function == "count" and not call.condition)
 
 
 def _evaluated(relation: Relation, rows: str, known: Mapping[str, str], chosen: str) -> str:
@@ -187,15 +201,12 @@ def _plan(name: str) -> Plan:
     return plan(relation, columns, {"seed": "sipHash64(wallet)"} if name == "bets" else None)
 
 
-def rows_sql(table: str, relations: Sequence[Relation]) -> str:
-    """The SELECT of a table's rows, without ``version``, from the staged metrics. Takes the parameter ``as_of``.
+def rows_sql(relations: Sequence[Relation]) -> str:
+    """The SELECT of both tables' rows, without ``version``, from the staged metrics. Takes the parameter ``as_of``.
 
     Args:
-        table: one of ``METRIC_TABLES``.
         relations: those that have rows.
     """
-    is_overall = table == COMPLETE
-    keys = "k.wallet AS wallet, k.window AS window" + ("" if is_overall else ", k.scope AS category")
     columns = [
         f"{measured(relation)}.{name} AS {name}" if relation in relations else f"CAST({nothing}) AS {name}"
         for relation in RELATIONS
@@ -210,9 +221,19 @@ def rows_sql(table: str, relations: Sequence[Relation]) -> str:
     known = " UNION DISTINCT ".join(f"SELECT wallet, scope, window FROM {measured(one)}" for one in relations)
     joins = " ".join(f"LEFT JOIN {measured(one)} USING (wallet, scope, window)" for one in relations)
     return (
-        f"SELECT {keys}, toDateTime({{as_of:UInt32}}, 'UTC') AS as_of, {', '.join(columns)} FROM ({known}) AS k {joins}"
-        f" WHERE (k.scope = '{OVERALL}') = {str(is_overall).lower()}"
+        "SELECT k.wallet AS wallet, k.scope AS category, k.window AS window,"
+        f" toDateTime({{as_of:UInt32}}, 'UTC') AS as_of, {', '.join(columns)} FROM ({known}) AS k {joins}"
     )
+
+
+def rows_of_table(table: str, rows: str) -> str:
+    """Those of the staged rows that belong to one of ``METRIC_TABLES``.
+
+    Args:
+        table: which one.
+        rows: where the rows of both are staged.
+    """
+    return f"SELECT * FROM {rows} WHERE category {'=' if table == COMPLETE else '!='} '{OVERALL}'"
 
 
 def _columns_of(relation: Relation) -> dict[str, str]:

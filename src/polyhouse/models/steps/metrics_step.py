@@ -12,6 +12,10 @@ from polyhouse.models.steps.intervals_step import build_intervals
 SLICE_ROWS = 1_000_000
 """Observations of a slice: its rows and what is computed of them are in memory."""
 
+_ROWS = "metric_rows"
+_UNIQUE = "optimize_on_insert = 0"
+"""For rows of which no two have one key."""
+
 
 def build_metrics(run: Build) -> bool:
     """Write the metrics; return whether those of all wallets follow today's definitions now."""
@@ -25,10 +29,13 @@ def build_metrics(run: Build) -> bool:
                 measured.append(relation)
             if relation.name == "bets":
                 build_intervals(run, wallets, rows)
+        if measured:
+            run.stage_rows(_ROWS, metric_tables.rows_sql(measured))
         for table in metric_tables.METRIC_TABLES:
             if measured:
-                run.insert_rows(metric_tables.rows_sql(table, measured), run.place_of(table))
+                run.insert_rows(metric_tables.rows_of_table(table, _ROWS), run.place_of(table), settings=_UNIQUE)
             run.bury(table, wallets)
+        run.forget_staged(_ROWS, *(metric_tables.measured(relation) for relation in measured))
     return everyone
 
 
@@ -45,6 +52,6 @@ def _measure(run: Build, relation: Relation, rows: Rows) -> None:
     values = values_of(rows, plan.calls, windows, has_overall=relation.has_overall, by_window=plan.by_window)
     table = metric_tables.values_of(relation)
     run.stage_columns(table, metric_tables.values_columns(values), values)
-    sql = metric_tables.measured_sql(relation, values.schema)
+    sql = metric_tables.measured_sql(relation, values)
     run.stage_rows(metric_tables.measured(relation), sql, settings=metric_tables.EVALUATION)
     run.forget_staged(table)
