@@ -7,8 +7,6 @@ import sys
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    # pyarrow imports pandas at its first list wherever it is installed: half a second, and no command uses it.
-    sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
     from polyhouse.cli.app import run_command_line
 
     sys.exit(run_command_line(sys.argv[1:]))

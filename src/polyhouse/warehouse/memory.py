@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,12 +52,42 @@ def import_engine(*, for_bulk: bool = False) -> Any:
     try:
         import chdb
         import pyarrow  # noqa: F401 - reads its setting once, at import
+
+        _look_for_pandas()
     finally:
         for name in ours:
             # Only these libraries read them, and only while they are loaded: child processes shall not inherit them.
             os.environ.pop(name, None)
     _library.release()
     return chdb
+
+
+class _Blocked:
+    """Finds no pandas for one thread."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> None:
+        """See ``importlib.abc.MetaPathFinder``."""
+        if name == "pandas" and threading.get_ident() == self._thread:
+            raise ModuleNotFoundError(name)
+
+
+def _look_for_pandas() -> None:
+    """Let Arrow look for pandas now, in vain. It does so once, at its first list, and would import it wherever it is
+    installed: half a second of every command, for nothing. Frames can be made all the same.
+    """
+    import pyarrow as pa
+
+    if "pandas" in sys.modules:
+        return
+    blocked = _Blocked()
+    sys.meta_path.insert(0, blocked)
+    try:
+        pa.array([0])
+    finally:
+        sys.meta_path.remove(blocked)
 
 
 @contextmanager
