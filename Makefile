@@ -7,7 +7,7 @@ SEED ?= 1
 N ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup postgres bigquery chromium demo test lint check fuzz bench kills lock clean
+.PHONY: help setup postgres strace bigquery chromium demo test lint check fuzz bench kills lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -21,6 +21,9 @@ $(STAMP): requirements.lock pyproject.toml scripts/setup.sh
 postgres: ## PostgreSQL's server programs, which the tests start servers of their own from
 	@sh scripts/postgres.sh
 
+strace: ## strace, with which the tests record what would survive a power cut
+	@sh scripts/strace.sh
+
 bigquery: $(BIGQUERY)/.installed ## the BigQuery emulator of the tests, in an environment of its own
 
 $(BIGQUERY)/.installed: tests/support/bigquery-emulator.lock scripts/bigquery.sh
@@ -33,7 +36,7 @@ chromium: ## the browser in which the tests walk the dashboard
 demo: setup ## the main job on the simulated Polymarket, compared with its truth (SEED=2: another universe)
 	@$(BIN)/polyhouse demo --seed $(SEED)
 
-test: setup postgres chromium bigquery lint ## lint, types and all tests
+test: setup postgres strace chromium bigquery lint ## lint, types and all tests
 	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q
 
 lint: setup ## ruff, mypy --strict, import contracts

@@ -1,9 +1,9 @@
 """Kills commands of the product a thousand times, finishes them, and compares what they left with what is right.
 
 ``python -m tests.kills.killing --kills 1000 --lanes 2 --to kills.jsonl`` plays rounds: a copy of a home, six to
-fourteen kills of one command in a row (at named places and at random moments), the same command to its end, every table compared
-with the undisturbed run. Each round is a line of the file, and a file that is there is gone on with. The totals of the
-undisturbed homes are held against the simulator's truth. Fails if a row is lost, duplicated or wrong.
+fourteen kills of one command in a row (at named places and at random moments), the same command to its end, every
+table compared with the undisturbed run, whose totals are held against the simulator's truth. Each round is a line of
+the file, and a file that is there is gone on with. Fails if a row is lost, duplicated or wrong.
 """
 
 from __future__ import annotations
