@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
@@ -32,6 +32,7 @@ _TABLES = frozenset({"schedule", "notify"})
 _KNOWN_VARIABLES = frozenset({"POLYHOUSE_FAILPOINT"})
 _HTTP_FIELDS = ("gamma_url", "clob_url", "data_url", "rpc_url", "hypersync_url", "subgraph_url", "dome_url")
 _log = logging.getLogger("polyhouse.settings")
+_SHOWN_PATH = 200
 
 
 class Settings(BaseModel):
@@ -109,10 +110,6 @@ class Settings(BaseModel):
         default="",
         description="hosts of one's own network that notifications may go to, separated by commas or spaces; * = any",
     )
-    notify_private_hosts: str = Field(
-        default="",
-        description="hosts of one's own network that notifications may go to, separated by commas or spaces; * = any",
-    )
     notify: dict[str, str] = Field(
         default_factory=dict,
         description='rules over the defaults: {"whale_trade": "50000", "insider": "off"}; a [notify] table',
@@ -158,7 +155,10 @@ class Settings(BaseModel):
     @field_validator("home", mode="after")
     @classmethod
     def _expand_home(cls, value: Path) -> Path:
-        return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100 - resolve() would follow symbolic links
+        if "\0" in str(value):
+            raise ValueError("no path has a NUL character")
+        # resolve() would follow symbolic links, and Path's own expanduser fails where there is no such user.
+        return Path(os.path.abspath(os.path.expanduser(value)))  # noqa: PTH100, PTH111
 
     @field_validator(*_HTTP_FIELDS, "live_url", mode="after")
     @classmethod
@@ -167,8 +167,8 @@ class Settings(BaseModel):
         if text is None:
             return value
         for one in text.split(","):  # only the nodes may be several
-            parts = urlsplit(one.strip())
-            if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
+            parts = _url_parts(one.strip())
+            if parts is None or parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
                 raise ValueError("must be a URL like https://host[:port][/path]")
         return value
 
@@ -263,14 +263,26 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 
 def mask_url(url: str) -> str:
-    """``url`` with its password, query and fragment masked."""
-    parts = urlsplit(url)
+    """``url`` with its password, query and fragment masked; nothing of one that cannot be read."""
+    parts = _url_parts(url)
+    if parts is None:
+        return MASK
     netloc = parts.netloc
     if "@" in netloc:
         user, host = netloc.rsplit("@", 1)
         netloc = f"{user.split(':', 1)[0]}:{MASK}@{host}" if ":" in user else f"{user}@{host}"
     query = MASK if parts.query else ""
     return urlunsplit((parts.scheme, netloc, parts.path, query, "")) if parts.netloc or parts.query else url
+
+
+def _url_parts(text: str) -> SplitResult | None:
+    """The parts of a URL, None if it is none."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 def _environment() -> dict[str, Any]:
@@ -290,7 +302,7 @@ def _from_text(name: str, text: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(
             f"{PREFIX}{name.upper()}: not a JSON object: {error}", hint='{"top": "0 * * * *", "full": "off"}'
         ) from None
@@ -304,14 +316,19 @@ def _read_file(path: Path) -> dict[str, Any]:
         return {}
     except NotADirectoryError:
         return {}
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", hint="fix the file or move it away") from None
+    except (OSError, ValueError, RecursionError) as error:
+        problem = (error.strerror if isinstance(error, OSError) else "") or str(error)
+        raise ConfigError(
+            f"{str(path)[:_SHOWN_PATH]} cannot be read: {problem}", hint="fix the file or move it away"
+        ) from None
     for key in content:
         if key not in Settings.model_fields:
             raise ConfigError(
                 f"{path}: unknown setting {key!r}.{suggestion(key, Settings.model_fields)}",
                 hint="`polyhouse config` lists all settings",
             )
+    if _SECRETS & content.keys() and path.stat().st_mode & 0o077:
+        _log.warning("%s holds secrets and can be read by others: chmod 600 %s", path, path)
     return content
 
 
@@ -344,6 +361,9 @@ def _shown(settings: Settings, name: str) -> str:
     if isinstance(value, SecretStr):
         if name == "rpc_url":
             return ",".join(map(_masked_secret, settings.rpc_urls()))
+        if name == "notify_urls":  # what stands where a host would is a key of many services
+            urls = value.get_secret_value().replace(",", " ").split()
+            return " ".join(f"{url.split('://', 1)[0][:20]}://{MASK}" if "://" in url else MASK for url in urls)
         return _masked_secret(value.get_secret_value())
     if isinstance(value, dict):
         return json.dumps(value) if value else ""
@@ -354,11 +374,14 @@ def _shown(settings: Settings, name: str) -> str:
 
 def _masked_secret(text: str) -> str:
     """A key shows nothing; a URL shows its host only, since providers put keys into paths."""
-    parts = urlsplit(text)
-    if not parts.scheme or not parts.hostname:
+    parts = _url_parts(text)
+    if parts is None or not parts.scheme or not parts.hostname:
         return MASK
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://{parts.hostname}{port}/{MASK}"
+
+
+_SECRETS = {name for name, info in Settings.model_fields.items() if "SecretStr" in str(info.annotation)}
 
 
 def describe(name: str) -> str:

@@ -43,7 +43,7 @@ class Hook:
                     self.send_header("Location", location)
                 self.end_headers()
 
-            do_GET = do_POST
+            do_GET = do_POST  # noqa: N815 - as the library calls it
 
             def log_message(self, *_arguments):
                 pass

@@ -52,6 +52,7 @@ def init(run: Run, user: bool) -> None:
     path = folder / FILE_NAME
     try:
         with path.open("x", encoding="utf-8") as file:
+            path.chmod(0o600)  # keys will stand in it
             file.write(_TEMPLATE)
     except FileExistsError:
         raise ConfigError(f"{path} exists already", hint="edit it, or move it away first") from None

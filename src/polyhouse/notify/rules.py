@@ -84,7 +84,7 @@ def _threshold(name: str, text: str) -> int:
             raise problem
         return int(found[1]) * _UNITS[found[2]]
     if name == "reconciliation":
-        if not text.isdecimal() or not 1 <= int(text) <= 100:
+        if len(text) > 3 or not text.isdecimal() or not 1 <= int(text) <= 100:
             raise problem
         return int(text)
     if name == "whale_trade":

@@ -124,4 +124,5 @@ def migrate_stores(settings: Settings) -> list[str]:
 
 def _make_home(settings: Settings) -> None:
     if not settings.warehouse.get_secret_value() or not settings.state.get_secret_value():
-        settings.home.mkdir(parents=True, exist_ok=True)
+        # For the owner only: the stores know who asked what, and with which keys.
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
