@@ -22,6 +22,8 @@ from polyhouse.export.job import Export, export
 from polyhouse.export.staging import key_ranges
 from polyhouse.reads.relations.question import Question
 
+pytestmark = pytest.mark.timeout(300)  # the first one waits for the store
+
 
 @pytest.fixture(scope="module")
 def house(home):

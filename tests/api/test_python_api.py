@@ -18,6 +18,8 @@ from polyhouse.reads.relations.catalogue import SOURCES
 from polyhouse.serve.schemas.documents import TABLES
 from polyhouse.warehouse.lock import holder
 
+pytestmark = pytest.mark.timeout(300)  # the first one waits for the store
+
 
 @pytest.fixture(scope="module")
 def house(home):

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -15,8 +15,7 @@ from polyhouse.cli.base import Run
 
 WIDTH = 80
 """Of a terminal that does not tell; nothing is printed wider than the terminal."""
-FORMS = ("table", "tsv", "csv", "jsonl", "markdown", "json")
-"""What ``--format`` takes: ``json`` is the whole document, the others its tables."""
+_SHORT = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +103,15 @@ def _print_aligned(run: Run, columns: Sequence[Column], rows: Sequence[Sequence[
         color_system="auto" if is_coloured else None, width=click_width(), highlight=False, force_terminal=is_coloured
     )
     table = Table(title=title or None, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column.title, justify="right" if column.right else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(flat(value)) for value in row))
+    cells = [[flat(value) for value in row] for row in rows]
+    for place, column in enumerate(columns):
+        longest = max(len(column.title), *(len(row[place]) for row in cells), 0)
+        # A number that is cut is another number, and short words say little when they are: long texts make room.
+        is_cut = longest > _SHORT and not column.right
+        justify: Literal["left", "right"] = "right" if column.right else "left"
+        table.add_column(column.title, justify=justify, no_wrap=not is_cut)
+    for row in cells:
+        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
     console.print(table)
 
 
