@@ -148,6 +148,9 @@ class Settings(BaseModel):
     keep_previous_build: bool = Field(
         default=True, description="keep the models that a build of all wallets replaces, for metrics --rollback"
     )
+    traces: str = Field(
+        default="", description="where traces go: OTLP over HTTP, as http://127.0.0.1:4318; unset: nowhere"
+    )
     log_format: Literal["console", "json"] | None = Field(
         default=None, description="console or json; default: console on a terminal, else json"
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from polyhouse.models.publication import finish_publication, newest_build, publi
 from polyhouse.models.runner import build
 from polyhouse.ports import BuildWishes
 from polyhouse.reads.snapshot import of_one_state
+from polyhouse.serve.gauges import RequestCounter, exposition
 from polyhouse.sync.reorg import wallets_to_rebuild
 from polyhouse.sync.touched import rebuild, roll_back
 from polyhouse.warehouse.store import ClickHouseWarehouse
@@ -302,3 +305,20 @@ def test_a_version_with_other_columns_is_not_rolled_back_to(stores: Stores) -> N
     warehouse.command("ALTER TABLE units__previous ADD COLUMN extra UInt8")
     with pytest.raises(BadInputError, match="other columns"):
         publication.rollback(warehouse)
+
+
+def test_gauges_tell_of_builds_checks_and_queues_and_all_are_documented(stores: Stores) -> None:
+    build(stores.warehouse)
+    text = exposition(stores.warehouse, stores.state, RequestCounter())
+    assert "polyhouse_unbuilt_wallets 0" in text or "polyhouse_unbuilt_wallets -1" in text
+    assert 'polyhouse_build_held_tables{kind="all"} 0' in text
+    assert re.search(r'^polyhouse_model_step_duration_seconds\{step="metrics"\} 0\.\d+', text, re.MULTILINE)
+    assert re.search(r'^polyhouse_model_rows_written\{table="positions"\} [1-9]', text, re.MULTILINE)
+    assert 'polyhouse_check_broken_rows{check="zero_sum"} 0' in text
+    documented = (Path(__file__).parents[2] / "docs/operations.md").read_text("utf-8")
+    names = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
+    assert {name for name in names if f"`{name}`" not in documented} <= {
+        "polyhouse_upstream_errors", "polyhouse_upstream_throttled"
+    }  # fmt: skip
+    for sample in text.splitlines():
+        assert sample.startswith("#") or re.fullmatch(r"\w+(\{[^}]*\})? -?[0-9.e+-]+", sample), sample

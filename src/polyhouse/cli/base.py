@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from polyhouse import telemetry
+
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
@@ -42,12 +44,22 @@ class Run:
             configure_logging(None)
             self._loaded = load(self.flags)
             configure_logging(self._loaded.settings.log_format)
+            _trace(self._loaded.settings.traces)
         return self._loaded
 
     @property
     def settings(self) -> Settings:
         """The resolved settings."""
         return self.loaded.settings
+
+
+def _trace(endpoint: str) -> None:
+    """Trace this command, if somebody wants it; what waits is sent when it ends."""
+    context = click.get_current_context(silent=True)
+    if endpoint and context is not None:
+        telemetry.trace_to(endpoint)
+        context.call_on_close(telemetry.stop_tracing)
+        context.with_resource(telemetry.span("command"))
 
 
 class PolyCommand(click.Command):
@@ -156,7 +168,8 @@ def command(name: str, *, examples: Sequence[str], json: bool = True) -> Callabl
             run = click.get_current_context().ensure_object(Run)
             run.form = kwargs.pop("as_form", None) or ""
             run.json = bool(kwargs.pop("as_json", False)) or run.form == "json"
-            return int(function(run, **kwargs) or 0)
+            with telemetry.bound(command=name):
+                return int(function(run, **kwargs) or 0)
 
         decorated: Callable[..., Any] = call
         taken = {name for option in getattr(function, "__click_params__", ()) for name in option.opts}

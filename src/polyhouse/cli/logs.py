@@ -8,9 +8,11 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
+from polyhouse.telemetry import fields
+
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, logger, message."""
+    """One JSON object a line: time (UTC), level, logger, message, and what is bound: run, job, wallet, build."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format one record."""
@@ -20,16 +22,27 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        document |= {name: value for name, value in fields().items() if name not in document}
         if record.exc_info:
             document["exception"] = self.formatException(record.exc_info)
-        return json.dumps(document, ensure_ascii=False)
+        return json.dumps(document, ensure_ascii=False, default=str)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """A line for people: level, what is bound, message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Format one record."""
+        known = " ".join(f"{name}={value}" for name, value in fields().items())
+        text = super().format(record)
+        return f"{text} [{known}]" if known else text
 
 
 def configure_logging(log_format: Literal["console", "json"] | None) -> None:
     """Send the product's warnings and errors to stderr in the given format (None: by what stderr is)."""
     chosen = log_format or ("console" if sys.stderr.isatty() else "json")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if chosen == "json" else logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(JsonFormatter() if chosen == "json" else ConsoleFormatter("%(levelname)s: %(message)s"))
     logger = logging.getLogger("polyhouse")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.WARNING)

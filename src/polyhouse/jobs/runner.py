@@ -14,6 +14,7 @@ import threading
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
+from polyhouse import telemetry
 from polyhouse.errors import PolyhouseError, RetryableError
 from polyhouse.jobs.actions import ACTIONS, Session
 from polyhouse.jobs.live import Beside, following
@@ -167,8 +168,9 @@ class JobRunner:
             self._stop_job.set()
         outcome: dict[str, Any]
         try:
-            async with self._beating(job, progress):
-                outcome = await self._work(job, progress, runs)
+            with telemetry.bound(job=job.id, action=job.action), telemetry.span("job"):
+                async with self._beating(job, progress):
+                    outcome = await self._work(job, progress, runs)
         except PolyhouseError as error:
             outcome = {"status": "failed", "error": str(error), "error_code": error.code}
         except Exception:  # noqa: BLE001 - our bug fails one job, named in the log, not the server

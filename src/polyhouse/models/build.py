@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
 from itertools import pairwise
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from polyhouse import telemetry
 from polyhouse.ledger.columns import Bytes
 from polyhouse.models.metric_tables import METRIC_TABLES
 from polyhouse.models.peers import Peers
@@ -58,7 +60,8 @@ TOUCHED = "wallet IN (SELECT wallet FROM touched_wallets)"
 class BuildReport:
     """What a build did. ``wallets`` is None for a full build; ``as_of`` is the end of all windows (Unix seconds).
 
-    ``broken``: a sentence on each check that was broken. ``held``: tables that were not published for it.
+    ``steps``: seconds that each step took. ``broken``: a sentence on each check that was broken. ``held``: tables that
+    were not published for it.
     """
 
     build: int
@@ -68,6 +71,7 @@ class BuildReport:
     rows: dict[str, int] = field(default_factory=dict)
     broken: tuple[str, ...] = ()
     held: tuple[str, ...] = ()
+    steps: dict[str, float] = field(default_factory=dict)
 
 
 class Build:
@@ -83,6 +87,7 @@ class Build:
         peers: the builds of the other shards.
         version: of the rows it writes, above that of every earlier build.
         as_of: end of all windows (Unix seconds).
+        step_seconds: what each step took so far.
         rows_to: insert into ``observations`` that was the last one when the build began.
         params: parameters of the model files: ``as_of`` and the start of each window, ``b_1d`` … ``b_180d``.
     """
@@ -116,6 +121,15 @@ class Build:
         self._columns_of: dict[str, list[str]] = {}
         self._keys: dict[str, str] = {}
         self._observed: dict[str, int] = {}
+        self.step_seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """The block is a part of a step: its time is counted, and it is a span of a trace."""
+        started = time.monotonic()
+        with telemetry.bound(build=self.version), telemetry.span("model step", step=name):
+            yield
+        self.step_seconds[name] = self.step_seconds.get(name, 0.0) + time.monotonic() - started
 
     @property
     def full(self) -> bool:

@@ -13,9 +13,9 @@ both sets, and again.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from polyhouse.errors import BadInputError
@@ -24,7 +24,7 @@ from polyhouse.ports import Warehouse
 
 _COLUMNS = (
     "build", "kind", "tables", "held", "replaced", "restored", "rows_to", "as_of", "wallets", "row_count", "seconds",
-    "is_done",
+    "step_seconds", "table_rows", "is_done",
 )  # fmt: skip
 
 
@@ -38,7 +38,7 @@ class Publication:
         replaced: the build that was seen before, 0 = none. restored: of a rollback, the build that is seen again.
         rows_to: insert into ``observations`` up to which the build looked.
         as_of: end of its windows, Unix seconds. wallets: of a partial build. row_count: ledger rows written.
-        seconds: what it took.
+        seconds: what it took. steps: of it, by name. rows: written, by table.
     """
 
     build: int
@@ -52,6 +52,8 @@ class Publication:
     wallets: int = 0
     row_count: int = 0
     seconds: float = 0.0
+    steps: Mapping[str, float] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
     is_done: bool = False
 
 
@@ -71,7 +73,7 @@ def publish_build(run: Build, report: BuildReport, held: Collection[str], *, kee
     one = Publication(
         report.build, "all" if report.wallets is None else "touched", tables, tuple(sorted(held)), replaced,
         rows_to=run.rows_to, as_of=as_of, wallets=report.wallets or 0, row_count=report.rows.get("ledger", 0),
-        seconds=report.seconds,
+        seconds=report.seconds, steps=report.steps, rows=report.rows,
     )  # fmt: skip
     _note(run.warehouse, one, _identities(run.warehouse, [f"{table}__next" for table in tables]))
     with seen_at_once(run.warehouse):
@@ -106,7 +108,7 @@ def publications(warehouse: Warehouse, *, limit: int = 50) -> list[Publication]:
     """What readers were shown, newest first."""
     rows = warehouse.query(
         "SELECT build, kind, tables, held, replaced, restored, rows_to, toUnixTimestamp(as_of), wallets, row_count,"
-        " seconds, is_done FROM publications FINAL ORDER BY build DESC LIMIT {n:UInt32}",
+        " seconds, step_seconds, table_rows, is_done FROM publications FINAL ORDER BY build DESC LIMIT {n:UInt32}",
         {"n": limit},
     ).rows
     return [_publication(row) for row in rows]
@@ -169,11 +171,33 @@ def rollback(warehouse: Warehouse) -> tuple[Publication, int]:
 
 
 def _publication(row: tuple[Any, ...]) -> Publication:
-    build, kind, tables, held, replaced, restored, rows_to, as_of, wallets, row_count, seconds, is_done = row
+    (
+        build,
+        kind,
+        tables,
+        held,
+        replaced,
+        restored,
+        rows_to,
+        as_of,
+        wallets,
+        row_count,
+        seconds,
+        steps,
+        counts,
+        is_done,
+    ) = row
     return Publication(
         int(build), str(kind), tuple(map(str, tables)), tuple(map(str, held)), int(replaced), int(restored),
-        int(rows_to), int(as_of), int(wallets), int(row_count), float(seconds), bool(is_done),
+        int(rows_to), int(as_of), int(wallets), int(row_count), float(seconds),
+        {_word(name): float(value) for name, value in steps.items()},
+        {_word(name): int(value) for name, value in counts.items()}, bool(is_done),
     )  # fmt: skip
+
+
+def _word(name: str | bytes) -> str:
+    """Keys of a map come as bytes from one engine and as text from another."""
+    return name.decode() if isinstance(name, bytes) else name
 
 
 def _note(warehouse: Warehouse, one: Publication, targets: list[str]) -> None:
@@ -182,11 +206,14 @@ def _note(warehouse: Warehouse, one: Publication, targets: list[str]) -> None:
         f"INSERT INTO publications ({', '.join(_COLUMNS)}, targets, at, version) SELECT {{build:UInt64}},"
         " {kind:String}, {tables:Array(String)}, {held:Array(String)}, {replaced:UInt64}, {restored:UInt64},"
         " {rows_to:UInt64}, toDateTime({as_of:UInt32}, 'UTC'), {wallets:UInt64}, {row_count:UInt64},"
-        " {seconds:Float64}, 0, {targets:Array(String)}, now64(3), 1",
+        " {seconds:Float64}, mapFromArrays({steps:Array(String)}, {took:Array(Float64)}),"
+        " mapFromArrays({written:Array(String)}, {rows:Array(UInt64)}), 0, {targets:Array(String)}, now64(3), 1",
         {
             "build": one.build, "kind": one.kind, "tables": list(one.tables), "held": list(one.held),
             "replaced": one.replaced, "restored": one.restored, "rows_to": one.rows_to, "as_of": one.as_of,
-            "wallets": one.wallets, "row_count": one.row_count, "seconds": one.seconds, "targets": targets,
+            "wallets": one.wallets, "row_count": one.row_count, "seconds": one.seconds,
+            "steps": list(one.steps), "took": list(one.steps.values()),
+            "written": list(one.rows), "rows": list(one.rows.values()), "targets": targets,
         },
     )  # fmt: skip
 

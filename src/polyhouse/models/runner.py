@@ -83,10 +83,12 @@ def build_shard(warehouse: Warehouse, wallets: Sequence[bytes] | None, *, anew: 
     own = BuildReport(run.version, run.as_of, touched, time.monotonic() - started, _written(run))
     report = joined_reports(peers.share("everything is written", own))
     wishes = warehouse.build_wishes
-    results = joined_results(peers.share("checks", check_build(run))) if wishes.checks != "off" else []
+    with run.step("checks"):
+        results = joined_results(peers.share("checks", check_build(run))) if wishes.checks != "off" else []
     broken = tuple(f"{result.name}: {result.detail}" for result in results if not result.ok)
     held = held_by(results) if wishes.checks == "stop" else frozenset()
     report = replace(report, broken=broken, held=tuple(sorted(held)), seconds=time.monotonic() - started)
+    report = replace(report, steps=run.step_seconds)
     publish_build(run, report, held, keeps_previous=wishes.keeps_previous)
     keep_results(warehouse, results, occasion="build", report=report)
     if "ledger" not in held:
@@ -106,26 +108,37 @@ def joined_reports(reports: Sequence[BuildReport]) -> BuildReport:
 
 
 def _run_steps(run: Build) -> LedgerReach | None:
-    keep_prices(run)
-    build_token_map(run)
-    stage_touched(run)
+    with run.step("price history"):
+        keep_prices(run)
+    with run.step("token map"):
+        build_token_map(run)
+        stage_touched(run)
     kept = KEPT if run.full else BY_WALLET
     run.write_beside(*(table for table in BY_WALLET if table not in kept), *OF_ALL)
     run.write_beside(*kept, with_rows=True)
-    reach = keep_ledger(run)
-    tokens = load_tokens(run.warehouse, run.place_of(TOKEN_MAP))
-    marks = build_trades(run, tokens)
+    with run.step("ledger"):
+        reach = keep_ledger(run)
+    with run.step("trades"):
+        tokens = load_tokens(run.warehouse, run.place_of(TOKEN_MAP))
+        marks = build_trades(run, tokens)
     for wallets in run.slices(most=FOLD_ROWS):
-        pairs = fold_slice(run, wallets, tokens)
-        valued = build_positions(run, wallets, pairs)
-        build_coverage(run, wallets, pairs, valued)
-        build_polymarket(run, wallets, pairs)
-        build_days(run, wallets, pairs, marks)
-    build_scores(run)
-    measured_all = build_metrics(run)
-    build_flags(run)
-    build_specialists(run)
-    build_category_stats(run)
+        with run.step("fold"):
+            pairs = fold_slice(run, wallets, tokens)
+        with run.step("positions"):
+            valued = build_positions(run, wallets, pairs)
+            build_coverage(run, wallets, pairs, valued)
+            build_polymarket(run, wallets, pairs)
+        with run.step("days"):
+            build_days(run, wallets, pairs, marks)
+    with run.step("scores"):
+        build_scores(run)
+    with run.step("metrics"):
+        measured_all = build_metrics(run)
+    with run.step("flags"):
+        build_flags(run)
+    with run.step("specialists"):
+        build_specialists(run)
+        build_category_stats(run)
     if measured_all:
         run.write_beside(CATALOGUE)
         metric_tables.store_catalogue(run.warehouse, run.place_of(CATALOGUE), run.version)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
+from polyhouse import telemetry
 from polyhouse.errors import PolyhouseError
 from polyhouse.failpoints import reach
 from polyhouse.ports import Clock, Warehouse
@@ -239,9 +240,10 @@ class SyncEngine:
         discovery = self._discovery()
         ended = is_built = False
         try:
-            await self._work(run, work, tally, discovery)
-            if metrics and not self.stop.is_set():
-                await self._build()
+            with telemetry.bound(run=run), telemetry.span("run", command=command):
+                await self._work(run, work, tally, discovery)
+                if metrics and not self.stop.is_set():
+                    await self._build()
             is_built = (metrics or builds) and not self.stop.is_set()
             ended = True
         except PolyhouseError as error:

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, cast
 
+from polyhouse import telemetry
 from polyhouse.errors import (
     CursorRejectedError,
     PolyhouseError,
@@ -24,6 +25,8 @@ from polyhouse.ports import Checkpoint, Page, Partition, Position, Stream
 from polyhouse.sync.manifest import accepted_rows, position_text, row_count
 from polyhouse.sync.writer import BatchWriter, Lane
 from polyhouse.tables import BY_NAME
+
+_ADDRESS_LENGTH = 42
 
 WalkStatus = Literal["ok", "empty", "partial", "failed", "interrupted"]
 
@@ -142,6 +145,16 @@ class Walk:
 
     async def fetch(self) -> None:
         """Read pages until the end, the bound, a stop or an error. Errors of the source are kept for ``settle``."""
+        with telemetry.bound(**self._named):
+            await self._fetch()
+
+    @property
+    def _named(self) -> dict[str, str]:
+        """What its lines in the log have: the stream, and the wallet or other partition."""
+        is_wallet = self.partition.key.startswith("0x") and len(self.partition.key) == _ADDRESS_LENGTH
+        return {"stream": self.partition.stream, "wallet" if is_wallet else "partition": self.partition.key}
+
+    async def _fetch(self) -> None:
         lane = self._lane = self._writer.lane(self.partition.stream, self.partition.key)
         try:
             await self._begin()
@@ -206,7 +219,8 @@ class Walk:
         async with aclosing(_closable(pages)) as stream:
             while True:
                 async with self._writer.hands:
-                    page = await anext(stream, None)
+                    with telemetry.span("page"):
+                        page = await anext(stream, None)
                     if page is None:
                         break
                     self._check(page)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import aiohttp
 import msgspec
@@ -38,6 +39,7 @@ from polyhouse.sources.http.lanes import RouteLane, RouteLanes, build_lanes
 from polyhouse.sources.http.limits import WINDOW_SECONDS, HostLimits
 from polyhouse.sources.http.metrics import RouteStats
 from polyhouse.sources.http.retry import Backoff, RetryPolicy, error_of
+from polyhouse.telemetry import span
 
 T = TypeVar("T")
 Params = Mapping[str, Any]
@@ -47,6 +49,8 @@ _MAX_REDIRECTS = 3
 _ERROR_BODY_BYTES = 64 * 1024
 _CURSOR_PARAMS = ("cursor", "after_cursor", "next_cursor")
 _USER_AGENT = "polyhouse"
+open_clients: WeakSet[HttpClient] = WeakSet()
+"""Those of this process that are in use: limiters and breakers as they stand now."""
 
 
 class HttpClient:
@@ -114,6 +118,7 @@ class HttpClient:
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
+        open_clients.add(self)
         return self
 
     async def __aexit__(
@@ -122,6 +127,7 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
             self._session = None
+        open_clients.discard(self)
 
     async def get(
         self, path: str, params: Params | None, decode: Callable[[bytes], T], *, route: str | None = None
@@ -154,6 +160,12 @@ class HttpClient:
         return await self._ask(path, None, decode, route, body)
 
     async def _ask(
+        self, path: str, params: Params | None, decode: Callable[[bytes], T], route: str | None, body: bytes | None
+    ) -> T:
+        with span("request", host=self.name, path=path):
+            return await self._asked(path, params, decode, route, body)
+
+    async def _asked(
         self, path: str, params: Params | None, decode: Callable[[bytes], T], route: str | None, body: bytes | None
     ) -> T:
         lane = self.lanes.lane(path, route)
