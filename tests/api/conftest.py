@@ -1,10 +1,11 @@
-"""One installation for all files of the folder: a small simulated Polymarket, loaded as users load theirs."""
+"""One installation for all files of the folder: a small simulated Polymarket, loaded by a program."""
 
 import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from api_server import environment
@@ -25,6 +26,7 @@ def home(tmp_path_factory):
 
 
 def _load(folder):
-    command = [sys.executable, "-m", "polyhouse", "--home", str(folder), "demo", "--wallets", "16", "--seed", "3"]
-    made = subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=110, check=False)
+    script = Path(__file__).with_name("load_from_python.py")
+    command = [sys.executable, str(script), str(folder)]
+    made = subprocess.run(command, env=environment(folder), capture_output=True, text=True, timeout=200, check=False)
     assert made.returncode == 0, made.stderr

@@ -1,6 +1,7 @@
 """``polyhouse.open()``: typed rows, Arrow, polars, pandas, exact amounts, limits, freshness."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from dataclasses import fields
@@ -30,6 +31,12 @@ def house(home):
 @pytest.fixture(scope="module")
 def best(house):
     return house.leaderboard(min_units=1, min_gains_losses="0").rows()[0]
+
+
+def test_a_program_loads_and_gets_the_report(home, house):
+    report = json.loads((home / "report.json").read_text())
+    assert report["status"] == "ok"
+    assert report["counts"]["wallets_completed"] == house.status()["wallets"]["completed"] > 0
 
 
 def test_a_leaderboard_is_typed_rows_and_frames(house):
