@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from polyhouse.models.build import Build
 from polyhouse.models.invariants import WALLETS, Invariant, Part, affected, invariants
+from polyhouse.models.metric_tables import prepare_metric_tables
 from polyhouse.ports import Warehouse
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class KeptResult(CheckResult):
 
 def run_checks(warehouse: Warehouse) -> list[CheckResult]:
     """Test every invariant on the published tables, of all wallets."""
+    # Where nothing was built yet the tables of the metrics have no columns to test.
+    prepare_metric_tables(warehouse)
     return _tested(warehouse, invariants(), lambda _part: ("1", "all"), lambda sql: sql)
 
 
