@@ -49,9 +49,14 @@ class FileReport:
 
 
 class RejectFile:
-    """Rejects of one file as JSON Lines (file, line, reason, message, raw), made with the first one."""
+    """Rejects of one file as JSON Lines (file, line, reason, message, raw), made with the first one.
+
+    ``raw`` is the row: mended there, the file is imported like any other. Rows that are lines of text stand beside the
+    header of their file (``columns``).
+    """
 
     def __init__(self, folder: Path, report: FileReport) -> None:
+        self.columns: Sequence[str] = ()
         self._path = folder / f"{report.run:06d}-{report.file}.jsonl"
         self._report = report
         self._stream: IO[str] | None = None
@@ -64,10 +69,12 @@ class RejectFile:
                 self._stream = self._path.open("w", encoding="utf-8", errors="backslashreplace")
                 self._report.reject_file = self._path
             line, _, message = reject.where.removeprefix(f"{self._report.file}:").partition(": ")
-            document = {
+            document: dict[str, object] = {
                 "file": self._report.file, "line": int(line) if line.isdigit() else None, "reason": reject.reason,
                 "message": message, "raw": reject.raw,
             }  # fmt: skip
+            if self.columns:
+                document["columns"] = list(self.columns)
             self._stream.write(json.dumps(document, ensure_ascii=False) + "\n")
             self._report.rows_rejected += 1
             if len(self._report.examples) < _EXAMPLES:
@@ -186,6 +193,7 @@ class _FileImport:
         from polyhouse.warehouse.bulk_import import OrdersImport
 
         limit = self._now + _SLACK_SECONDS
+        self._rejects.columns = found.header
         with OrdersImport(
             self._stores.warehouse, found.header, found.layout, run=self._report.run, now=limit
         ) as importer:

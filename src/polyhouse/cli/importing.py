@@ -27,7 +27,7 @@ def import_files(run: Run, files: tuple[str, ...], file_format: str | None, no_m
 
     Files, folders and patterns; JSON, JSON Lines, CSV and Parquet, plain, .gz or .zst. A second import adds
     nothing, and no row of a file replaces one of a live source. Rows that cannot be read go to a file in
-    $POLYHOUSE_HOME/rejects.
+    $POLYHOUSE_HOME/rejects; mend "raw" there and import that file.
     """
     from polyhouse.cli import import_files as importing
     from polyhouse.sync.touched import rebuild_touched

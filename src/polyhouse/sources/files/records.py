@@ -32,6 +32,9 @@ ROW_LISTS = (
 )  # fmt: skip
 """Keys under which saved API answers keep their rows."""
 
+REJECT_KEYS = frozenset({"file", "line", "reason", "message", "raw"})
+"""Keys of a line of a reject file; ``columns`` is the header of a row that is no object."""
+
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _SAMPLE_CHARACTERS = 65_536
@@ -179,6 +182,9 @@ def _is_json_lines(path: Path, start: str) -> bool:
 def _rows_of(path: Path, line: int, value: Any, tally: Tally) -> Iterator[Record | Reject]:
     """The rows of one element of a file: itself, or those of the page that it is."""
     page = value if isinstance(value, list) else None
+    if isinstance(value, dict) and value.keys() >= REJECT_KEYS:
+        yield _mended(path, line, value)
+        return
     if isinstance(value, dict):
         page = next((value[key] for key in ROW_LISTS if isinstance(value.get(key), list)), None)
         if page is None and "error" in value:
@@ -194,6 +200,24 @@ def _rows_of(path: Path, line: int, value: Any, tally: Tally) -> Iterator[Record
     elif not tally.is_repeated_page(page):
         for row in page:
             yield _record(path, line, row)
+
+
+def _mended(path: Path, line: int, found: Mapping[str, Any]) -> Record | Reject:
+    """The row that stands in a line of a reject file, which somebody has mended there."""
+    text = found["raw"]
+    if not isinstance(text, str):
+        return _record(path, line, text)
+    try:
+        return _record(path, line, decode_line(text))
+    except ValueError as error:
+        header = found.get("columns")
+        if not isinstance(header, list):
+            return reject("json", path, line, text, str(error))
+    try:
+        (values,) = csv.reader([text], strict=True)
+        return Record(line, dict(zip(map(str, header), values, strict=True)))
+    except (csv.Error, ValueError) as error:
+        return reject("columns", path, line, text, str(error))
 
 
 def _record(path: Path, line: int, row: Any) -> Record | Reject:
