@@ -97,7 +97,7 @@ def second_prices(prices: PriceColumns, market: Ints, outcome: Ints) -> tuple[In
         outcome: which outcome of it the token is.
     """
     # What is nearly in order is sorted in a tenth of the time: one market after the other, each token in its own order.
-    by_market = np.argsort(market[prices.token], kind="stable")
+    by_market = _by_rank(prices.token, market)
     token, ts, block, pos = (values[by_market] for values in (prices.token, prices.ts, prices.block, prices.pos))
     key = (market[token] << _KEY_BITS) | ts
     first = np.where(outcome[token] == 0, prices.price[by_market], MICRO - prices.price[by_market])
@@ -120,13 +120,13 @@ def day_marks(prices: PriceColumns, place: Ints, complements: tuple[Ints, Ints])
         (prices.token << _KEY_BITS) | prices.ts // DAY_SECONDS, prices.ts, prices.block, prices.pos, prices.price
     )
     token, price = place[prices.token[closes]], prices.price[closes]
-    by_token = np.argsort(token, kind="stable")
+    by_token = _by_rank(prices.token[closes], place)
     low, high = (np.searchsorted(token[by_token], complements[1], side=side) for side in ("left", "right"))
     told = by_token[_spans(low, high)]
-    entry = closes[np.concatenate([np.arange(len(closes)), told])]
-    of_token = np.concatenate([token, np.repeat(complements[0], high - low)])
+    entry = closes[np.concatenate([by_token, told])]
+    of_token = np.concatenate([token[by_token], np.repeat(complements[0], high - low)])
     is_own = np.arange(len(entry)) < len(closes)
-    value = np.concatenate([price, MICRO - price[told]])
+    value = np.concatenate([price[by_token], MICRO - price[told]])
     day = prices.ts[entry] // DAY_SECONDS
     last = last_of_each(
         (of_token << _KEY_BITS) | day,
@@ -145,6 +145,15 @@ def complements_of(condition: Ints, outcome: Ints) -> tuple[Ints, Ints]:
     by_key = np.argsort(key, kind="stable")
     low, high = (np.searchsorted(key[by_key], wanted, side=side) for side in ("left", "right"))
     return np.repeat(np.arange(len(key)), high - low), by_key[_spans(low, high)]
+
+
+def _by_rank(group: Ints, rank: Ints) -> Ints:
+    """Places of entries by the ranks of their groups; those of one rank stay in their order."""
+    if np.any(group[1:] < group[:-1]):
+        return np.argsort(rank[group], kind="stable")
+    # Groups are sorted, of which there are a hundred times fewer than entries.
+    order, bounds = np.argsort(rank, kind="stable"), np.searchsorted(group, np.arange(len(rank) + 1))
+    return _spans(bounds[order], bounds[order + 1])
 
 
 def _spans(low: Ints, high: Ints) -> Ints:

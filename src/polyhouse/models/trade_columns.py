@@ -90,14 +90,16 @@ def pair_blocks(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[Fills]
         waiting.append(batch)
         if sum(one.num_rows for one in waiting) >= enough:
             table = pa.Table.from_batches(waiting).combine_chunks()
+            is_first = _is_first(table)
             # The last pair may go on in the next batch.
-            end = int(np.flatnonzero(_is_first(table))[-1])
+            end = int(np.flatnonzero(is_first)[-1])
             waiting = table.slice(end).to_batches()
             enough = rows if end else 2 * len(table)
             if end:
-                yield _fills(table.slice(0, end))
+                yield _fills(table.slice(0, end), is_first[:end])
     if waiting:
-        yield _fills(pa.Table.from_batches(waiting).combine_chunks())
+        table = pa.Table.from_batches(waiting).combine_chunks()
+        yield _fills(table, _is_first(table))
 
 
 def _is_first(table: pa.Table) -> NDArray[np.bool_]:
@@ -106,8 +108,7 @@ def _is_first(table: pa.Table) -> NDArray[np.bool_]:
     return np.append(True, differs(wallets, np.uint32) | differs(tokens, np.uint64))
 
 
-def _fills(table: pa.Table) -> Fills:
-    is_first = _is_first(table)
+def _fills(table: pa.Table, is_first: NDArray[np.bool_]) -> Fills:
     wallets, tokens = (binary_cells(table.column(name).combine_chunks())[is_first] for name in ("wallet", "token"))
     columns = {name: table.column(name).to_numpy() for name in _FILLS}
     signed = {
