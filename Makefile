@@ -4,10 +4,11 @@ BIN := $(VENV)/bin
 BIGQUERY := .venv-bigquery
 STAMP := $(VENV)/.installed
 SEED ?= 1
+SEEDS ?= 20000
 N ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup postgres strace bigquery chromium demo test lint check fuzz bench kills lock clean
+.PHONY: help setup postgres strace bigquery chromium demo test lint check fuzz soak bench kills lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -47,6 +48,9 @@ lint: setup ## ruff, mypy --strict, import contracts
 
 fuzz: setup ## N spoiled inputs through every parser, on all cores (N=1000000)
 	@$(BIN)/python tests/fuzz/fuzz_run.py --inputs $(N)
+
+soak: setup ## many schedules of faults on all cores (SEEDS=50000: so many; SEED=4711: that one again)
+	@$(BIN)/python tests/faults/soak.py $(if $(filter command\ line environment,$(origin SEED)),--seed $(SEED),--seeds $(SEEDS))
 
 bench: setup ## ratios against a floor measured in the same run
 	@$(BIN)/python -m benchmarks

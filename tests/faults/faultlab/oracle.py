@@ -16,7 +16,8 @@ from polyhouse.ports import PageCommit
 from polyhouse.sync.manifest import position_text
 
 if TYPE_CHECKING:
-    from faultlab.world import Process, World
+    from faultlab.lives import Process
+    from faultlab.world import World
 
 _ACTIVITY, _TRADES = "data.activity", "data.trades"
 _KINDS = {"CONVERSION": "CONVERT", "REWARD": "INCOME"}

@@ -50,6 +50,8 @@ class Faults:
     """Decides, call by call of one life, what goes wrong.
 
     Attributes:
+        possible: what could have happened, call by call.
+        is_over: nothing goes wrong any more.
         at: (call, kind) that must happen whatever the rates say: the systematic tests.
         fired: what happened: (life, call, kind).
     """
@@ -62,11 +64,13 @@ class Faults:
     calls: int = 0
     fired: list[tuple[int, int, str]] = field(default_factory=list)
     is_over: bool = False
+    possible: list[tuple[str, ...]] = field(default_factory=list)
 
     def draw(self, life: Life, *possible: str) -> str:
         """One call of a port: the kind of fault that hits it, "" for none. Crashes and pauses happen right here."""
         life.must_live()
         self.calls += 1
+        self.possible.append(possible)
         if self.calls > _MOST_CALLS:
             raise AssertionError(f"{_MOST_CALLS:,} calls and no end")
         kind = "" if self.is_over else self._kind(possible)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from faultlab.vtime import START, Life
 _WINDOW = 10.0
 _LIMIT = 60
 _json = msgspec.json.Encoder().encode
+_ROUTES = ("/v2/activity", "/v2/trades", "/v2/positions", "/v2/value", "/v2/resolutions")
 _LISTS = {"/v2/activity", "/v2/trades"}
 _OPTIONAL = {"outcome_index", "price", "token_id"}
 """Fields that real rows may lack."""
@@ -90,7 +92,7 @@ class Network:
         self.faults = faults
         self.life = life
         self.limit = _LIMIT
-        self.stalled_until = 0.0
+        self.stalled_until: dict[str, float] = {}
         self._recent: deque[float] = deque()
         self._last: dict[str, Sequence[dict[str, Any]]] = {}
 
@@ -100,10 +102,17 @@ class Network:
     async def close(self) -> None:
         pass
 
+    def swizzle(self, dice: random.Random) -> None:
+        """Stall one source after the other, and let them go in another order."""
+        now = self.life.loop.now
+        released = dice.sample(range(len(_ROUTES)), len(_ROUTES))
+        for place, route in enumerate(_ROUTES):
+            self.stalled_until[route] = now + 5.0 * (1 + released[place])
+
     async def answer(self, path: str, query: dict[str, str]) -> Reply:
         """The answer to one request, or what happened to it."""
         await self.life.thaw()
-        await asyncio.sleep(max(self.stalled_until - self.life.loop.now, 0.0))
+        await asyncio.sleep(max(self.stalled_until.get(path, 0.0) - self.life.loop.now, 0.0))
         possible = (*TRANSPORT, *PROCESS)
         if path in _LISTS or path == "/v2/positions":
             possible = (*PAGES, *MORE_PAGES, *possible)
@@ -119,6 +128,8 @@ class Network:
             broken = self._broken(fault, dice)
             if broken is not None:
                 return broken
+        if fault == "cursor_expired" and "cursor" in query:
+            return Reply(400, b'{"error":"invalid cursor","code":"invalid_request","parameter":"cursor"}')
         reply = self._page(path, query, fault, dice)
         if fault == "timeout_after":
             await self._hang()
@@ -255,7 +266,8 @@ class Network:
             return [{**doc, "brand_new": {"deep": [1, None]}} for doc in docs]
         if fault == "field_missing" and docs:
             place = dice.randrange(len(docs))
-            name = dice.choice(sorted(docs[place].keys() - _OPTIONAL))
+            optional = _OPTIONAL | ({"condition_id"} if page[place].kind == "REWARD" else set())
+            name = dice.choice(sorted(docs[place].keys() - optional))
             self.answers.mangled.add(page[place].tx)
             page[place].is_doubtful = True
             return [{key: doc[key] for key in doc if n != place or key != name} for n, doc in enumerate(docs)]

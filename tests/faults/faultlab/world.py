@@ -3,45 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import faultlab.oracle as oracle
+from faultlab.lives import PROGRAMS, Process
 from faultlab.memory_state import MemoryState, StateData
 from faultlab.schedule import Faults, Script, draw_rates
-from faultlab.stores import FaultyState, MemoryWarehouse, Tables, fresh_state
-from faultlab.transport import Answers, Network
+from faultlab.stores import FaultyState, Tables, fresh_state
+from faultlab.transport import Answers
 from faultlab.upstream import Upstream
-from faultlab.vtime import START, Crash, Life, LifeClock, StuckError, VirtualLoop, current
-from polyhouse.errors import PolyhouseError
-from polyhouse.sources.data_api import Activity, MarketTrades, Positions, Resolutions, Values
-from polyhouse.sources.http import DATA, HttpClient
-from polyhouse.sources.http.retry import RetryPolicy
-from polyhouse.sync.batches import batch_of
-from polyhouse.sync.catalog import MarketRef
-from polyhouse.sync.context import EngineLimits, RunContext
-from polyhouse.sync.engine import SyncEngine
-from polyhouse.sync.journal import Journal
-from polyhouse.sync.markets import lookup_key
-from polyhouse.sync.pool import WalkJob, run_jobs
-from polyhouse.sync.process import ProcessOptions, process
-from polyhouse.sync.report import RunReport, WalletSelection
-from polyhouse.sync.sources import Sources
-from polyhouse.sync.writer import BatchLimits
+from faultlab.vtime import START, Life, StuckError, VirtualLoop
 
 _LIVES = (1, 2, 2, 3)
 _HEALTHY = ("process", "trades", "process")
 _LIFE_SECONDS = 40_000.0
 _DAY = 86_400.0
-POLICY = RetryPolicy(attempts=3, base_seconds=0.5, cap_seconds=5.0, breaker_pause=10.0)
-PROGRAMS = ("process", "process", "pending", "named", "full", "trades")
 
 
 @dataclass
@@ -52,6 +33,8 @@ class Result:
         problems: broken promises; [] = the seed passed.
         calls: port calls of all lives.
         healthy_calls: of the lives after the faults.
+        is_swizzled: sources were stalled one by one and released in another order.
+        possible: of a systematic schedule: what each call of the first life could have met.
         clean_calls: of a run over the same upstream that never saw a fault; 0 = not measured.
     """
 
@@ -65,6 +48,8 @@ class Result:
     pages: list[int] = field(default_factory=list)
     tied: int = 0
     wallets: int = 0
+    is_swizzled: bool = False
+    possible: list[tuple[str, ...]] = field(default_factory=list)
 
     @property
     def counts(self) -> Counter[str]:
@@ -93,7 +78,8 @@ class World:
         self.rates = draw_rates(self.rng)
         self.uses_journal = self.rng.random() < 0.15
         self.folder = Path(tempfile.mkdtemp(prefix="faults-")) if self.uses_journal else None
-        self.result = Result(seed)
+        self.is_swizzled = self.rng.random() < 0.1
+        self.result = Result(seed, is_swizzled=self.is_swizzled)
 
     def problem(self, text: str) -> None:
         """A promise is broken."""
@@ -136,139 +122,6 @@ class World:
                 self.upstream.move_positions(wallet)
         if self.rng.random() < 0.5:
             self.upstream.resolve()
-
-
-class Process:
-    """One process of the product: real client, streams, engine, state store; one life."""
-
-    def __init__(
-        self, world: World, faults: Faults, name: str, *, is_shared: bool = False, is_healthy: bool = False
-    ) -> None:
-        self.world = world
-        self.faults = faults
-        self.life = Life(name, world.loop)
-        self.stop = asyncio.Event()
-        self.task: asyncio.Task[Any] | None = None
-        self.report: RunReport | None = None
-        self.error = ""
-        self._is_shared = is_shared
-        self._most_pages = 100_000 if is_healthy else world.rng.choice((100_000, 100_000, 3))
-        slow = world.rng.random() < 0.3
-        if slow:
-            self.life.latency = self._latency
-        faults_draw = faults.draw
-
-        def draw(life: Life, *possible: str) -> str:
-            kind = faults_draw(life, *possible)
-            if kind == "cancel":
-                self._cancel()
-                return ""
-            return kind
-
-        faults.draw = draw  # type: ignore[method-assign]
-
-    def _latency(self) -> tuple[float, float]:
-        dice = self.faults.dice("latency")
-        return dice.choice((0.0, 0.0, 0.05, 2.0)), dice.choice((0.0, 0.0, 0.05, 3.0))
-
-    def _cancel(self) -> None:
-        """The first signal asks for an end; now and then a second one does not wait for it."""
-        self.stop.set()
-        if self.task is not None and self.faults.dice("cancel").random() < 0.4:
-            self.world.loop.call_soon(self.task.cancel)
-
-    async def live(self, program: str) -> None:
-        """Run one program to its end, a crash or an error."""
-        current.set(self.life)
-        self.task = asyncio.current_task()
-        world, clock = self.world, LifeClock(self.life)
-        state: Any = world.state(self.faults, self.life, is_elsewhere=self._is_shared)
-        state.committed = lambda commits: oracle.after_commit(world, commits)
-        network = Network(world.upstream, world.answers, self.faults, self.life)
-        client = HttpClient(
-            "http://data.test", DATA, clock=clock, rate_scale=0.5, policy=POLICY,
-            rng=random.Random(world.seed), timeouts=(5.0, 20.0, 30.0),
-        )  # fmt: skip
-        client._session = network  # type: ignore[assignment]
-        async with AsyncExitStack() as stack:
-            journal = self._journal(stack)
-            engine = SyncEngine(
-                MemoryWarehouse(world.tables, self.faults, self.life), state, sources_of(client), None, clock,
-                stop=self.stop, limits=_limits(world.rng, self._most_pages), journal=journal,
-            )  # fmt: skip
-            try:
-                self.report = await run_program(engine, world, program)
-            except (PolyhouseError, asyncio.CancelledError, Crash) as error:
-                self.error = f"{type(error).__name__}: {error}"
-                current_task = asyncio.current_task()
-                if current_task is not None:
-                    current_task.uncancel()
-
-    def _journal(self, stack: AsyncExitStack) -> Journal | None:
-        if self.world.folder is None or self._is_shared:
-            return None
-        journal = Journal(self.world.folder / "journal", keeps_pages=True)
-
-        def close() -> None:
-            if not self.life.dead:
-                journal.close()
-
-        def let_go() -> None:
-            # The kernel closes the files of a dead process and releases its locks; nothing else happens to them.
-            for descriptor in (*journal._files.values(), *journal._left.values()):
-                os.close(descriptor)
-
-        self.life.on_die.append(let_go)
-        stack.callback(close)
-        return journal
-
-
-def _limits(rng: random.Random, most_pages: int) -> EngineLimits:
-    batch = BatchLimits(
-        rows=rng.choice((4, 10, 40)), seconds=rng.choice((0.2, 2.0)), waiting_rows=rng.choice((8, 30)),
-        hands=rng.choice((2, 24)), attempts=rng.choice((1, 3)), retry_seconds=1.0,
-    )  # fmt: skip
-    return EngineLimits(
-        concurrency=rng.choice((1, 3, 50)), claim=rng.choice((1, 50)), max_pages=most_pages, batch=batch,
-    )  # fmt: skip
-
-
-def sources_of(client: HttpClient) -> Sources:
-    """The streams of the Data API; the others are read at level 2."""
-    nothing: Any = None
-    return Sources(
-        nothing, nothing, nothing, (MarketTrades(client),), Activity(client), Resolutions(client), nothing,
-        Positions(client), Values(client),
-    )  # fmt: skip
-
-
-async def run_program(engine: SyncEngine, world: World, program: str) -> RunReport:
-    """One command of the product."""
-    wallets = tuple(bytes.fromhex(wallet[2:]) for wallet in world.upstream.ledgers)
-    if program == "process":
-        return (await process(engine, ProcessOptions(metrics=False))).report
-    if program == "pending":
-        return await engine.sync_wallets(WalletSelection(only_pending=True))
-    if program == "named":
-        return await engine.sync_wallets(WalletSelection(addresses=wallets, incremental=True))
-    if program == "full":
-        return await engine.sync_wallets(WalletSelection(addresses=wallets, full=True))
-    return await engine.perform("sync trades", {}, _trades(world))
-
-
-def _trades(world: World) -> Callable[[RunContext], Awaitable[None]]:
-    conditions = world.upstream.conditions
-
-    async def work(ctx: RunContext) -> None:
-        for stream in ctx.sources.trades:
-            refs = [MarketRef(0, bytes.fromhex(one[2:])) for one in conditions]
-            batches = [batch_of(refs[:2]), batch_of(refs[2:])] if len(refs) > 2 else [batch_of(refs)]
-            walks = [ctx.walk(stream, one.key, {"conditions": one.conditions}, backwards=True) for one in batches]
-            await run_jobs(ctx, [WalkJob(ctx, walk) for walk in walks])
-        walk = ctx.walk(ctx.sources.resolutions, lookup_key(0), {"conditions": conditions}, fresh=True)
-        await run_jobs(ctx, [WalkJob(ctx, walk)])
-
-    return work
 
 
 def live_through(world: World, processes: Mapping[Process, str]) -> None:
@@ -322,6 +175,24 @@ def play(seed: int, *, script: Script | None = None, measure: bool = False) -> R
     return world.result
 
 
+def play_at(seed: int, call: int, kind: str) -> Result:
+    """Exactly one fault: ``kind`` at the ``call``-th port call of one run; 0 = none at all."""
+    world = World(seed)
+    random.seed(seed)
+    try:
+        register(world)
+        one = Process(world, Faults(seed, 0, at=(call, kind)), "a")
+        live_through(world, {one: "process"})
+        oracle.after_life(world, one, "process")
+        world.result.possible = one.faults.possible
+        converge(world, ("process", "trades"))
+    except AssertionError as error:
+        world.problem(f"{type(error).__name__}: {error}")
+    finally:
+        world.close()
+    return world.result
+
+
 def _play(world: World) -> None:
     register(world)
     for life in range(world.rng.choice(_LIVES)):
@@ -345,10 +216,10 @@ def register(world: World) -> None:
     state.register_wallets([bytes.fromhex(wallet[2:]) for wallet in world.upstream.ledgers], "user")
 
 
-def converge(world: World) -> None:
+def converge(world: World, programs: Sequence[str] = _HEALTHY) -> None:
     """All faults stop; everything must become right within a few runs."""
     before = world.result.calls
-    for life, program in enumerate(_HEALTHY):
+    for life, program in enumerate(programs):
         world.pass_time(_DAY)
         unpark(world)
         one = Process(world, world.faults(100 + life, healthy=True), "a", is_healthy=True)
