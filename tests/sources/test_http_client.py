@@ -344,6 +344,16 @@ async def test_secrets_never_reach_an_error(serve, instant_clock, status):
         error = error.__cause__
 
 
+async def test_a_key_in_the_path_of_a_node_never_reaches_an_error(serve, instant_clock):
+    async def echo(request):
+        return web.json_response({"error": f"no access at {request.url}"}, status=403)
+
+    async with client_for(f"{await serve(echo)}/v2/{SECRET}", instant_clock, ONCE) as client:
+        with pytest.raises(UpstreamRefusedError, match="no access") as caught:
+            await client.post("", b"{}", number)
+    assert SECRET not in str(caught.value)
+
+
 def test_two_keys_exclude_each_other():
     with pytest.raises(ConfigError) as caught:
         HttpClient(f"https://user:{SECRET}@host", DATA, headers={"Authorization": "Bearer other"})

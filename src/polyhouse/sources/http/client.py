@@ -49,6 +49,7 @@ _MAX_REDIRECTS = 3
 _ERROR_BODY_BYTES = 64 * 1024
 _CURSOR_PARAMS = ("cursor", "after_cursor", "next_cursor")
 _USER_AGENT = "polyhouse"
+_KEY_LENGTH = 16
 open_clients: WeakSet[HttpClient] = WeakSet()
 """Those of this process that are in use: limiters and breakers as they stand now."""
 
@@ -366,7 +367,9 @@ def _checked_base(base_url: str) -> URL:
 
 def _secrets(base: URL, headers: Mapping[str, str]) -> tuple[str, ...]:
     found = {part for value in headers.values() for part in (value, value.rpartition(" ")[2])}
-    found |= {part for part in (base.user, base.password) if part}
+    found |= {part for part in (base.user, base.password, *base.query.values()) if part}
+    # Providers of nodes put their keys into the path.
+    found |= {part for part in base.parts if len(part) >= _KEY_LENGTH}
     return tuple(sorted((text for text in found if len(text) >= 4), key=len, reverse=True))
 
 
