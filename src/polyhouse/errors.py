@@ -2,7 +2,8 @@
 
 PolyhouseError                    exit 70  our bug
 ├─ ConfigError                    exit 2   fix the settings or the arguments
-│   └─ BadInputError              exit 2   fix the input (names what, where, what to do)
+│   ├─ BadInputError              exit 2   fix the input (names what, where, what to do)
+│   └─ StoreDamagedError          exit 2   put a backup back
 ├─ RetryableError                 exit 3   try again later
 │   ├─ RateLimitedError                    the upstream asked us to wait
 │   ├─ UpstreamUnavailableError            the upstream does not answer properly
@@ -50,6 +51,12 @@ class BadInputError(ConfigError):
     """A value from outside cannot be what it claims to be."""
 
     code = "BAD_INPUT"
+
+
+class StoreDamagedError(ConfigError):
+    """Stored data is not what was written; nothing is read from what is left of it."""
+
+    code = "STORE_DAMAGED"
 
 
 class RetryableError(PolyhouseError):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from polyhouse.errors import ConfigError
+from polyhouse.warehouse.damage import refuse_headless, refuse_losses
 from polyhouse.warehouse.engine import Engine
 from polyhouse.warehouse.location import Embedded, Server, parse_location
 from polyhouse.warehouse.lock import HolderInfo, StoreLock, holder
@@ -29,6 +30,8 @@ def open_warehouse(url: str, *, readonly_ok: bool = False) -> ClickHouseWarehous
 
     Raises:
         ConfigError: malformed or unsupported URL, or a store of a newer version.
+        StoreDamagedError: rows of an embedded store are gone or cannot be read.
+        DiskError: its disk is full, read-only or failing.
         StoreInUseError: another process has the embedded store open; the message names it.
         WarehouseUnavailableError: the engine does not answer.
     """
@@ -47,8 +50,12 @@ def open_store(location: Embedded | Server, make: Callable[[Engine, StoreLock | 
     lock = StoreLock.acquire(location) if isinstance(location, Embedded) else None
     warehouse = None
     try:
+        if isinstance(location, Embedded):
+            refuse_headless(location.path)
         warehouse = make(Engine(location), lock)
         warehouse.migrate()
+        if isinstance(location, Embedded):
+            refuse_losses(warehouse, location.path)
     except BaseException:
         if warehouse is not None:
             warehouse.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from polyhouse.disk import disk_error, number_of
 from polyhouse.errors import AuthError, BadInputError, ConfigError, PolyhouseError, WarehouseUnavailableError
+from polyhouse.warehouse.damage import damaged, is_damage
 from polyhouse.warehouse.location import without_secrets
 
 # ClickHouse error codes. https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp
@@ -24,6 +25,7 @@ _AWAY = {0, 198, 203, 209, 210, 236, 242, 279, 319, 425, 439, 999, 1000, 1002}
 """Of them, those of a server that starts, stops or cannot reach its peers; 0 comes from the network or a proxy."""
 _NOBODY_THERE = ("Connection refused", "NewConnectionError", "Name or service not known", "No route to host")
 _ADDRESS = re.compile(r"host='([^']+)', port=(\d+)")
+_NOT_OPENED = "Unable to open the chdb engine"
 _TRAILER = re.compile(r"\s*\(version [^()]*(\([^()]*\))?[^()]*\)")
 _PREFIX = re.compile(r"^(?:Code: \d+\. )?(?:DB::Exception: )?(?:Code: \d+\. DB::Exception: )?")
 _LONGEST = 1500
@@ -52,6 +54,13 @@ def translate(error: Exception, folder: Path | None = None) -> PolyhouseError:
     number = number_of(error)
     if number:
         return disk_error("the warehouse" if folder else "the warehouse's server", folder, number)
+    if folder is not None and _NOT_OPENED in text:
+        return WarehouseUnavailableError(
+            f"The embedded engine cannot open the store {folder}; what it says of it stands above.",
+            hint="If a file of it is named there, the store is damaged: polyhouse restore DIR --force.",
+        )
+    if is_damage(code, text):
+        return damaged(str(folder) if folder else "on its server", text)
     if code in _AUTH:
         return AuthError(f"The warehouse refused the user or password: {text}")
     if code == _UNKNOWN_DATABASE:
