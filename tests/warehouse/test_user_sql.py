@@ -32,7 +32,7 @@ def test_reading_statements_run(warehouse, sql):
     assert (result.columns, result.rows, result.truncated) == (("a",), [(1,)], False)
 
 
-@pytest.mark.parametrize("end", ["", ";", " -- done", " /* x */ ; "])
+@pytest.mark.parametrize("end", ["", ";", " -- done", " /* x */ ; ", " LIMIT 0", " limit 0;"])
 def test_an_empty_answer_still_names_its_columns(warehouse, end):
     result = run(warehouse, "SELECT wallet, ts AS moment FROM vw_observations" + end)
     assert (result.columns, result.rows) == (("wallet", "moment"), [])

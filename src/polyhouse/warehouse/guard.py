@@ -98,7 +98,8 @@ def run_readonly(engine: Engine, sql: str, *, max_rows: int, timeout_seconds: fl
         raise translate_user_sql(error, max_rows=max_rows, timeout_seconds=timeout_seconds) from error
     finally:
         client.close()
-    decoded = decode_columns(result) if result.column_names else QueryResult(tuple(names), [])
+    # Of LIMIT 0 the driver knows the columns and has none.
+    decoded = decode_columns(result) if result.result_set else QueryResult(tuple(names), [])
     if not truncate and len(decoded.rows) > max_rows:
         raise BadInputError(f"The query returns more than {max_rows:,} rows.", hint="Add a LIMIT, or raise the limit.")
     return ReadonlyResult(decoded.columns, decoded.rows[:max_rows], truncated=len(decoded.rows) > max_rows)
@@ -190,7 +191,9 @@ def _tree(engine: Engine, sql: str, timeout_seconds: float) -> list[str]:
         return []
     client = engine.connect({"max_execution_time": f"{timeout_seconds:.3f}", "readonly": "1"})
     try:
-        return [str(line) for (line,) in client.query(f"EXPLAIN AST {statement}").result_rows]
+        # Not as a query: the driver takes one that ends in LIMIT 0 for a question about its columns.
+        text: bytes = client.raw_query(f"EXPLAIN AST {statement}", fmt="TSVRaw")
+        return text.decode(errors="replace").splitlines()
     except Exception as error:
         raise translate_user_sql(error, max_rows=0, timeout_seconds=timeout_seconds) from error
     finally:
