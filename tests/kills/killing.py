@@ -32,6 +32,9 @@ from stories import KINDS, Library, Story, forget
 
 from polyhouse.sim.runner import ServerThread
 
+TRUTHS = ("bulk", "incremental", "chain")
+"""Stories of which every total is known to the simulator."""
+
 KILLS_A_ROUND = 7.5
 LEAST_IN_A_ROW, MOST_IN_A_ROW = 6, 14
 
@@ -50,6 +53,7 @@ class Round:
     differences: dict[str, Any] = field(default_factory=dict)
     claims: int = 0
     failure: str = ""
+    numbers: int = 0
     cpu: float = 0.0
 
     @property
@@ -125,8 +129,8 @@ def judge(lab: Lab, story: Story, home: Path, round_: Round) -> None:
             round_.differences.setdefault(table, {"expected": story.expected.get(table), "found": found.get(table)})
 
 
-def check_truth(lab: Lab, story: Story) -> dict[str, Any]:
-    """The undisturbed totals of a story against the simulator."""
+def check_truth(lab: Lab, story: Story) -> Round:
+    """The undisturbed totals of a story against the simulator, as a round without kills."""
     assert story.world
     is_chain = story.kind == "chain"
     home = story.whole
@@ -135,8 +139,12 @@ def check_truth(lab: Lab, story: Story) -> dict[str, Any]:
         for command in (("sync", "markets"), ("metrics", "--full")):
             lab.must(home, story.world, *command)
     universe = story.world.server.world.universe
-    return dict(
-        lab.call("against_truth", home=str(home), universe=story.world.arguments, now=universe.now, is_chain=is_chain)
+    found = lab.call(
+        "against_truth", home=str(home), universe=story.world.arguments, now=universe.now, is_chain=is_chain
+    )
+    is_equal = found["compared"] and found["compared"] == found["equal"] and not found["differences"]
+    return Round(
+        f"truth of {story.kind}", 0, numbers=found["numbers"], differences={} if is_equal else {"truth": found}
     )
 
 
@@ -176,8 +184,15 @@ def lane(number: int, lanes: int, rounds: list[tuple[str, int]], to: str, most: 
                 found = play(lab, stories.story(kind), seed, most)
             except AssertionError as error:
                 found = Round(kind, seed, failure=f"{str(error)[:300]} … {str(error)[-1_500:]}")
-            with Path(to).open("a") as file:
-                file.write(json.dumps(asdict(found)) + "\n")
+            _keep(to, found)
+        for kind in TRUTHS:
+            if stories.is_made(kind):
+                _keep(to, check_truth(lab, stories.story(kind)))
+
+
+def _keep(to: str, found: Round) -> None:
+    with Path(to).open("a") as file:
+        file.write(json.dumps(asdict(found)) + "\n")
 
 
 def read(to: Path) -> list[dict[str, Any]]:
@@ -195,7 +210,8 @@ def summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
         for counts in one["differences"].values():
             wrong.update({name: counts.get(name, 0) for name in ("lost", "duplicated", "wrong")})
     return {
-        "rounds": len(rounds), "kills": sum(kills.values()), "by_story": dict(kills.most_common()),
+        "rounds": len(rounds), "numbers_equal_to_truth": sum(one["numbers"] for one in rounds),
+        "kills": sum(kills.values()), "by_story": dict(kills.most_common()),
         "by_point": dict(points.most_common()), "lost": wrong["lost"], "duplicated": wrong["duplicated"],
         "wrong": wrong["wrong"], "bad_rounds": [(r["kind"], r["seed"]) for r in rounds if r["differences"]],
         "failed_rounds": [(r["kind"], r["seed"]) for r in rounds if r["failure"]],

@@ -112,6 +112,10 @@ class Library:
             self._made[kind] = story
         return self._made[kind]
 
+    def is_made(self, kind: str) -> bool:
+        """Whether somebody asked for it."""
+        return kind in self._made
+
     def _world(self, name: str) -> World:
         if name not in self._worlds:
             arguments = {
