@@ -33,6 +33,7 @@ def status(run: Run) -> None:
         *((f"wallets {name}", count) for name, count in document["wallets"].items()),
         ("trades", document["trades"]), ("markets", document["markets"]),
         ("unmapped tokens", document["unmapped_tokens"]),
+        ("checks", _checks_in_words(document["checks"])),
         ("token map", in_words(document["token_map"]) if document["token_map"] else None),
         *((f"quarantined {reason}", count) for reason, count in document["quarantined"].items()),
         ("data to", document["as_of"]),
@@ -47,6 +48,13 @@ def status(run: Run) -> None:
         emit_table(run, [Column(name, right=name != "name") for name in names], rows)
     if document["wallets"]["failed"]:
         next_steps(run, "polyhouse retry", "polyhouse sync wallets --only-pending")
+
+
+def _checks_in_words(checks: dict[str, Any] | None) -> str | None:
+    if checks is None:
+        return None
+    broken = ", ".join(one["name"] for one in checks["broken"])
+    return f"{broken} broken: polyhouse check" if broken else f"all {checks['tested']} hold, {checks['tested_at']}"
 
 
 def _status_document(run: Run) -> dict[str, Any]:

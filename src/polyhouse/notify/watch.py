@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from polyhouse.feed import FeedQuery, feed
-from polyhouse.models.checks import run_checks
+from polyhouse.models.checks import newest_results, run_checks
 from polyhouse.notify.rules import Rules
 from polyhouse.ports import Warehouse
 from polyhouse.reads.quality import reconciliations
@@ -95,6 +95,7 @@ def look(
         *_parked(state, rules, seen),
         *_news(warehouse, rules, followed, seen),
         *_reconciled(warehouse, rules, seen),
+        *_built(warehouse, rules, seen),
         *_checked(warehouse, rules, seen, now),
     ]
     return found, seen
@@ -105,7 +106,8 @@ def _first_marks(warehouse: Warehouse, state: StateStore, now: int) -> dict[str,
     reconciled = _newest_reconciliation(warehouse)
     return {
         "run": last.id if last else 0, "well": now, "parked": state.wallet_counts().get("parked", 0),
-        "event": feed(warehouse, FeedQuery(), limit=1)["newest_id"], "checked": now, "reconciled": reconciled,
+        "event": feed(warehouse, FeedQuery(), limit=1)["newest_id"], "checked": now, "built": _newest_test(warehouse),
+        "reconciled": reconciled,
         "within": {kind: str(share) for kind, share in _shares(warehouse, reconciled).items()},
     }  # fmt: skip
 
@@ -202,6 +204,23 @@ def _shares(warehouse: Warehouse, run: int) -> dict[str, Decimal]:
     """Kind of comparison → share of it that was within a dollar."""
     rows = [row for row in reconciliations(warehouse) if row["run"] == run]
     return {row["kind"]: row["within_dollar"] for row in rows if row["within_dollar"] is not None}
+
+
+def _newest_test(warehouse: Warehouse) -> int:
+    return max((one.run for one in newest_results(warehouse)), default=0)
+
+
+def _built(warehouse: Warehouse, rules: Rules, seen: dict[str, Any]) -> Iterator[Message]:
+    """What builds found since, and did not publish."""
+    if rules.invariant is None:
+        return
+    known, results = int(seen.get("built", 0)), newest_results(warehouse)
+    seen["built"] = max((one.run for one in results), default=known)
+    for result in results:
+        if not result.ok and result.run > known and result.occasion == "build":
+            facts = [f"{result.broken:,} rows: {result.detail}"]
+            advice = "What was shown before stays. `polyhouse check` shows all checks, docs/checks.md what to do."
+            yield _message("invariant", result.name, f"a build broke the check {result.name}", facts, advice)
 
 
 def _checked(warehouse: Warehouse, rules: Rules, seen: dict[str, Any], now: int) -> Iterator[Message]:

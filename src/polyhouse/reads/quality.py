@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from polyhouse.metrics.exact import nine
+from polyhouse.models.checks import newest_results
+from polyhouse.models.publication import publications
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import moment, money
 from polyhouse.reads.provenance import union
@@ -16,6 +18,7 @@ from polyhouse.reads.token_map import token_map
 RUNS = 30
 """Comparisons of the newest so many runs are told; ``earlier_runs`` counts the others."""
 _TOKENS = 20
+_BUILDS = 20
 _WHOLE = ("gross_of_fees", "gross_of_fees_series", "subgraph_realized", "v1_pnl_total", "benchmark")
 """Kinds that compare wallets; their rows are kept also when they are equal (``docs/reconcile.md``)."""
 
@@ -27,7 +30,8 @@ def quality(warehouse: Warehouse) -> dict[str, Any]:
     still move (a wallet may have several). ``chain``: ranges of blocks that were read, per group of contracts.
     ``token_map`` as in the status document; ``unmapped``: the tokens nobody could name with the most cash in their
     rows. ``reconciliation``: per run and kind how many wallets were compared, how many were closer than a cent and a
-    dollar, and the causes of the others.
+    dollar, and the causes of the others. ``checks``: the newest result of each invariant, those of builds included;
+    ``builds``: what readers were shown, newest first, with the tables that were held back and each rollback.
     """
     return {
         "coverage": _counts(warehouse, "SELECT coverage, count() FROM wallet_coverage FINAL GROUP BY coverage"),
@@ -38,6 +42,8 @@ def quality(warehouse: Warehouse) -> dict[str, Any]:
         "exact": int(warehouse.query("SELECT count() FROM wallet_coverage FINAL WHERE empty(provisional)").rows[0][0]),
         "chain": _chain(warehouse),
         "token_map": token_map(warehouse),
+        "checks": _checks(warehouse),
+        "builds": _builds(warehouse),
         "unmapped": _unmapped(warehouse),
         "reconciliation": reconciliations(warehouse),
         "earlier_runs": max(0, int(warehouse.query("SELECT uniqExact(run) FROM reconciliation").rows[0][0]) - RUNS),
@@ -129,6 +135,27 @@ def _causes(causes: Mapping[str | bytes, int]) -> dict[str, int]:
     """Keys of a map come as bytes from one engine and as text from another."""
     named = {cause.decode() if isinstance(cause, bytes) else cause: int(number) for cause, number in causes.items()}
     return dict(sorted(named.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _checks(warehouse: Warehouse) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": one.name, "ok": one.ok, "broken": one.broken, "detail": one.detail, "by": one.occasion,
+            "scope": one.scope, "guards": list(one.guards), "at": moment(one.at),
+        }
+        for one in newest_results(warehouse)
+    ]  # fmt: skip
+
+
+def _builds(warehouse: Warehouse) -> list[dict[str, Any]]:
+    return [
+        {
+            "build": one.build, "kind": one.kind, "at": moment(one.build // 1_000_000), "held": list(one.held),
+            "restored": one.restored or None, "seconds": round(one.seconds, 3),
+        }
+        for one in publications(warehouse, limit=_BUILDS)
+        if one.is_done
+    ]  # fmt: skip
 
 
 def _share(part: int, whole: int) -> Decimal | None:

@@ -12,13 +12,18 @@ from polyhouse.reads.exact import moment
 from polyhouse.reads.token_map import token_map
 
 WALLET_STATUSES = ("pending", "syncing", "completed", "failed")
-FIGURES = ("trades", "markets", "unmapped_tokens", "token_map", "as_of")
+FIGURES = ("trades", "markets", "unmapped_tokens", "token_map", "checks", "as_of")
 """Keys of the document that come from the warehouse."""
 _COUNTS = (
     "SELECT (SELECT count() FROM builds) AS builds,"
     " (SELECT sum(trades) FROM wallet_totals FINAL WHERE category = 'overall' AND `window` = 'lifetime') AS trades,"
     " (SELECT uniqExact(condition) FROM markets) AS markets,"
     " (SELECT uniqExact(token) FROM unmapped FINAL) AS unmapped"
+)
+
+_CHECKS = (
+    "SELECT name, is_ok, broken, detail, guards, toUnixTimestamp(at) FROM check_results FINAL"
+    " ORDER BY run DESC LIMIT 1 BY name"
 )
 
 
@@ -54,7 +59,10 @@ def status_without_warehouse(facts: QueueFacts, figures: Mapping[str, Any] | Non
 
 
 def warehouse_figures(warehouse: Warehouse) -> dict[str, Any]:
-    """The part of the document that the warehouse contributes."""
+    """The part of the document that the warehouse contributes.
+
+    ``checks``: which invariants are broken, as of the newest test of each, and when that was; None if none was tested.
+    """
     result = warehouse.query(_COUNTS)
     row = dict(zip(result.columns, result.rows[0], strict=True))
     return {
@@ -62,8 +70,21 @@ def warehouse_figures(warehouse: Warehouse) -> dict[str, Any]:
         "markets": int(row["markets"] or 0),
         "unmapped_tokens": int(row["unmapped"] or 0),
         "token_map": token_map(warehouse),
+        "checks": _checks(warehouse),
         "as_of": moment(newest_build_time(warehouse)),
     }
+
+
+def _checks(warehouse: Warehouse) -> dict[str, Any] | None:
+    rows = warehouse.query(_CHECKS).rows
+    if not rows:
+        return None
+    broken = [
+        {"name": str(name), "broken": int(number), "detail": str(detail), "guards": list(map(str, guards))}
+        for name, is_ok, number, detail, guards, _ in rows
+        if not is_ok
+    ]
+    return {"tested": len(rows), "tested_at": moment(max(int(row[-1]) for row in rows)), "broken": broken}
 
 
 def status_of(facts: QueueFacts, figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -123,6 +123,7 @@ DOCUMENTS: Mapping[str, tuple[Field, ...]] = {
         Field("markets", "count", "markets known", nullable=True),
         Field("unmapped_tokens", "count", "tokens without a market", nullable=True),
         Field("token_map", "document", "how much of what is traded has a market", nullable=True),
+        Field("checks", "document", "invariants: how many were tested, which are broken", nullable=True),
         Field("quarantined", "document", "rows that could not be read, by reason"), _AS_OF,
         Field("last_run", "document", "newest run", nullable=True), Field("queue", "document", "who waits"),
         Field("upstreams", "document", "requests of the last run", each=True),
