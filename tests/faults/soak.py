@@ -19,7 +19,7 @@ from statistics import median
 from faultlab.schedule import ALL, KINDS
 from faultlab.world import Result, minimise, play
 
-_CHUNK = 100
+_CHUNK = 20
 _MEASURED_EVERY = 10
 """For every tenth seed the calls of a clean run are counted, too."""
 
@@ -70,7 +70,7 @@ class Sums:
 
     def shortcomings(self) -> list[str]:
         """Why the run proves less than it should, [] if it does not."""
-        least = self.seeds / 5  # a hundred per 500 schedules
+        least = self.seeds / 25
         found = [f"{kind} fired {self.fired[kind]} times" for kind in ALL if self.fired[kind] < least * _share(kind)]
         if self.pages and median(self.pages) < 5:
             found.append(f"half of the wallets have fewer than {median(self.pages)} pages")
@@ -130,14 +130,15 @@ def soak(first: int, seeds: int, jobs: int) -> int:
     sums, shown = Sums(), time.monotonic()
     parts = [range(start, min(start + _CHUNK, first + seeds)) for start in range(first, first + seeds, _CHUNK)]
     with ProcessPoolExecutor(jobs) as pool:
-        for part in pool.map(play_some, parts):
-            sums.join(part)
-            if time.monotonic() - shown > 30:
-                shown = time.monotonic()
-                print(
-                    f"{sums.seeds:,} of {seeds:,} schedules, {len(sums.failures)} failures {sorted(sums.failures)[:5]}",
-                    flush=True,
-                )
+        try:
+            for part in pool.map(play_some, parts):
+                sums.join(part)
+                if time.monotonic() - shown > 30:
+                    shown = time.monotonic()
+                    print(f"{sums.seeds:,} of {seeds:,} schedules, failures {sorted(sums.failures)[:5]}", flush=True)
+        except KeyboardInterrupt:
+            print("stopped; what was done until now:")
+            pool.shutdown(cancel_futures=True)
     print(*sums.report(), sep="\n")
     shortcomings = sums.shortcomings()
     for text in shortcomings:

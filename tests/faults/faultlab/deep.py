@@ -214,9 +214,8 @@ async def live_once(deep: Deep, faults: Faults, program: str, outcome: Outcome) 
             (deep.server.clob_url, CLOB),
             (deep.server.data_url, DATA),
         ):
-            client = HttpClient(
-                url, host, clock=deep.calendar, rate_scale=1_000.0, policy=POLICY, timeouts=(0.3, 0.3, 0.5)
-            )
+            timeouts = (0.3, 0.3, 0.5) if faults.rates else (5.0, 20.0, 60.0)
+            client = HttpClient(url, host, clock=deep.calendar, rate_scale=1_000.0, policy=POLICY, timeouts=timeouts)
             clients[host.name] = await stack.enter_async_context(client)
         try:
             state = deep.state(faults, life)
