@@ -58,8 +58,8 @@ def _compiled(function: Callable[P, R]) -> Callable[P, R]:
 def _span(histories: Histories, edges: Ints, last_day: int) -> tuple[int, int]:
     """The first day on which anything can have an entry, and how many days there are from it to the last one."""
     moments = [times for times in (histories.steps[:, _TS], histories.fills[:, 0]) if len(times)]
-    first = min([int(edges[0]), last_day, *(int(times.min()) // DAY_SECONDS for times in moments)])
-    return first, max(int(edges[-1]), last_day) - first + 1
+    days = [last_day, *edges.tolist(), *(int(times.min()) // DAY_SECONDS for times in moments)]
+    return min(days), max([last_day, *edges.tolist()]) - min(days) + 1
 
 
 def _room(scope_starts: Ints, members: Ints, step_starts: Ints, fill_starts: Ints, edges: int) -> int:
@@ -184,9 +184,9 @@ def _value_span(
             until = entry_of[mark_days[mark] - base]
         known = mark_prices[mark - 1] if mark > first_mark else NO_MARK
         if day == last_day:
-            known = newest
-        elif entries[_DAY, end - 1] == last_day:
-            until = min(until, end - 1)
+            known, until = newest, entry + 1
+        elif day < last_day <= entries[_DAY, end - 1]:
+            until = min(until, entry_of[last_day - base])
         if known == NO_MARK:
             changes[_OF_UNMARKED, entry] += 1
             changes[_OF_UNMARKED, until] -= 1
