@@ -8,6 +8,7 @@ from polyhouse.state import open_state
 from polyhouse.sync.verify import verify
 from polyhouse.warehouse import open_warehouse
 
+
 def test_a_lost_state_store_is_rebuilt_to_before_the_first_rejected_row(tmp_path: Path) -> None:
     pages = {
         "stream": ["data.activity"] * 4,
