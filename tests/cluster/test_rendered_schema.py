@@ -59,6 +59,9 @@ def test_every_statement_that_is_not_rendered_only_changes_rows() -> None:
     [
         ("CREATE TABLE a__next AS a", "CREATE TABLE a__next ON CLUSTER 'c' AS a"),
         ("DROP TABLE IF EXISTS a__next, b__next", "DROP TABLE IF EXISTS a__next, b__next ON CLUSTER 'c'"),
+        ("RENAME TABLE a TO b, c TO d", "RENAME TABLE a TO b, c TO d ON CLUSTER 'c'"),
+        ("DROP TABLE IF EXISTS a, b SETTINGS max_table_size_to_drop = 0",
+         "DROP TABLE IF EXISTS a, b ON CLUSTER 'c' SETTINGS max_table_size_to_drop = 0"),
         ("EXCHANGE TABLES a AND b, d.e AND f", "EXCHANGE TABLES a AND b, d.e AND f ON CLUSTER 'c'"),
         ("DROP DATABASE IF EXISTS x SYNC", "DROP DATABASE IF EXISTS x ON CLUSTER 'c' SYNC"),
         ("CREATE TABLE m (a UInt8) ENGINE = Memory", "CREATE TABLE m ON CLUSTER 'c' (a UInt8) ENGINE = Memory"),

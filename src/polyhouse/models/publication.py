@@ -114,10 +114,13 @@ def publications(warehouse: Warehouse, *, limit: int = 50) -> list[Publication]:
     return [_publication(row) for row in rows]
 
 
-def finish_publication(warehouse: Warehouse) -> bool:
+def finish_publication(warehouse: Warehouse, *, is_alone: bool = True) -> bool:
     """Complete a publication that was killed in the middle; whether there was one. No build may be under way.
 
-    On a cluster each node works off its statements by itself, also after it was away; nothing is to be done here.
+    Args:
+        warehouse: the store.
+        is_alone: whether it is no shard. Each node of a cluster works off its statements, also after
+            it was away, so that only the note is ended here; the build that follows exchanges everything again.
     """
     rows = warehouse.query(
         f"SELECT {', '.join(_COLUMNS[:7])}, toUnixTimestamp(as_of), {', '.join(_COLUMNS[8:])}, targets"
@@ -131,7 +134,7 @@ def finish_publication(warehouse: Warehouse) -> bool:
     left = [
         table
         for table, target in zip(one.tables, targets, strict=True)
-        if there.get(table) != target and there.get(f"{table}{other}") == target
+        if is_alone and there.get(table) != target and there.get(f"{table}{other}") == target
     ]
     with seen_at_once(warehouse):
         if left:

@@ -74,7 +74,7 @@ def build_shard(warehouse: Warehouse, wallets: Sequence[bytes] | None, *, anew: 
         What was built, on all of them.
     """
     started = time.monotonic()
-    finish_publication(warehouse)
+    finish_publication(warehouse, is_alone=peers.is_alone)
     first = not warehouse.query("SELECT count() FROM builds").rows[0][0] or is_missing(warehouse)
     run = Build(warehouse, None if any(peers.share("first", first)) else wallets, anew=anew, peers=peers)
     with warehouse.bulk():
