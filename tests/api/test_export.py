@@ -192,7 +192,8 @@ def test_a_killed_export_goes_on_with_the_same_command(house, home, trades, tmp_
     assert not working.exists()
 
 
-def test_stdout_takes_rows_and_nothing_else(home, trades):
+def test_stdout_takes_rows_and_nothing_else(house, home, trades):
+    house.close()  # the commands below need the store
     result = polyhouse(home, "export", "trades", "--columns", "wallet,cash", "--to", "-")
     assert result.returncode == 0, result.stderr
     assert result.stderr == ""

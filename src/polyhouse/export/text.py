@@ -15,12 +15,36 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+_PLAIN_SCALE = 6
+"""Arrow prints decimals of more places with an exponent when they are small."""
+
+
 def csv_pieces(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
     """RFC 4180 with a header line; null is an empty field, lists are JSON, flags are true and false."""
-    yield _csv_lines([schema.names])
+    import pyarrow as pa
+    import pyarrow.csv
+
+    yield _line(schema.names)
+    options = pyarrow.csv.WriteOptions(include_header=False, eol="\r\n")
     for batch in batches:
-        columns = [[_csv_cell(value) for value in column.to_pylist()] for column in batch.columns]
-        yield _csv_lines(zip(*columns, strict=True))
+        sink = pa.BufferOutputStream()
+        texts = [_texts(column) for column in batch.columns]
+        pyarrow.csv.write_csv(pa.record_batch(texts, names=schema.names), sink, options)
+        yield sink.getvalue().to_pybytes()
+
+
+def _texts(column: pa.Array) -> pa.Array:
+    """A column as Arrow's own writer shall print it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        return pc.strftime(column.cast(pa.timestamp("s", "UTC")), format="%Y-%m-%dT%H:%M:%SZ")
+    is_small = pa.types.is_decimal(kind) and kind.scale > _PLAIN_SCALE
+    if is_small or pa.types.is_floating(kind) or pa.types.is_list(kind):
+        return pa.array([_csv_cell(value) for value in column.to_pylist()], pa.string())
+    return column
 
 
 def json_lines(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
@@ -43,16 +67,14 @@ def readable(value: Any) -> Any:
     return [readable(one) for one in value] if isinstance(value, list) else value
 
 
-def _csv_cell(value: Any) -> Any:
+def _csv_cell(value: Any) -> str | None:
     plain = readable(value)
-    if isinstance(plain, bool):
-        return "true" if plain else "false"
     if isinstance(plain, Decimal):
         return format(plain, "f")
     return encode(plain).decode() if isinstance(plain, list) else plain
 
 
-def _csv_lines(rows: Any) -> bytes:
+def _line(names: list[str]) -> bytes:
     out = io.StringIO(newline="")
-    csv.writer(out).writerows(rows)
+    csv.writer(out).writerow(names)
     return out.getvalue().encode()
