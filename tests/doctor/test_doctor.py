@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from polyhouse.doctor import Finding, examine, machine
 from polyhouse.models.checks import CheckResult, keep_results
 from polyhouse.settings import Loaded, Settings, load
 from polyhouse.sync import verify
-from polyhouse.wiring import Stores, open_state_only, open_stores
+from polyhouse.wiring import Stores, open_stores
 
 
 class Reply(NamedTuple):
@@ -58,10 +59,18 @@ def upstream(reply: Reply) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home in which a run ended just now."""
-    folder = tmp_path_factory.mktemp("doctor") / "home"
+    return made(tmp_path_factory.mktemp("doctor") / "home")
+
+
+def made(folder: Path) -> Path:
     with open_stores(Settings(home=folder)) as stores:
         stores.state.finish_run(stores.state.start_run("run"), "ok")
     return folder
+
+
+def change_state(home: Path, sql: str) -> None:
+    with closing(sqlite3.connect(home / "state.db")) as file, file:
+        file.execute(sql)
 
 
 def findings(home: Path, *, offline: bool = True, **settings: Any) -> dict[str, Finding]:
@@ -143,26 +152,23 @@ def test_a_store_that_another_process_has_open(home: Path) -> None:
     assert "warehouse" not in found
 
 
-def test_stores_of_a_newer_version(home: Path, tmp_path: Path) -> None:
-    other = tmp_path / "newer"
-    shutil.copytree(home, other, symlinks=True)
+def test_stores_of_a_newer_version(tmp_path: Path) -> None:
+    other = made(tmp_path / "newer")
     with opened(other) as stores:
         stores.warehouse.command("INSERT INTO schema_migrations VALUES (9999, '9999_future.sql', '', now())")
     found = findings(other)
     assert found["warehouse"].level == "fail"
     assert "newer version" in found["warehouse"].text
     assert "Upgrade" in found["warehouse"].fix
-    with open_state_only(Settings(home=other)) as state, state.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    change_state(other, "UPDATE alembic_version SET version_num = '9999'")
     found = findings(other)
     assert found["state"].level == "fail"
     assert "newer version" in found["state"].text
 
 
-def test_what_the_state_store_says(home: Path, tmp_path: Path) -> None:
+def test_what_the_state_store_says(tmp_path: Path) -> None:
     """A state store ahead of the warehouse, wallets that failed, leases that ended, a run long ago, models behind."""
-    other = tmp_path / "worn"
-    shutil.copytree(home, other, symlinks=True)
+    other = made(tmp_path / "worn")
     wallets = [bytes([number] * 20) for number in range(1, 4)]
     with opened(other) as stores:
         state = stores.state
@@ -170,10 +176,9 @@ def test_what_the_state_store_says(home: Path, tmp_path: Path) -> None:
         state.claim_wallets(2)
         state.mark_failed(wallets[0], "no")
         state.set_note(verify.NOTE, time.time_ns())
-        with state.engine.begin() as connection:
-            connection.exec_driver_sql("UPDATE wallets SET lease_until = 1 WHERE lease_owner IS NOT NULL")
-            connection.exec_driver_sql("UPDATE runs SET started_at = 1000, finished_at = 1000")
         _break_a_check(stores)
+    change_state(other, "UPDATE wallets SET status = 'syncing', lease_owner = 'gone', lease_until = 1 WHERE rowid = 2")
+    change_state(other, "UPDATE runs SET started_at = 1000, finished_at = 1000")
     found = findings(other)
     assert bad(found) == {
         "last_run": "warn", "wallets": "warn", "leases": "warn", "stores_agree": "fail", "models": "warn",
