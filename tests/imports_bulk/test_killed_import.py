@@ -1,4 +1,4 @@
-"""An import that was killed after its rows were written, and the same file again: no row is new, and nothing is lost."""
+"""A killed import whose rows were written, and the same file again: no row is new, and nothing is lost."""
 
 from polyhouse.sync.reorg import wallets_to_rebuild
 
