@@ -60,8 +60,8 @@ TOUCHED = "wallet IN (SELECT wallet FROM touched_wallets)"
 class BuildReport:
     """What a build did. ``wallets`` is None for a full build; ``as_of`` is the end of all windows (Unix seconds).
 
-    ``steps``: seconds that each step took. ``broken``: a sentence on each check that was broken. ``held``: tables that
-    were not published for it.
+    ``steps``: seconds that each step took. ``broken``: a sentence on each broken check that guards tables. ``held``:
+    tables that were not published for it.
     """
 
     build: int

@@ -85,7 +85,7 @@ def build_shard(warehouse: Warehouse, wallets: Sequence[bytes] | None, *, anew: 
     wishes = warehouse.build_wishes
     with run.step("checks"):
         results = joined_results(peers.share("checks", check_build(run))) if wishes.checks != "off" else []
-    broken = tuple(f"{result.name}: {result.detail}" for result in results if not result.ok)
+    broken = tuple(f"{result.name}: {result.detail}" for result in results if result.guards and not result.ok)
     held = held_by(results) if wishes.checks == "stop" else frozenset()
     report = replace(report, broken=broken, held=tuple(sorted(held)), seconds=time.monotonic() - started)
     report = replace(report, steps=run.step_seconds)
