@@ -60,7 +60,7 @@ STORES = (
     "write_refused", "write_half", "write_answer_lost", "state_busy", "state_answer_lost", "lease_expired", "crash",
     "clock_jump",
 )  # fmt: skip
-_DOCUMENTS = ("/v1/status", "/v1/leaderboard?limit=5", "/v1/wallets/{wallet}")
+_DOCUMENTS = ("/api/status", "/api/leaderboard?limit=5", "/api/wallets/{wallet}")
 _HASTE = 50
 _NODE = RpcEndpoint("rpc", max_range=200_000_000, max_results=100_000, max_batch=1_000)
 
