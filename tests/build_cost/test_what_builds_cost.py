@@ -47,7 +47,9 @@ def test_a_build_asks_little_beside_its_rows(warehouse: ClickHouseWarehouse, sta
     assert sum(sql.startswith("EXCHANGE TABLES") for sql in statements) <= 3
     # Nothing arrived, so what is kept is not looked through again.
     assert [
-        sql[:60] for sql in statements if sql.startswith(("INSERT INTO token_prices", "INSERT INTO ledger ", "INSERT INTO ledger__next"))
+        sql[:60]
+        for sql in statements
+        if sql.startswith(("INSERT INTO token_prices", "INSERT INTO ledger ", "INSERT INTO ledger__next"))
     ] == []
 
 

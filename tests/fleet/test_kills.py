@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import fleetlab
-import kills
 
+import kills
 from polyhouse.sim.faults import Fault
 from polyhouse.sim.server import SimServer
 

@@ -13,12 +13,13 @@ from polyhouse.settings import Settings
 
 _HEAD = """# Commands and settings
 
-Written by `python -m polyhouse.cli.reference`; a test holds this page and the product equal. `polyhouse COMMAND --help` says the same.
+Written by `python -m polyhouse.cli.reference`; a test holds this page and the product equal. `polyhouse COMMAND --help`
+says the same.
 
 """
 _SETTINGS = """## Settings
-A flag comes first, then the environment, then `polyhouse.toml` (working directory, then the home folder), then the default. `polyhouse config` shows
-each with where it came from.
+A flag comes first, then the environment, then `polyhouse.toml` (working directory, then the home folder), then the
+default. `polyhouse config` shows each with where it came from.
 
 | setting | default | meaning |
 |---|---|---|
