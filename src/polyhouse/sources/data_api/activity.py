@@ -120,10 +120,17 @@ _READERS: dict[str, Callable[[ActivityRow], _Amounts | None]] = {
 
 
 class PageReader:
-    """Turns the rows of one wallet's pages into observations, counting seconds across pages."""
+    """Turns the rows of one wallet's pages into observations, counting seconds across pages.
 
-    def __init__(self, wallet: bytes, counter: SecondCounter) -> None:
+    Args:
+        wallet: whose rows they are.
+        counter: of the second in which the walk stands.
+        start: the time that was asked for; no row may be older.
+    """
+
+    def __init__(self, wallet: bytes, counter: SecondCounter, start: int = 0) -> None:
         self.counter = counter
+        self._start = start
         self._wallet = wallet
         self._wallet_text = "0x" + wallet.hex()
 
@@ -131,7 +138,8 @@ class PageReader:
         """Accepted rows as tuples, and how many were ignored (fills of nothing for nothing).
 
         Raises:
-            UpstreamContractError: the rows are not in ascending order of time.
+            UpstreamContractError: the rows are not in ascending order of time, or older than what was asked for: those
+                of another page, whose cursor would lead past rows that were never seen.
         """
         results = page.read(self._row)
         rows = [row for row in results if row is not None]
@@ -141,6 +149,8 @@ class PageReader:
         ts = require_time(row.timestamp)
         if ts < self.counter.ts:
             raise UpstreamContractError(f"activity of {self._wallet_text}: rows are not in ascending order of time")
+        if ts < self._start:
+            raise UpstreamContractError(f"activity of {self._wallet_text}: rows before the time that was asked for")
         place = self.counter.place(ts)
         if row.proxy_wallet != self._wallet_text and row.proxy_wallet.lower() != self._wallet_text:
             raise RowRejectedError("foreign_wallet", "the row belongs to another wallet")
@@ -208,11 +218,12 @@ class Activity:
     async def pages(self, partition: Partition, position: Position) -> AsyncIterator[Page]:
         """See ``ports.Stream``."""
         where = f"{self.name} {partition.key}"
-        reader = PageReader(parse_address(partition.key, "wallet"), SecondCounter(position.get("second")))
-        guard = CursorGuard(where, position.get("seen"))
-        same = PageGuard(where, smallest=SMALLEST_REPEAT)
         cursor: str | None = position.get("cursor")
         start = int(position["start"]) if cursor else self._start(position)
+        wallet, second = parse_address(partition.key, "wallet"), SecondCounter(position.get("second"))
+        reader = PageReader(wallet, second, start)
+        guard = CursorGuard(where, position.get("seen"))
+        same = PageGuard(where, smallest=SMALLEST_REPEAT)
         newest = int(position.get("from", 0))
         fresh = int(position.get("fresh", 0))
         tail = None if cursor else _Tail()
