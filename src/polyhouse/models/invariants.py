@@ -102,11 +102,13 @@ def _of_totals() -> list[Invariant]:
         ),
         Invariant(
             "no_negative_holdings",
-            "no tracked, external or settled quantity is negative, and nothing held means no basis (§3.7)",
+            "no tracked, external or settled quantity is negative, and nothing held of a resolved market means no basis"
+            " (§3.7); who redeemed before the payout is known here keeps the basis until then",
             f"SELECT * FROM positions FINAL WHERE {WALLETS}",
             f"concat({_WALLET}, ' ', {_TOKEN})",
             "shares < 0 OR external_shares < 0 OR settled_shares < 0 OR cost < 0"
-            " OR (shares = 0 AND settled_shares = 0 AND cost != 0)",
+            " OR (shares = 0 AND settled_shares = 0 AND cost != 0"
+            " AND token IN (SELECT token FROM token_map FINAL WHERE resolved))",
             ("positions",),
         ),
         Invariant(

@@ -110,6 +110,20 @@ def unlisted_conditions(warehouse: Warehouse, *, limit: int) -> list[str]:
     return ["0x" + bytes(row[0]).hex() for row in rows]
 
 
+def redeemed_unresolved(warehouse: Warehouse, *, limit: int) -> list[str]:
+    """Conditions that somebody redeemed and whose payout is not known, at most ``limit``: they are resolved."""
+    rows = warehouse.query(
+        """
+        SELECT DISTINCT condition FROM observations
+        WHERE kind = 'REDEEM' AND source != 'chain' AND condition != ''
+          AND condition NOT IN (SELECT condition FROM resolutions_current WHERE NOT provisional)
+        ORDER BY condition LIMIT {limit:UInt32}
+        """,
+        {"limit": limit},
+    ).rows
+    return ["0x" + bytes(row[0]).hex() for row in rows]
+
+
 def unmapped_tokens(warehouse: Warehouse, *, limit: int) -> list[str]:
     """Tokens of observations that no source mapped to a condition, as decimals, at most ``limit``."""
     found: list[str] = []

@@ -105,13 +105,15 @@ def _range_size(ctx: RunContext) -> int:
 
 
 async def look_up_missing(ctx: RunContext) -> None:
-    """Map tokens that no source described yet, then fetch the metadata of conditions that no event brought."""
+    """Ask for what rows speak of and nobody described: tokens, markets that no event brought, payouts."""
     tokens = await asyncio.to_thread(catalog.unmapped_tokens, ctx.warehouse, limit=_LOOKUP_LIMIT)
     await _look_up(ctx, "tokens", ctx.sources.tokens, "tokens", tokens, _TOKENS_BATCH)
     reach("K16")
     conditions = await asyncio.to_thread(catalog.unlisted_conditions, ctx.warehouse, limit=_LOOKUP_LIMIT)
     await _look_up(ctx, "market details", ctx.sources.gamma_markets, "conditions", conditions, _RESOLUTIONS_BATCH)
-    for name, found in (("tokens", tokens), ("conditions", conditions)):
+    redeemed = await asyncio.to_thread(catalog.redeemed_unresolved, ctx.warehouse, limit=_LOOKUP_LIMIT)
+    await _look_up(ctx, "payouts", ctx.sources.resolutions, "conditions", redeemed, _RESOLUTIONS_BATCH)
+    for name, found in (("tokens", tokens), ("conditions", conditions), ("payouts", redeemed)):
         if len(found) >= _LOOKUP_LIMIT:
             ctx.tally.limit(f"more than {_LOOKUP_LIMIT:,} unknown {name}: the next run goes on with them")
 
