@@ -49,6 +49,7 @@ async def test_a_token_takes_the_second_road_and_no_token_the_first(tmp_path: Pa
         assert code == 0, err
         assert server.requests["hypersync/query"] == asked
         code, out, err = await polyhouse(server, tmp_path, "check", "--json")
+        assert code == 0, err
         detail = {row["name"]: row["detail"] for row in json.loads(out)["checks"]}["tokens_are_mapped"]
         assert (code, detail.count("100 % of the cash of all fills")) == (0, 1), out
 

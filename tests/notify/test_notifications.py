@@ -119,7 +119,13 @@ def test_what_was_not_taken_is_sent_later_and_nothing_twice(stores, webhook):
     assert world.notifier.once() == (0, 1)
     webhook.is_down = False
     again = Notifier(  # of the next process
-        stores.warehouse, stores.state, Rules(), frozenset(), Channels(webhook.url).send, pause=3_600, now=lambda: START
+        stores.warehouse,
+        stores.state,
+        Rules(),
+        frozenset(),
+        Channels(webhook.url, "127.0.0.1").send,
+        pause=3_600,
+        now=lambda: START,
     )
     assert again.once() == (1, 0)
     ((title, message),) = webhook.take()

@@ -44,10 +44,12 @@ def _word(row: dict[str, Any]) -> str:
 
 
 def _row(result: CheckResult, coverage: str) -> dict[str, Any]:
+    from polyhouse.reads.exact import shortest
+
     detail = f"{result.detail}; {coverage}" if result.name == "tokens_are_mapped" else result.detail
     return {
         "name": result.name, "ok": bool(result.ok), "broken": int(result.broken), "detail": detail,
-        "examples": list(result.examples), "guards": list(result.guards), "seconds": round(result.seconds, 3),
+        "examples": list(result.examples), "guards": list(result.guards), "seconds": shortest(round(result.seconds, 3)),
     }  # fmt: skip
 
 
@@ -75,7 +77,7 @@ def show_history(run: Run) -> int:
 def show_builds(run: Run) -> int:
     """Which builds readers were shown, newest first."""
     from polyhouse.models.publication import publications
-    from polyhouse.reads.exact import moment
+    from polyhouse.reads.exact import moment, shortest
     from polyhouse.wiring import open_stores
 
     with open_stores(run.settings) as stores:
@@ -83,7 +85,7 @@ def show_builds(run: Run) -> int:
     rows: list[dict[str, Any]] = [
         {
             "build": one.build, "at": moment(one.build // 1_000_000), "kind": one.kind, "as_of": moment(one.as_of),
-            "wallets": one.wallets if one.kind == "touched" else None, "seconds": round(one.seconds, 3),
+            "wallets": one.wallets if one.kind == "touched" else None, "seconds": shortest(round(one.seconds, 3)),
             "held": list(one.held), "replaced": one.replaced, "restored": one.restored or None,
         }
         for one in shown
@@ -92,7 +94,7 @@ def show_builds(run: Run) -> int:
         emit_json({"builds": rows})
     else:
         columns = [Column("build"), Column("at"), Column("of"), Column("took"), Column("remarks")]
-        table = [[r["build"], r["at"], r["kind"], duration(r["seconds"]), _remark(r)] for r in rows]
+        table = [[r["build"], r["at"], r["kind"], duration(float(r["seconds"])), _remark(r)] for r in rows]
         emit_table(run, columns, table)
     return 0
 

@@ -11,7 +11,7 @@ from polyhouse.metrics.exact import nine
 from polyhouse.models.checks import newest_results
 from polyhouse.models.publication import publications
 from polyhouse.ports import Warehouse
-from polyhouse.reads.exact import moment, money
+from polyhouse.reads.exact import moment, money, shortest
 from polyhouse.reads.provenance import union
 from polyhouse.reads.token_map import token_map
 
@@ -151,7 +151,7 @@ def _builds(warehouse: Warehouse) -> list[dict[str, Any]]:
     return [
         {
             "build": one.build, "kind": one.kind, "at": moment(one.build // 1_000_000), "held": list(one.held),
-            "restored": one.restored or None, "seconds": round(one.seconds, 3),
+            "restored": one.restored or None, "seconds": shortest(round(one.seconds, 3)),
         }
         for one in publications(warehouse, limit=_BUILDS)
         if one.is_done
