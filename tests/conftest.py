@@ -7,6 +7,7 @@ gets a database of its own.
 from __future__ import annotations
 
 import itertools
+import logging
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,8 +36,12 @@ def pytest_runtestloop(session):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Fixtures of any scope that this test is the first to need follow its rule."""
+    """Fixtures of any scope that this test is the first to need follow its rule; no command's logging is left."""
     item.config.stash[_stores].is_used = item.path.parent.name != _SCHEMA_TESTS
+    logger = logging.getLogger("polyhouse")
+    logger.handlers.clear()
+    logger.setLevel(logging.NOTSET)
+    logger.propagate = True
 
 
 @pytest.fixture(scope="session")

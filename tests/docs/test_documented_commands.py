@@ -81,6 +81,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     server = SimServer(Universe(seed=4, wallets=10, fills=300), enforce_limits=False)
     with ServerThread(server), pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setattr("polyhouse.cli.logs.configure_logging", lambda _form: None)  # it is for a process of its own
         patch.setenv("POLYHOUSE_HOME", str(folder / "home"))
         patch.setenv("POLYHOUSE_RATE_SCALE", "1000")
         for name, url in (("GAMMA", server.gamma_url), ("CLOB", server.clob_url), ("DATA", server.data_url)):

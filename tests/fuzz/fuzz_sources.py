@@ -349,7 +349,7 @@ def _files() -> list[Source]:
         reading = Reading()
         for group in read_addresses(path):
             reading.accepted += len(group.either) + len(group.owners)
-            reading.rejected["bad"] += len(group.bad)
+            reading.rejected += Counter(bad=len(group.bad))  # which keeps what is above 0
         return reading
 
     rows = oracle.rest_rows
