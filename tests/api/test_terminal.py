@@ -1,8 +1,6 @@
 """What people see: widths, pictures, colours, forms, completion, suggestions; and what a command must not load."""
 
 import json
-import os
-import pty
 import re
 import subprocess
 import sys
@@ -13,6 +11,7 @@ import pytest
 from api_server import environment, polyhouse
 from click.shell_completion import BashComplete
 from click.testing import CliRunner
+from pseudo_terminal import on_a_terminal
 
 from polyhouse.cli.app import COMMANDS, app
 from polyhouse.cli.base import PolyCommand, PolyGroup, Run
@@ -25,37 +24,24 @@ _SILENT = {"completion", "init", "mcp", "schedule", "serve", "worker"}
 """Commands that print no data."""
 
 
-def on_a_terminal(home, columns, *arguments, **settings):
+def lines_on_a_terminal(home, columns, *arguments, **settings):
     """Run a command on a terminal so wide; its lines without colours."""
-    main, side = pty.openpty()
     shown = {**environment(home), "COLUMNS": str(columns), "TERM": "xterm-256color", **settings}
-    command = [sys.executable, "-m", "polyhouse", *arguments]
-    with subprocess.Popen(
-        command, env=shown, stdin=subprocess.DEVNULL, stdout=side, stderr=subprocess.DEVNULL
-    ) as process:
-        os.close(side)
-        text = b""
-        try:
-            while chunk := os.read(main, 4096):
-                text += chunk
-        except OSError:  # the other side is closed: the end on Linux
-            pass
-        assert process.wait(timeout=60) == 0
-    os.close(main)
-    return re.sub(r"\x1b\[[0-9;]*m", "", text.decode()).splitlines()
+    text = on_a_terminal([sys.executable, "-m", "polyhouse", *arguments], shown)
+    return re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
 
 
 def test_boards_and_wallets_fit_the_terminal_with_their_pictures(home):
     board = ["leaderboard", "--min-units", "1", "--limit", "3", "--sort", "return_per_dollar_hour"]
-    narrow = on_a_terminal(home, 80, *board)
+    narrow = lines_on_a_terminal(home, 80, *board)
     assert max(map(len, narrow)) <= 80
     assert "equity" not in narrow[0]
-    wide = on_a_terminal(home, 120, *board)
+    wide = lines_on_a_terminal(home, 120, *board)
     assert 80 < max(map(len, wide)) <= 120
     assert wide[0].rstrip().endswith("equity"), wide[0]
     assert re.search(r"[▁▂▃▄▅▆▇█]{5}", wide[1])
     wallet = json.loads(polyhouse(home, "leaderboard", "--min-units", "1", "--json").stdout)["rows"][0]["wallet"]
-    page = on_a_terminal(home, 80, "wallet", wallet)
+    page = lines_on_a_terminal(home, 80, "wallet", wallet)
     assert max(map(len, page)) <= 80
     assert page[0].startswith("equity ")
     assert any("█" in line for line in page[1:7])

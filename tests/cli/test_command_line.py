@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from pseudo_terminal import on_a_terminal
 
 import polyhouse as package
 from polyhouse.cli.app import COMMANDS
@@ -179,21 +179,8 @@ def test_pipes_get_whole_tab_separated_rows_without_escapes(home):
 @pytest.mark.parametrize(("extra", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
 def test_terminals_get_a_narrow_table(home, extra, coloured):
     arguments = ["leaderboard", "--min-units", "0", "--min-gains-losses", "0"]
-    main, side = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "polyhouse", *arguments], cwd=home, stdin=subprocess.DEVNULL, stdout=side,
-        stderr=subprocess.PIPE, env=environment(home, **{"TERM": "xterm-256color"} | extra),
-    ) as process:  # fmt: skip
-        os.close(side)
-        text = b""
-        try:
-            while chunk := os.read(main, 4096):
-                text += chunk
-        except OSError:  # the other side is closed: the end on Linux
-            pass
-        assert process.wait(timeout=60) == 0
-    os.close(main)
-    shown = text.decode()
+    command = [sys.executable, "-m", "polyhouse", *arguments]
+    shown = on_a_terminal(command, environment(home, **{"TERM": "xterm-256color"} | extra), home)
     assert ("\x1b[" in shown) == coloured
     lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
     assert max(map(len, lines)) <= 80

@@ -15,8 +15,6 @@ from polyhouse.reads.relations.question import Question
 if TYPE_CHECKING:
     from polyhouse.export.staging import Parts
 
-_CHUNK = 1 << 20
-
 
 def manifest_of(
     question: Question, parts: Parts, form: str, target: Path, written: Sequence[Path], started: float
@@ -67,11 +65,8 @@ def versions() -> dict[str, str]:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
-    found = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            found.update(chunk)
-    return found.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
