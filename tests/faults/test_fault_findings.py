@@ -29,10 +29,11 @@ class Client:
 
     async def get(self, path: str, params: dict[str, Any], decode: Callable[[bytes], Any]) -> Any:
         self.starts.append(params["start"])
+        rows = [row for row in self.rows if row["timestamp"] >= params["start"]]
         at = int(params["cursor"] or 0)
-        following = str(at + 1) if at + 1 < len(self.rows) else None
+        following = str(at + 1) if at + 1 < len(rows) else None
         paging = {"has_more": following is not None, "next_cursor": following}
-        return decode(msgspec.json.encode({"data": self.rows[at : at + 1], "pagination": paging}))
+        return decode(msgspec.json.encode({"data": rows[at : at + 1], "pagination": paging}))
 
 
 def a_row(number: int, ts: int, kind: str = "TRADE", **more: Any) -> dict[str, Any]:

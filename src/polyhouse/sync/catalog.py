@@ -111,12 +111,16 @@ def unlisted_conditions(warehouse: Warehouse, *, limit: int) -> list[str]:
 
 
 def redeemed_unresolved(warehouse: Warehouse, *, limit: int) -> list[str]:
-    """Conditions that somebody redeemed and whose payout is not known, at most ``limit``: they are resolved."""
+    """Conditions that somebody redeemed, so that they are resolved, and whose payout or state is not known.
+
+    Both come with one answer; of a run that was killed between them one may be there. At most ``limit``.
+    """
     rows = warehouse.query(
         """
         SELECT DISTINCT condition FROM observations
         WHERE kind = 'REDEEM' AND source != 'chain' AND condition != ''
-          AND condition NOT IN (SELECT condition FROM resolutions_current WHERE NOT provisional)
+          AND (condition NOT IN (SELECT condition FROM resolutions_current WHERE NOT provisional)
+            OR condition NOT IN (SELECT condition FROM market_states_current))
         ORDER BY condition LIMIT {limit:UInt32}
         """,
         {"limit": limit},

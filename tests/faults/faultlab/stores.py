@@ -202,6 +202,7 @@ _QUESTIONS: dict[str, Question] = {
     "SELECT count() FROM tokens": lambda *_: [(0,)],
     "SELECT DISTINCT token FROM observations_current": lambda *_: [],
     "FROM markets_current": lambda *_: [],
+    "SELECT DISTINCT condition FROM observations": lambda *_: [],
 }
 
 
