@@ -7,7 +7,7 @@ import os
 import platform
 from importlib.metadata import version
 
-from benchmarks import decode, import_dump, ingest, memory, rebuild
+from benchmarks import decode, import_dump, ingest, memory, peers, rebuild
 
 
 def main() -> None:
@@ -22,7 +22,8 @@ def main() -> None:
         f"{name} {version(name)}" for name in ("chdb", "clickhouse-connect", "aiohttp", "msgspec", "numpy")
     )
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {libraries}; seed 1")
-    figures = [*ingest.run(options.wallets), *rebuild.run(options.fills), *decode.run(options.logs)]
+    figures = [*ingest.run(options.wallets), *rebuild.run(options.fills), *peers.run(options.fills)]
+    figures += decode.run(options.logs)
     for row in [*figures, *import_dump.run(options.dump_rows), *memory.run(1_000, options.universe)]:
         print("{:<46} {:<52} {}".format(*row))
 
