@@ -115,17 +115,29 @@ def redeemed_unresolved(warehouse: Warehouse, *, limit: int) -> list[str]:
 
     Both come with one answer; of a run that was killed between them one may be there. At most ``limit``.
     """
-    rows = warehouse.query(
-        """
-        SELECT DISTINCT condition FROM observations
-        WHERE kind = 'REDEEM' AND source != 'chain' AND condition != ''
-          AND (condition NOT IN (SELECT condition FROM resolutions_current WHERE NOT provisional)
-            OR condition NOT IN (SELECT condition FROM market_states_current))
-        ORDER BY condition LIMIT {limit:UInt32}
-        """,
-        {"limit": limit},
-    ).rows
-    return ["0x" + bytes(row[0]).hex() for row in rows]
+    found: list[str] = []
+    known = int(warehouse.query("SELECT count() FROM resolutions").rows[0][0])
+    # In ranges of conditions: what is known of all markets at once would not fit a loader's memory.
+    for low, high in slices(known, 32, rows_per_slice=500_000):
+        rows = warehouse.query(
+            """
+            SELECT DISTINCT condition FROM observations
+            WHERE kind = 'REDEEM' AND source != 'chain' AND condition != ''
+              AND condition BETWEEN unhex({low:String}) AND unhex({high:String})
+              AND (condition NOT IN (
+                    SELECT condition FROM resolutions_current WHERE NOT provisional
+                      AND condition BETWEEN unhex({low:String}) AND unhex({high:String}))
+                OR condition NOT IN (
+                    SELECT condition FROM market_states_current
+                    WHERE condition BETWEEN unhex({low:String}) AND unhex({high:String})))
+            ORDER BY condition LIMIT {limit:UInt32}
+            """,
+            {"low": low.hex(), "high": high.hex(), "limit": limit - len(found)},
+        ).rows
+        found += ["0x" + bytes(row[0]).hex() for row in rows]
+        if len(found) >= limit:
+            break
+    return found
 
 
 def unmapped_tokens(warehouse: Warehouse, *, limit: int) -> list[str]:

@@ -200,6 +200,7 @@ _QUESTIONS: dict[str, Question] = {
     "FROM sync_runs": _last_run,
     "SELECT DISTINCT wallet, tx FROM observations_current": _arrived,
     "SELECT count() FROM tokens": lambda *_: [(0,)],
+    "SELECT count() FROM resolutions": lambda *_: [(0,)],
     "SELECT DISTINCT token FROM observations_current": lambda *_: [],
     "FROM markets_current": lambda *_: [],
     "SELECT DISTINCT condition FROM observations": lambda *_: [],
