@@ -229,8 +229,16 @@ class Activity:
         tail = None if cursor else _Tail()
         while True:
             page = await self._client.get(PATH, self._params(partition.key, start, cursor), _decoder.decoder(where))
-            same.check(page.rows)
-            rows, ignored = reader.read(page)
+            try:
+                same.check(page.rows)
+                rows, ignored = reader.read(page)
+            except UpstreamContractError:
+                # Either this page is the wrong one, or an earlier one was, and its cursor led past rows that were never
+                # seen. Nobody can tell which, so the next walk does not go on behind them.
+                if cursor:
+                    again: Position = {"start": start, **({"fresh": fresh} if fresh else {})}
+                    yield Page(tables={}, position=again, is_last=False, fetched=0)
+                raise
             newest = max(newest, reader.counter.ts)
             fresh = fresh or self._if_fresh(reader.counter.ts)
             cursor = guard.pass_on(page.cursor) if page.cursor else None
