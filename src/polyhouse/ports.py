@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -185,7 +185,11 @@ PartitionStatus = Literal["new", "partial", "ok", "empty", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Durable progress of one partition."""
+    """Durable progress of one partition.
+
+    ``is_doubtful``: a batch with rows of it was begun and never acknowledged; what the position tells about the rows in
+    the warehouse may not be so.
+    """
 
     stream: str
     partition: str
@@ -196,6 +200,7 @@ class Checkpoint:
     rejected: int = 0
     updated_at: int = 0
     error: str = ""
+    is_doubtful: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +222,10 @@ class State(Protocol):
 
     def checkpoint(self, stream: str, partition: str) -> Checkpoint | None:
         """The checkpoint of one partition, None if it was never read."""
+        ...
+
+    def doubt(self, partitions: Collection[tuple[str, str]]) -> None:
+        """Mark partitions (stream, key) whose rows are about to be written over, until their next page is committed."""
         ...
 
     def commit_pages(self, run: int, commits: Sequence[PageCommit]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from polyhouse.ports import Page, Position
 from polyhouse.sources.data_api import Activity
+from polyhouse.sources.walk import without_digest
 
 NOW = 1_780_000_000
 WALLET = "0x" + "a1" * 20
@@ -18,13 +19,17 @@ WALLET = "0x" + "a1" * 20
 class Client:
     """Answers with the given rows, one page a row, and knows what time it is."""
 
-    def __init__(self, rows: list[dict[str, Any]], now: int = NOW) -> None:
+    def __init__(self, rows: list[dict[str, Any]], now: int = NOW, clock_is_fast: int = 0) -> None:
         self.rows = rows
         self.now = now
+        self.fast = clock_is_fast
         self.starts: list[int] = []
         self.clock = self
 
     def time(self) -> float:
+        return self.now + self.fast
+
+    def answered_at(self) -> float:
         return self.now
 
     async def get(self, path: str, params: dict[str, Any], decode: Callable[[bytes], Any]) -> Any:
@@ -77,6 +82,22 @@ async def test_a_walk_that_was_stopped_in_the_newest_minutes_reads_them_again_ho
     again = Client(later.rows, now=NOW + 60_000)
     await read(again, end)
     assert again.starts[0] <= NOW - 30 - 300
+
+
+async def test_a_clock_that_is_an_hour_fast_takes_no_new_row_for_an_old_one() -> None:
+    rows = [a_row(1, NOW - 90_000), a_row(2, NOW - 30), a_row(3, NOW - 20)]
+    (_, stopped) = await read(Client(rows, clock_is_fast=3_600), {}, pages=2)
+    later = Client([*rows, a_row(4, NOW + 50_000)], now=NOW + 50_001)
+    assert (await read(later, stopped.position))[-1].position["from"] == NOW - 30
+
+
+async def test_rows_that_others_may_lie_over_are_written_again_though_they_are_as_they_were() -> None:
+    client = Client([a_row(1, NOW - 90_000)])
+    (first,) = await read(client, {})
+    (same,) = await read(client, first.position)
+    assert (same.tables, same.notes) == ({}, {"repeated_rows": 1})
+    (again,) = await read(client, without_digest(first.position))
+    assert again.tables == first.tables
 
 
 async def test_a_cursor_that_expired_does_not_make_a_walk_forget_what_it_owes() -> None:

@@ -33,6 +33,18 @@ def test_pages_add_up_and_the_last_position_stays(state, clock):
     )
 
 
+def test_a_partition_is_in_doubt_until_its_next_page_is_committed(state):
+    state.commit_pages(1, [page(is_last=True), page("q", is_last=True)])
+    state.doubt({("s", "p"), ("s", "never read")})
+    assert [one.is_doubtful for one in state.checkpoints()] == [True, False]
+    state.fail_partition(2, "s", "p", "refused")
+    assert state.checkpoint("s", "p").is_doubtful
+    state.commit_pages(2, [page()])
+    assert not state.checkpoint("s", "p").is_doubtful
+    state.restore_checkpoint(Checkpoint("s", "p", {}, "partial", is_doubtful=True))
+    assert state.checkpoint("s", "p").is_doubtful
+
+
 @pytest.mark.parametrize(
     ("pages", "status"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any
 
 import pytest
@@ -30,6 +30,7 @@ class Memory:
         self.rows: dict[str, list[Any]] = {}
         self.commits: list[PageCommit] = []
         self.failed: dict[str, str] = {}
+        self.doubted: set[tuple[str, str]] = set()
         self.start: dict[str, Checkpoint] = {}
         self.refuse: Callable[[str, Any], None] = lambda table, columns: None
 
@@ -41,6 +42,9 @@ class Memory:
 
     def checkpoint(self, stream: str, partition: str) -> Checkpoint | None:
         return self.start.get(partition)
+
+    def doubt(self, partitions: Collection[tuple[str, str]]) -> None:
+        self.doubted |= set(partitions)
 
     def commit_pages(self, run: int, commits: Sequence[PageCommit]) -> None:
         self.commits += commits
@@ -155,6 +159,30 @@ async def test_fresh_and_refreshing_walks_begin_where_they_should() -> None:
         memory.start["p"] = Checkpoint("scripted", "p", {"from": 9}, status)  # type: ignore[arg-type]
         await walk(memory, stream, **options)
         assert stream.asked == [begins], (status, options)
+
+
+async def test_whose_rows_are_written_over_is_known_before_a_row_is_written() -> None:
+    memory = Memory()
+    known: list[set[tuple[str, str]]] = []
+    memory.refuse = lambda table, columns: known.append(set(memory.doubted))
+    two = [page({"n": 1}), page({"end": 1}, is_last=True)]
+    await walk(memory, Scripted(lambda _: two))
+    memory.start["p"] = Checkpoint("scripted", "p", {"from": 9}, "ok", pages=2)
+    await walk(memory, Scripted(lambda _: [page({"end": 2}, 0, is_last=True)]))
+    assert not any(known), "a first read and a page without rows cover nothing"
+    await walk(memory, Scripted(lambda _: two))
+    assert known[-1] == {("scripted", "p")}
+
+
+async def test_a_walk_in_doubt_does_not_take_the_newest_rows_for_written() -> None:
+    stream = Scripted(lambda _: [page({"end": 1}, is_last=True)])
+    memory = Memory()
+    for is_doubtful, begins in [(False, {"from": 9, "tail": "ab"}), (True, {"from": 9})]:
+        stream.asked.clear()
+        position = {"from": 9, "tail": "ab"}
+        memory.start["p"] = Checkpoint("scripted", "p", position, "ok", pages=1, is_doubtful=is_doubtful)
+        await walk(memory, stream)
+        assert stream.asked == [begins]
 
 
 async def test_a_page_that_cannot_be_stored_fails_its_partition_alone() -> None:

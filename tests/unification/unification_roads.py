@@ -43,6 +43,8 @@ class InProcessClient:
     def time(self) -> float:
         return float(self._world.now)
 
+    answered_at = time
+
     async def get(self, path: str, params: Mapping[str, Any], decode: Callable[[bytes], Any]) -> Any:
         query = {name: [_text(value)] for name, value in params.items() if value is not None}
         return decode(_ROUTES[path](self._world, query).encoded())

@@ -21,6 +21,15 @@ def digest(value: object) -> str:
     return blake2b(repr(value).encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
+def without_digest(position: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The position of a finished walk without the digest (``tail``) of its newest rows, by which the next walk knows
+    that nothing changed. Positions without one are returned as they are.
+    """
+    if not isinstance(position.get("tail"), str):
+        return position
+    return {key: value for key, value in position.items() if key != "tail"}
+
+
 class CursorGuard:
     """Refuses a cursor that came before: a walk in a circle would never end (upstream.md §1)."""
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, delete, func, select
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, select, update
 
 from polyhouse.ports import Checkpoint, PageCommit, PartitionStatus
 from polyhouse.state.database import Database, storable
 from polyhouse.state.schema import checkpoints, quarantine
 
 _BATCH = 5_000
+_ONE = select(checkpoints).where(checkpoints.c.stream == bindparam("of"), checkpoints.c.partition == bindparam("key"))
+"""Made once: it is asked for every wallet that is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,8 @@ class CheckpointStore(Database):
 
     def checkpoint(self, stream: str, partition: str) -> Checkpoint | None:
         """The checkpoint of one partition, None if it was never read."""
-        query = select(checkpoints).where(checkpoints.c.stream == stream, checkpoints.c.partition == partition)
         with self._reading() as connection:
-            row = connection.execute(query).mappings().first()
+            row = connection.execute(_ONE, {"of": stream, "key": partition}).mappings().first()
         return _checkpoint(row) if row else None
 
     def checkpoints(self, stream: str | None = None, status: PartitionStatus | None = None) -> list[Checkpoint]:
@@ -69,6 +70,25 @@ class CheckpointStore(Database):
             for stream, status, number in connection.execute(query):
                 counts.setdefault(stream, {})[status] = number
         return counts
+
+    def doubt(self, partitions: Collection[tuple[str, str]]) -> None:
+        """Say that rows of these partitions (stream, key) are about to be written over; one that has no checkpoint
+        is passed over. The commit of a page takes it back.
+
+        Raises:
+            RetryableError: the store is unavailable; nothing was said.
+        """
+        if not partitions:
+            return
+        here = and_(
+            checkpoints.c.stream == bindparam("of"), checkpoints.c.partition == bindparam("key"),
+            checkpoints.c.doubtful == 0,
+        )  # fmt: skip
+        with self._writing() as connection:
+            connection.execute(
+                update(checkpoints).where(here).values(doubtful=1),
+                [{"of": name, "key": partition} for name, partition in sorted(partitions)],
+            )
 
     def commit_pages(self, run: int, commits: Sequence[PageCommit]) -> None:
         """Move the checkpoints of all given pages and store their rejects, in one transaction.
@@ -131,12 +151,12 @@ class CheckpointStore(Database):
             {
                 "stream": one.stream, "partition": one.partition, "position": _to_json(one.position),
                 "status": one.status, "pages": one.pages, "rows": one.rows, "rejected": one.rejected,
-                "updated_at": one.updated_at or now, "error": one.error, "run": 0,
+                "updated_at": one.updated_at or now, "error": one.error, "run": 0, "doubtful": int(one.is_doubtful),
             }
             for one in restored
         ]  # fmt: skip
         statement = self._insert(checkpoints)
-        names = ("position", "status", "pages", "rows", "rejected", "updated_at", "error")
+        names = ("position", "status", "pages", "rows", "rejected", "updated_at", "error", "doubtful")
         statement = statement.on_conflict_do_update(
             index_elements=[checkpoints.c.stream, checkpoints.c.partition],
             set_={name: statement.excluded[name] for name in names},
@@ -189,6 +209,7 @@ class CheckpointStore(Database):
                 "updated_at": new.updated_at,
                 "error": new.error,
                 "run": new.run,
+                "doubtful": 0,
             },
         )
 
@@ -231,5 +252,5 @@ def _checkpoint(row: Mapping[Any, Any]) -> Checkpoint:
     return Checkpoint(
         stream=row["stream"], partition=row["partition"], position=json.loads(row["position"]), status=row["status"],
         pages=row["pages"], rows=row["rows"], rejected=row["rejected"], updated_at=row["updated_at"],
-        error=row["error"],
+        error=row["error"], is_doubtful=bool(row["doubtful"]),
     )  # fmt: skip

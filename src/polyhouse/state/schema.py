@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
-HEAD = "0003"
+HEAD = "0004"
 """Newest migration of this version (a test holds it equal to the migration folder)."""
 
 RUN_STATUSES = ("running", "ok", "partial", "failed", "interrupted")
@@ -50,6 +50,7 @@ checkpoints = Table(
     Column("updated_at", BigInteger, nullable=False),
     Column("error", Text, nullable=False),
     Column("run", BigInteger, nullable=False),
+    Column("doubtful", BigInteger, nullable=False, server_default="0"),
     Index("checkpoints_by_partition", "partition"),
 )
 

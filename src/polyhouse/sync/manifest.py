@@ -38,8 +38,10 @@ def accepted_rows(page: Page) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One page on its way: where it comes from and its number in the partition over all runs. ``is_first_read``: nobody
-    has read the partition before this walk.
+    """One page on its way: where it comes from and its number in the partition over all runs.
+
+    ``is_first_read``: nobody has read the partition before this walk. ``writes_over``: it is the first page of a walk
+    over a partition that was read before.
     """
 
     stream: str
@@ -48,6 +50,7 @@ class Delivery:
     page: Page
     seq: int
     is_first_read: bool = False
+    writes_over: bool = False
 
     @property
     def weight(self) -> int:

@@ -52,7 +52,7 @@ class _Written:
             status = "ok" if self.rows + self.rejected else "empty"
         return Checkpoint(
             stream, partition, parse_position(self.position), status,
-            pages=self.seq, rows=self.rows, rejected=self.rejected, updated_at=self.written_at,
+            pages=self.seq, rows=self.rows, rejected=self.rejected, updated_at=self.written_at, is_doubtful=True,
         )  # fmt: skip
 
     def rebuilt(self, stream: str, partition: str) -> Checkpoint:

@@ -22,6 +22,7 @@ from polyhouse.errors import (
 )
 from polyhouse.failpoints import reach
 from polyhouse.ports import Checkpoint, Page, Partition, Position, Stream
+from polyhouse.sources.walk import without_digest
 from polyhouse.sync.manifest import accepted_rows, position_text, row_count
 from polyhouse.sync.writer import BatchWriter, Lane
 from polyhouse.tables import BY_NAME
@@ -201,7 +202,9 @@ class Walk:
             is_finished = checkpoint.status in {"ok", "empty"}
             self._was_read = is_finished and self._since is not None and checkpoint.updated_at >= self._since
             if not self._fresh and not (self._refresh and is_finished):
-                self._position = checkpoint.position
+                # Rows that are as they were need not be written again, unless others may lie over them.
+                known = checkpoint.position
+                self._position = without_digest(known) if checkpoint.is_doubtful else known
                 self._resumes = not is_finished
 
     async def _read_restarting(self, lane: Lane) -> WalkStatus:

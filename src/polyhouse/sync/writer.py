@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
@@ -36,6 +36,10 @@ T = TypeVar("T")
 
 class Committer(Protocol):
     """The part of the state store that the writer needs."""
+
+    def doubt(self, partitions: Collection[tuple[str, str]]) -> None:
+        """Mark partitions whose rows are about to be written over."""
+        ...
 
     def commit_pages(self, run: int, commits: Sequence[PageCommit]) -> None:
         """Move the checkpoints of all given pages in one transaction."""
@@ -85,9 +89,10 @@ class Lane:
 
     async def submit(self, position_from: Position, page: Page, seq: int) -> None:
         """Hand over one page; waits while too many rows are on their way. Raises what stopped this lane."""
+        over = not self._first_seq and seq > 1
         self._first_seq = self._first_seq or seq
         is_first = self._first_seq == 1
-        await self._writer.submit(self, Delivery(self.stream, self.partition, position_from, page, seq, is_first))
+        await self._writer.submit(self, Delivery(self.stream, self.partition, position_from, page, seq, is_first, over))
 
     async def settle(self) -> None:
         """No more pages come: wait until all are acknowledged. Raises what stopped this lane."""
@@ -331,6 +336,9 @@ class BatchWriter:
     async def _commit(self, deliveries: Sequence[Delivery]) -> None:
         """Write one batch and move its checkpoints; each half is retried as a whole, with the same tokens."""
         counted = None if self._census is None else await self.call(self._census.measure, deliveries)
+        # A batch may be written in part and never acknowledged. Whoever reads the same partitions next has to know.
+        if over := {(one.stream, one.partition) for one in deliveries if one.writes_over and one.weight}:
+            await self._retried(lambda: self._state.doubt(over))
         await self._retried(lambda: self._write(deliveries))
         await self._retried(lambda: self._move(deliveries))
         if self._census is not None and counted is not None:

@@ -6,7 +6,7 @@ Every eighth schedule runs on the real one (``stores.FaultyState``), whose rules
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -112,6 +112,12 @@ class MemoryState:
                     QuarantinedRow(*key, one.reason, one.where, one.raw, run, 1, 0, 0) for one in commit.rejected
                 ]
             self.committed(commits)
+
+    def doubt(self, partitions: Collection[tuple[str, str]]) -> None:
+        with self._writing() as data:
+            for key in sorted(partitions):
+                if key in data.checkpoints:
+                    data.checkpoints[key] = replace(data.checkpoints[key], is_doubtful=True)
 
     def fail_partition(self, run: int, stream: str, partition: str, error: str) -> None:
         with self._writing() as data:

@@ -7,6 +7,7 @@ import random
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 
 import aiohttp
@@ -133,9 +134,10 @@ class Network:
         reply = self._page(path, query, fault, dice)
         if fault == "timeout_after":
             await self._hang()
+        date = formatdate(self._moment(), usegmt=True)
         if fault == "truncated":
-            return Reply(200, reply[: max(1, len(reply) * 2 // 3)])
-        answer = Reply(200, reply)
+            return Reply(200, reply[: max(1, len(reply) * 2 // 3)], Date=date)
+        answer = Reply(200, reply, Date=date)
         answer.breaks = fault == "reset"
         return answer
 

@@ -274,8 +274,11 @@ class Activity:
                 return
 
     def _if_fresh(self, ts: int) -> int:
-        """The same second if the upstream may still learn of rows before it, else 0."""
-        return ts if ts > int(self._client.clock.time()) - OVERLAP_SECONDS else 0
+        """The same second if the upstream may still learn of rows before it, else 0.
+
+        By the time the answer was made: a clock of ours that goes an hour fast would take the newest rows for old ones.
+        """
+        return ts if ts > int(self._client.answered_at()) - OVERLAP_SECONDS else 0
 
     def _start(self, position: Position) -> int:
         """Where a walk begins: at 1, at a given second, or ten minutes before the newest row of the last walk."""

@@ -38,7 +38,7 @@ from polyhouse.sources.http.clock import SystemClock
 from polyhouse.sources.http.lanes import RouteLane, RouteLanes, build_lanes
 from polyhouse.sources.http.limits import WINDOW_SECONDS, HostLimits
 from polyhouse.sources.http.metrics import RouteStats
-from polyhouse.sources.http.retry import Backoff, RetryPolicy, error_of
+from polyhouse.sources.http.retry import Backoff, RetryPolicy, error_of, sent_at
 from polyhouse.telemetry import span
 
 T = TypeVar("T")
@@ -111,6 +111,7 @@ class HttpClient:
         self._max_body_bytes = max_body_bytes
         self._max_connections = connections
         self._session: aiohttp.ClientSession | None = None
+        self._newest_headers: Mapping[str, str] = {}
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -180,6 +181,11 @@ class HttpClient:
             reraise=True,
         )
         return await retrying(self._attempt, lane, path, params, decode, body)
+
+    def answered_at(self) -> float:
+        """When the newest answer was made, Unix seconds: by the upstream's clock (``Date``), else by ours."""
+        at = sent_at(self._newest_headers)
+        return self.clock.time() if at is None else at
 
     def snapshot(self) -> list[RouteStats]:
         """The counters of every route class that was used, and its limit as it stands."""
@@ -310,6 +316,7 @@ class HttpClient:
         body = await read_body(response, self._max_body_bytes, where)
         reach("K4")
         lane.stats.bytes += len(body)
+        self._newest_headers = response.headers
         return body
 
     @staticmethod

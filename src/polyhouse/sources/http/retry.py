@@ -122,9 +122,14 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
         until = _http_date(text)
         if until is None:
             return None
-        sent = _http_date(headers.get("Date", ""))
+        sent = sent_at(headers)
         return max(0.0, until - (now if sent is None else sent))
     return seconds if isfinite(seconds) and seconds >= 0 else None
+
+
+def sent_at(headers: Mapping[str, str]) -> float | None:
+    """When an answer was made by the clock of who made it, Unix seconds; None if it does not say."""
+    return _http_date(headers.get("Date", ""))
 
 
 def _http_date(text: str) -> float | None:
