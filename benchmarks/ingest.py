@@ -53,7 +53,7 @@ async def _bodies(data_url: str, wallets: int) -> list[bytes]:
     bodies = []
     async with aiohttp.ClientSession() as session:
         for wallet in Universe(seed=1, wallets=wallets).wallets[:20]:
-            params = {"user": wallet, "start": "1", "limit": "1000", "exclude_deposits_withdrawals": "false"}
+            params = {"user": wallet, "start": "1", "limit": "1000", "sort_direction": "ASC"}
             async with session.get(f"{data_url}/v2/activity", params=params) as answer:
                 bodies.append(await answer.read())
     return bodies

@@ -22,6 +22,7 @@ MAX_PRICE = 10**6
 
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d{1,3})?", re.ASCII)
 _MAX_TEXT = 120
+_TENS = tuple(10**power for power in range(7))
 _EXACT = Context(prec=200, traps=[InvalidOperation, Inexact, Overflow])
 
 
@@ -53,8 +54,8 @@ def plain_digits(value: Any) -> tuple[int, int] | None:
 
     The fast path of bulk decoding: no exponent, no sign, at most 18 digits on each side.
     """
-    text = str(value) if type(value) is Decimal else value
-    if type(text) is not str or not text.isascii():
+    text = value if type(value) is str else str(value) if type(value) is Decimal else None
+    if text is None or not text.isascii():
         return None
     whole, dot, fraction = text.partition(".")
     if not whole.isdigit() or len(whole) > 18 or (whole[0] == "0" and len(whole) > 1):
@@ -102,7 +103,7 @@ def printed_micros(value: Any, what: str = "amount") -> int:
     if plain is not None:
         digits, decimals = plain
         if decimals <= 6:
-            nearest: int = digits * 10 ** (6 - decimals)
+            nearest: int = digits * _TENS[6 - decimals]
             noise = 0
         else:
             scale = 10 ** (decimals - 6)

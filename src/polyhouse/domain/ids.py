@@ -9,6 +9,7 @@ condition.
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from polyhouse.domain import contracts
@@ -20,6 +21,8 @@ _LEGENDRE_EXPONENT = (FIELD_PRIME - 1) // 2
 _ODD_BIT = 1 << 254
 _MAX_TOKEN = (1 << 256) - 1
 _SHOWN_CHARACTERS = 80
+_COLLECTIONS_KEPT = 20_000
+"""A collection is found by powers of 254-bit numbers, and asked for once per collateral that a token may have."""
 
 _PROXY_INIT_CODE_HASH = bytes.fromhex("d21df8dc65880a8606f09fe0ce3df9b8869287ab0b058be05aa9e8af6330a00b")
 _SAFE_INIT_CODE_HASH = bytes.fromhex("2bce2127ff07fb632d16c8347c4ebf501f4841168bed00d9e6ef715ddb6fcecf")
@@ -187,7 +190,11 @@ def collection_id(condition: bytes, index_set: int) -> bytes:
     The contract maps the hash to the x of a curve point: the next x with x³ + 3 a square, the top bit of the hash
     choosing between the two y. A parent collection of zero is assumed, as on all of Polymarket.
     """
-    _sized(condition, (32,), "condition id")
+    return _collection(_sized(condition, (32,), "condition id"), index_set)
+
+
+@lru_cache(maxsize=_COLLECTIONS_KEPT)
+def _collection(condition: bytes, index_set: int) -> bytes:
     digest = int.from_bytes(keccak(condition + index_set.to_bytes(32, "big")), "big")
     x = digest % FIELD_PRIME
     while True:

@@ -75,8 +75,10 @@ def _loaded(name: str) -> tuple[int, Path] | None:
         lines = Path("/proc/self/maps").read_text().splitlines()
     except OSError:
         return None
-    mapped = [(fields[0], Path(fields[5])) for line in lines if len(fields := line.split(maxsplit=5)) == 6]
-    addresses = [(int(span.partition("-")[0], 16), path) for span, path in mapped if path.name.startswith(name)]
+    # Asked after every batch, of hundreds of mappings: only lines that name the library are taken apart.
+    mapped = [line.split(maxsplit=5) for line in lines if "/" + name in line]
+    addresses = [(int(span.partition("-")[0], 16), Path(path)) for span, *_, path in mapped]
+    addresses = [(address, path) for address, path in addresses if path.name.startswith(name)]
     return min(addresses) if addresses else None
 
 
