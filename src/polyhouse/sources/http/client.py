@@ -19,7 +19,6 @@ from weakref import WeakSet
 
 import aiohttp
 import msgspec
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from yarl import URL
 
 from polyhouse.errors import (
@@ -172,15 +171,11 @@ class HttpClient:
     ) -> T:
         lane = self.lanes.lane(path, route)
         self._backoff.budget.earn()
-        retrying = AsyncRetrying(
-            sleep=self.clock.sleep,
-            retry=retry_if_exception(self._backoff.may_retry),
-            stop=self._backoff.is_over,
-            wait=self._backoff.wait_seconds,
-            before_sleep=lambda state: self._count_retry(lane, state),
-            reraise=True,
+        return await self._backoff.repeated(
+            lambda: self._attempt(lane, path, params, decode, body),
+            self.clock.sleep,
+            lambda: self._count_retry(lane),
         )
-        return await retrying(self._attempt, lane, path, params, decode, body)
 
     def answered_at(self) -> float:
         """When the newest answer was made, Unix seconds: by the upstream's clock (``Date``), else by ours."""
@@ -197,7 +192,7 @@ class HttpClient:
         return self._breaker.state
 
     @staticmethod
-    def _count_retry(lane: RouteLane, _state: RetryCallState) -> None:
+    def _count_retry(lane: RouteLane) -> None:
         lane.stats.retries += 1
 
     async def _attempt(

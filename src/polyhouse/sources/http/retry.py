@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
+from typing import TypeVar
 
 import msgspec
-from tenacity import RetryCallState
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from polyhouse.errors import (
     CircuitOpenError,
@@ -21,6 +22,8 @@ from polyhouse.errors import (
     UpstreamRefusedError,
     UpstreamUnavailableError,
 )
+
+T = TypeVar("T")
 
 _RETRYABLE_4XX = frozenset({408, 425})
 _DETAIL_LENGTH = 200
@@ -166,6 +169,41 @@ class Backoff:
         self.policy = policy
         self.budget = RetryBudget(policy.budget)
         self._random = rng
+
+    async def repeated(
+        self,
+        attempt: Callable[[], Awaitable[T]],
+        sleep: Callable[[float], Awaitable[None]],
+        before_retry: Callable[[], None],
+    ) -> T:
+        """The result of ``attempt``, made again while it may succeed later; its last error if it does not.
+
+        Args:
+            attempt: one attempt.
+            sleep: waits for so many seconds.
+            before_retry: called before each wait.
+        """
+        try:
+            return await attempt()
+        except RetryableError as error:
+            failed = [error]
+
+        # Most requests need no second attempt, and the machinery of one costs as much CPU as ten rows: it takes over
+        # with the outcome of the first.
+        async def next_attempt() -> T:
+            if failed:
+                raise failed.pop()
+            return await attempt()
+
+        retrying = AsyncRetrying(
+            sleep=sleep,
+            retry=retry_if_exception(self.may_retry),
+            stop=self.is_over,
+            wait=self.wait_seconds,
+            before_sleep=lambda _state: before_retry(),
+            reraise=True,
+        )
+        return await retrying(next_attempt)
 
     def may_retry(self, error: BaseException) -> bool:
         """Only what may succeed later, and only if the upstream does not ask for a longer wait than ours."""
