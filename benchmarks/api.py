@@ -1,4 +1,4 @@
-"""Readers of the HTTP API while a sync writes: ``python -m benchmarks.api [--readers N] [--seconds S]``.
+"""Readers of the HTTP API while a sync writes: ``python -m benchmarks.api [--readers N] [--seconds S] [--scale X]``.
 
 A server of its own on a simulated Polymarket, whose wallets are synced and built again without a pause. The load: each
 of 200 readers asks for a page, reads it for a while, asks for the next one. Times between pages are random with the
@@ -39,7 +39,6 @@ from benchmarks.measure import in_fresh_process
 from polyhouse.cli.simulation import simulated_polymarket
 
 KEY = {"X-API-Key": "benchmark"}
-RATE_SCALE = 20.0
 STATUS = "/api/status"
 BOARD = "/api/leaderboard?min_units=0&min_gains_losses=0"
 
@@ -239,12 +238,13 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=1.0, help="mean seconds between the same few pages")
     parser.add_argument("--new-pause", type=float, default=10.0, help="mean seconds between new pages")
     parser.add_argument("--wallets", type=int, default=40)
+    parser.add_argument("--scale", type=float, default=1.0, help="of the published limits, by which the sync reads")
     asked = parser.parse_args()
     with contextlib.ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="polyhouse-api-")))
-        upstream = stack.enter_context(simulated_polymarket(7, asked.wallets, RATE_SCALE))
+        upstream = stack.enter_context(simulated_polymarket(7, asked.wallets, asked.scale))
         urls = {"GAMMA_URL": upstream.gamma_url, "CLOB_URL": upstream.clob_url, "DATA_URL": upstream.data_url}
-        url, process = stack.enter_context(server(home, urls | {"RATE_SCALE": str(RATE_SCALE)}))
+        url, process = stack.enter_context(server(home, urls | {"RATE_SCALE": str(asked.scale)}))
         (token_file,) = home.glob("serve-*.token")
         token = token_file.read_text()
         print(f"filled: {asyncio.run(fill(url))}", flush=True)
