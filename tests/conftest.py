@@ -6,6 +6,7 @@ gets a database of its own.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import logging
 import sys
@@ -23,6 +24,29 @@ _numbers = itertools.count(1)
 _stores = pytest.StashKey[MigratedStores]()
 _SCHEMA_TESTS = "warehouse"
 """The folder of the tests for which stores are made as users make them."""
+_LONGEST = {
+    "dashboard/test_dashboard_in_a_browser.py", "chain_sync/test_every_depth.py", "machines/test_machines.py",
+    "matrix/test_every_store.py", "publication/test_readers_during_builds.py", "jobs/test_live_server.py",
+    "cluster/test_shards_equal_one_engine.py", "crash/test_sigkill.py", "fleet/test_workers.py",
+}  # fmt: skip
+"""Files of a minute and more."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """While four thousand tests are collected nothing becomes garbage, and looking for it costs a third of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files begin first: whoever takes one last lets the other processes wait for it."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.relative_to(here).as_posix() not in _LONGEST)
 
 
 @pytest.hookimpl(wrapper=True)
