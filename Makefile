@@ -38,7 +38,8 @@ demo: setup ## the main job on the simulated Polymarket, compared with its truth
 	@$(BIN)/polyhouse demo --seed $(SEED)
 
 test: setup postgres strace chromium bigquery lint ## lint, types and all tests
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q
+	@# What is compiled is kept, wherever that is switched off: the tests start some hundred processes.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q
 
 lint: setup ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check .
