@@ -295,8 +295,10 @@ def _environment() -> dict[str, Any]:
             known = [PREFIX + field.upper() for field in Settings.model_fields]
             if variable not in _KNOWN_VARIABLES:
                 _log.warning("%s is not a setting and is ignored.%s", variable, suggestion(variable, known))
-    given = {variable.lower().removeprefix(PREFIX.lower()): text for variable, text in os.environ.items() if text}
-    return {name: _from_text(name, given[name]) for name in Settings.model_fields if name in given}
+    # Without the prefix it is somebody else's variable: ``HOME`` is not ours. In any case, but capitals win.
+    given = {variable.lower(): text for variable, text in sorted(os.environ.items(), reverse=True) if text}
+    texts = {name: given.get(PREFIX.lower() + name) for name in Settings.model_fields}
+    return {name: _from_text(name, text) for name, text in texts.items() if text is not None}
 
 
 def _from_text(name: str, text: str) -> Any:

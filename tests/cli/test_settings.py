@@ -59,6 +59,30 @@ def test_an_empty_variable_counts_as_unset(places, monkeypatch):
     assert load(working_directory=places[0]).settings.rate_scale == 0.8
 
 
+def test_variables_of_others_are_not_ours(places, monkeypatch):
+    """``HOME``, or another program's ``PUBLISH``, must not count as ``POLYHOUSE_HOME`` or ``POLYHOUSE_PUBLISH``."""
+    for name in Settings.model_fields:
+        monkeypatch.setenv(name.upper(), "http://of-another-program")
+        monkeypatch.setenv(name, "http://of-another-program")
+    shown = load(working_directory=places[0]).explain()
+    assert {name: source for name, _, source in shown if source != "default"} == {"POLYHOUSE_HOME": "environment"}
+    assert shown[0][1] == str(places[1])
+
+
+def test_the_default_home_is_a_folder_of_its_own(places, monkeypatch, tmp_path):
+    monkeypatch.delenv("POLYHOUSE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load(working_directory=places[0]).settings.home == tmp_path / ".polyhouse"
+
+
+def test_capitals_win_over_another_case_of_the_same_variable(places, monkeypatch):
+    monkeypatch.setenv("POLYHOUSE_FROM_BLOCK", "5")
+    monkeypatch.setenv("polyhouse_from_block", "7")
+    monkeypatch.setenv("polyhouse_rate_scale", "0.5")
+    settings = load(working_directory=places[0]).settings
+    assert (settings.from_block, settings.rate_scale) == (5, 0.5)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
