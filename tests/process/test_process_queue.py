@@ -13,6 +13,7 @@ from polyhouse.state import open_state
 from polyhouse.state.outcomes import MAX_ATTEMPTS
 from polyhouse.sync.engine import SyncEngine
 from polyhouse.sync.process import ProcessOptions, process
+from polyhouse.sync.served import upstream_is_in_step
 
 REPORTED = {
     "positions": "SELECT wallet, token, shares, status FROM reported_positions_current ORDER BY wallet, token",
@@ -53,6 +54,7 @@ async def test_every_wallet_is_read_scored_and_leaves_the_queue(lab):
         assert done.queue.is_empty
         assert done.queue.next_due == int(s.calendar.time()) + 6 * 3600
         assert "queue empty; the next wallet is due at" in done.queue.in_words()
+        assert upstream_is_in_step(s.state).detail.endswith("it was 4 s behind")
 
 
 async def test_the_second_pass_asks_nobody_and_six_hours_later_everybody_is_asked_again(lab):

@@ -34,6 +34,7 @@ from polyhouse.sync.progress import NullObserver, NullReporter, Reporter, RunObs
 from polyhouse.sync.recovery import recover
 from polyhouse.sync.registry_mirror import RegistryMirror
 from polyhouse.sync.report import Plan, RunReport, Tally, WalletSelection
+from polyhouse.sync.served import record_served
 from polyhouse.sync.sources import Sources
 from polyhouse.sync.store import RunState
 from polyhouse.sync.trades import walk_trades
@@ -208,6 +209,7 @@ class SyncEngine:
             for step in steps:
                 if not ctx.should_end:
                     await step()
+            await record_served(ctx)
 
         return await self._run("run", selection_args(chosen), work, metrics=metrics)
 

@@ -22,6 +22,7 @@ from polyhouse.sync.process_models import build_models, map_tokens
 from polyhouse.sync.process_wallets import Verdicts, WalletWork
 from polyhouse.sync.reorg import wallets_to_rebuild
 from polyhouse.sync.report import RunReport
+from polyhouse.sync.served import record_served
 
 COMMAND = "process"
 _CLAIM = 200
@@ -130,6 +131,8 @@ class _Round:
         finally:
             ctx.reporter.finish()
             await asyncio.to_thread(ctx.state.release_worker)
+        if self._taken:
+            await record_served(ctx)
         self._queue.is_empty = self._queue.is_empty and not ctx.should_end
         self._queue.next_due = await asyncio.to_thread(ctx.state.next_due_at)
 

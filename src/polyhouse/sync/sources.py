@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from polyhouse.ports import Partition, Stream
+from polyhouse.sources.data_api.status import ServiceStatus
 from polyhouse.sources.user_tables import AddressGroup
 
 
@@ -74,6 +75,7 @@ class Sources:
         recent: newest fills of everyone, back to a second; None where the upstream has no such feed.
         requests_per_second: of ``activity``, for the estimate of a dry run.
         trades_per_second: of ``trades`` and ``recent``, likewise.
+        served: asks the Data API how far behind the chain it is; None: nobody asks.
     """
 
     gamma_events: EventStream
@@ -92,3 +94,4 @@ class Sources:
     users: UserWallets | None = None
     requests_per_second: float = 20.0
     trades_per_second: float = 16.0
+    served: Callable[[], Awaitable[ServiceStatus]] | None = None

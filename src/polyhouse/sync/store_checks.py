@@ -7,6 +7,7 @@ import time
 from polyhouse.models.checks import CheckResult, run_checks
 from polyhouse.ports import Warehouse
 from polyhouse.sync.coverage import run_coverage_checks
+from polyhouse.sync.served import upstream_is_in_step
 from polyhouse.sync.store import RunState
 from polyhouse.sync.verify import ahead_of_rows
 
@@ -23,6 +24,7 @@ def all_checks(warehouse: Warehouse, state: RunState) -> list[CheckResult]:
         *run_coverage_checks(warehouse),
         checkpoints_have_rows(warehouse, state),
         sources_are_fresh(warehouse, state, int(time.time())),
+        upstream_is_in_step(state),
     ]
 
 

@@ -50,6 +50,7 @@ def build_sources(clients: dict[str, HttpClient], rate_scale: float = 0.8, users
         users=UserTables(users_url) if users_url else None,
         requests_per_second=DATA.per_second("/v2/activity", rate_scale),
         trades_per_second=DATA.per_second("/v2/trades", rate_scale),
+        served=lambda: data_api.status(data),
     )
 
 
