@@ -17,7 +17,8 @@ from plain_trades import Trade
 from polyhouse.metrics.bets_relation import RELATION
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, computed
 from polyhouse.metrics.metric import Relation
-from polyhouse.models import metric_tables
+from polyhouse.models import metric_evaluation, metric_tables
+from polyhouse.models.metric_rows import Measured, by_place, joined
 from polyhouse.models.metric_values import Windows, gather, values_of
 from polyhouse.ports import Warehouse
 
@@ -118,12 +119,21 @@ def staged_metrics(
     values = values_of(
         gathered, plan.calls, Windows.of(params), has_overall=relation.has_overall, by_window=plan.by_window
     )
-    table = metric_tables.values_of(relation)
+    staged, table = metric_evaluation.staged_values(relation, values), metric_evaluation.values_table(relation)
     warehouse.command(f"DROP TABLE IF EXISTS {table}")
-    warehouse.command(f"CREATE TABLE {table} ({metric_tables.values_columns(values)}) ENGINE = Memory")
-    warehouse.insert_arrow(table, values)
-    measured = metric_tables.measured_sql(relation, values)
-    return keyed(warehouse.query(f"{measured} {settings}", used(measured)))
+    warehouse.command(f"CREATE TABLE {table} ({metric_evaluation.declared(staged)}) ENGINE = Memory")
+    warehouse.insert_arrow(table, staged)
+    sql = metric_evaluation.measured_sql(relation, staged)
+    evaluated = by_place(warehouse.query_columns(f"{sql} {settings}", used(sql)))
+    found = joined({relation.name: Measured(values.select(metric_evaluation.KEYS), evaluated)})
+    names = [relation.sample_column, *(metric.name for metric in computed(relation.name) if not metric.of_metrics)]
+    rows = pa.table(dict(found.keys) | {name: found.column(name) for name in names}).to_pylist()
+    return {(row["wallet"], row["category"].decode(), row["window"].decode()): _decoded(row) for row in rows}
+
+
+def _decoded(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.decode() if isinstance(value, bytes) and name != "wallet" else value
+            for name, value in row.items()}  # fmt: skip
 
 
 def keyed(result: Any) -> dict[tuple[bytes, str, str], dict[str, Any]]:

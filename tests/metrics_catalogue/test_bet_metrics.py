@@ -12,7 +12,7 @@ from bet_rows import AS_OF, bet, differences, expected, measured, random_bets, s
 from plain_bets import DAY, USD, Bet
 
 from polyhouse.metrics.catalogue import computed
-from polyhouse.models import metric_tables
+from polyhouse.models import metric_evaluation
 from polyhouse.ports import Warehouse
 
 WALLET = b"\xa1" * 20
@@ -59,7 +59,7 @@ def test_what_few_rows_are_evaluated_for_changes_no_bit(warehouse: Warehouse, mo
         stage(warehouse, wallets)
         found = []
         for least in (0, 10**9):
-            monkeypatch.setattr(metric_tables, "WORTH_DIVIDING", least)
+            monkeypatch.setattr(metric_evaluation, "WORTH_DIVIDING", least)
             found.append(measured(warehouse))
         assert found[0] == found[1]
         assert differences(found[0], expected(wallets, AS_OF)) == []

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "scores"))
@@ -14,7 +15,7 @@ sys.path.append(str(Path(__file__).parents[1] / "scores"))
 from polyhouse.domain.ids import parse_address
 from polyhouse.metrics.catalogue import computed
 from polyhouse.models.metric_tables import METRIC_TABLES, prepare_metric_tables
-from polyhouse.models.packed_metrics import number_names, order, word_names
+from polyhouse.models.packed_metrics import number_names, order, packed, word_names
 from polyhouse.models.runner import build
 from polyhouse.reads.exact import shortest
 from polyhouse.reads.flags import PARTS, Levels, flagged, flags
@@ -49,6 +50,18 @@ def test_the_packed_values_are_those_of_the_columns(warehouse: ClickHouseWarehou
             assert by == order()
             assert [*numbers, *words] == wide
         assert any(value is not None for value in rows[0][3:])
+
+
+def test_packing_columns_gives_what_the_engine_packs(warehouse: ClickHouseWarehouse) -> None:
+    for table in METRIC_TABLES:
+        names = ", ".join((*number_names(), *word_names()))
+        sql = f"SELECT {names}, packed, packed_words FROM {table} FINAL ORDER BY ALL"
+        rows = pa.Table.from_batches(list(warehouse.query_columns(sql)))
+        made = packed({name: rows.column(name).combine_chunks() for name in rows.column_names})
+        assert len(rows) > 1
+        for name in ("packed", "packed_words"):
+            assert made[name].to_pylist() == rows.column(name).to_pylist()
+        assert set(made["packed_by"].to_pylist()) == {order()}
 
 
 def test_rows_that_were_packed_in_another_order_are_read_from_the_columns(warehouse: ClickHouseWarehouse) -> None:

@@ -244,21 +244,20 @@ class Build:
         """Write what a model file selects into its table, or into ``target``."""
         self.insert_rows(self.sql(model, condition), target or self.place_of(model))
 
-    def insert_rows(self, sql: str, target: str, *, settings: str = "") -> None:
-        """Write the rows of a SELECT, which names every column but ``version``; ``settings`` as of ``stage_rows``."""
+    def insert_rows(self, sql: str, target: str) -> None:
+        """Write the rows of a SELECT, which names every column but ``version``."""
         names = self._columns(target)
         values = [f"{self.version} AS version" if name == "version" else name for name in names]
-        self._insert(target, names, values, sql, settings)
+        self._insert(target, names, values, sql)
 
     def copy_rows(self, sql: str, target: str) -> None:
         """Write the rows of a SELECT with the versions that it gives them."""
         names = self._columns(target)
         self._insert(target, names, names, sql)
 
-    def _insert(self, target: str, names: Sequence[str], values: Sequence[str], sql: str, settings: str = "") -> None:
-        chosen = ", ".join(filter(None, (BULK, settings)))
+    def _insert(self, target: str, names: Sequence[str], values: Sequence[str], sql: str) -> None:
         self.warehouse.command(
-            f"INSERT INTO {target} ({', '.join(names)}) SELECT {', '.join(values)} FROM ({sql}) {chosen}",
+            f"INSERT INTO {target} ({', '.join(names)}) SELECT {', '.join(values)} FROM ({sql}) {BULK}",
             self._used(sql),
         )
 
@@ -285,15 +284,9 @@ class Build:
         """Keep what a model file selects in memory, for the statements that follow."""
         self.stage_rows(model, self.sql(model, condition))
 
-    def stage_rows(self, table: str, sql: str, *, settings: str = "") -> None:
-        """Keep what a SELECT returns in memory under a name, until ``forget_staged``.
-
-        Args:
-            table: the name.
-            sql: the SELECT.
-            settings: of the engine for this statement, ``name = value``.
-        """
-        self._staging.keep(table, sql, ", ".join(filter(None, (BULK, settings))), self._used(sql))
+    def stage_rows(self, table: str, sql: str) -> None:
+        """Keep what a SELECT returns in memory under a name, until ``forget_staged``."""
+        self._staging.keep(table, sql, BULK, self._used(sql))
 
     def stage_columns(self, table: str, columns: str, rows: pa.Table) -> None:
         """Keep columns under a name, until ``forget_staged``.
@@ -340,9 +333,15 @@ class Build:
                 f" HAVING max(version) < {self.version} AND NOT argMax(is_deleted, version)"
             )
 
-    def query_columns(self, sql: str) -> Iterator[pa.RecordBatch]:
-        """The rows of a SELECT as record batches; parameters of the build are bound."""
-        return self.warehouse.query_columns(f"{sql} {BULK}", self._used(sql))
+    def query_columns(self, sql: str, *, settings: str = "") -> Iterator[pa.RecordBatch]:
+        """The rows of a SELECT as record batches; parameters of the build are bound.
+
+        Args:
+            sql: the SELECT.
+            settings: of the engine for this statement, ``name = value``.
+        """
+        chosen = ", ".join(filter(None, (BULK, settings)))
+        return self.warehouse.query_columns(f"{sql} {chosen}", self._used(sql))
 
     def _used(self, sql: str) -> dict[str, int] | None:
         """The parameters that a statement names."""

@@ -1,7 +1,7 @@
 """Metrics of a row side by side in one column, for readers who want all of a wallet.
 
 The engine plans a read of 140 columns longer than it reads them, so both metric tables hold the same numbers once more
-in ``packed``, the words in ``packed_words``; the engine fills both whenever a row is written, whoever writes it.
+in ``packed``, the words in ``packed_words``; the engine fills both whenever a row is written without them.
 ``packed_by`` names the order of a row's values: rows of older definitions keep theirs until a build writes them anew.
 """
 
@@ -10,9 +10,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from polyhouse.metrics.catalogue import RELATIONS, computed
+from polyhouse.models.arrow_columns import lists, names
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COLUMNS = {
     "packed": "Array(Nullable(Float64))",
@@ -59,6 +65,28 @@ def packing() -> list[str]:
     numbers = ", ".join(f"toNullable(toFloat64({name}))" if name in samples else name for name in number_names())
     made = {"packed": f"[{numbers}]", "packed_words": f"[{', '.join(word_names())}]", "packed_by": f"'{order()}'"}
     return [f"MODIFY COLUMN {name} {kind} MATERIALIZED {made[name]}" for name, kind in COLUMNS.items()]
+
+
+def packed(columns: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
+    """What these changes make of rows; for rows that are written as columns, where it costs a tenth."""
+    import pyarrow as pa
+
+    rows = len(next(iter(columns.values())))
+    numbers = [columns[name] for name in number_names()]
+    values = np.empty((len(numbers), rows), np.float64)
+    unknown = np.zeros((len(numbers), rows), bool)
+    for place, column in enumerate(numbers):
+        values[place] = column.fill_null(0).to_numpy()
+        if column.null_count:
+            unknown[place] = column.is_null().to_numpy(zero_copy_only=False)
+    words = pa.concat_arrays([columns[name] for name in word_names()])
+    order_of_words = np.arange(len(words)).reshape(-1, rows).T.ravel()
+    made = {
+        "packed": pa.array(values.T.ravel(), mask=unknown.T.ravel()),
+        "packed_words": words.take(pa.array(order_of_words)),
+    }
+    found = {name: lists(np.arange(rows + 1) * (len(made[name]) // max(rows, 1)), made[name]) for name in made}
+    return found | {"packed_by": names(np.zeros(rows, np.int32), pa.array([order()]))}
 
 
 def unpacked(numbers: Sequence[float | None], words: Sequence[str | None], by: str) -> dict[str, Any] | None:

@@ -30,7 +30,7 @@ def sums_by_key(
         scopes: of the rows.
         kept: places in scopes × windows.
     """
-    names, code = _codes(keys)
+    names, code = ranked(keys)
     windows = scopes.lengths.shape[1]
     piece = np.repeat(np.arange(scopes.lengths.size), np.diff(scopes.edges, axis=1).ravel())
     places = np.flatnonzero(chosen[scopes.index])
@@ -53,7 +53,7 @@ def sums_by_key(
     return [lists(starts, column) for column in found]
 
 
-def _codes(keys: pa.Array) -> tuple[pa.Array, Ints]:
+def ranked(keys: pa.Array) -> tuple[pa.Array, Ints]:
     """The different keys in their order, and the place of each row's key among them."""
     import pyarrow as pa
     import pyarrow.compute as pc
