@@ -12,7 +12,7 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 _FENCE = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 _INLINE = re.compile(r"`((?:\.venv/bin/)?polyhouse [^`\n]*)`")
-_SEPARATORS = {"|", "&&", ";", ">"}
+_SEPARATORS = {"|", "&&", ";", ">", ">>"}
 
 ELSEWHERE = {
     "make": ".ci/run",

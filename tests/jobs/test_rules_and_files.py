@@ -122,6 +122,17 @@ def test_a_line_of_crontab_goes_on_after_exit_1_and_ends_after_3(tmp_path):
         assert (tmp_path / "calls").read_text().split() == expected
 
 
+def test_variables_stand_before_the_lines_of_crontab_and_in_the_units():
+    variables = {"PATH": "/opt/50% of it/bin:/bin", "POLYHOUSE_HOME": '/srv/a "b"'}
+    (text,) = exports.cron(EVERY_DAY, variables).values()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert lines[:3] == ["CRON_TZ=UTC", "PATH=/opt/50% of it/bin:/bin", 'POLYHOUSE_HOME=/srv/a "b"']
+    for name, content in exports.systemd(EVERY_DAY, variables).items():
+        given = [line for line in content.splitlines() if line.startswith("Environment=")]
+        wanted = ['Environment="PATH=/opt/50%% of it/bin:/bin"', r'Environment="POLYHOUSE_HOME=/srv/a \"b\""']
+        assert given == (wanted if name.endswith(".service") else [])
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here")
 def test_systemd_accepts_the_units_and_reads_the_same_times(tmp_path):
     files = exports.systemd(EVERY_DAY)

@@ -1,10 +1,13 @@
-"""The commands about schedule and keys, as users call them."""
+"""The commands about schedule and keys."""
 
 from __future__ import annotations
 
 import json
+import re
+import sys
+from pathlib import Path
 
-from api_server import polyhouse
+from commands import in_process as polyhouse
 
 
 def test_the_schedule_is_shown_with_next_times_and_follows_the_settings(tmp_path):
@@ -14,7 +17,7 @@ def test_the_schedule_is_shown_with_next_times_and_follows_the_settings(tmp_path
     assert rows["top"]["rule"] == "15 * * * *"
     assert rows["top"]["next_at"].endswith(":15:00Z")
     assert rows["full"]["rule"] is rows["full"]["next_at"] is None
-    over = polyhouse(tmp_path, "schedule", "show", schedule='{"top": "20 * * * *"}')
+    over = polyhouse(tmp_path, "schedule", "show", POLYHOUSE_SCHEDULE='{"top": "20 * * * *"}')
     assert "20 * * * *" in over.stdout
     configured = polyhouse(tmp_path, "config", "--json")
     assert '"top"' in next(
@@ -25,7 +28,7 @@ def test_the_schedule_is_shown_with_next_times_and_follows_the_settings(tmp_path
 def test_a_schedule_that_cannot_be_is_refused_everywhere(tmp_path):
     for wrong in ('{"top": "hourly"}', '{"never": "* * * * *"}', "top", '["top"]'):
         for command in (["schedule", "show"], ["serve", "--port", "0"]):
-            result = polyhouse(tmp_path, *command, schedule=wrong)
+            result = polyhouse(tmp_path, *command, POLYHOUSE_SCHEDULE=wrong)
             assert result.returncode == 2, (wrong, command, result.stderr)
             assert "SCHEDULE" in result.stderr.upper()
 
@@ -37,6 +40,27 @@ def test_files_for_other_schedulers_are_printed_or_written(tmp_path):
     assert {path.name for path in folder.iterdir()} >= {"polyhouse-top.timer", "polyhouse-top.service"}
     assert polyhouse(tmp_path, "schedule", "k8s", "--image", "x/y:1").stdout.count('image: "x/y:1"') == 5
     assert "# ==> deploy.sh" in polyhouse(tmp_path, "schedule", "cloudrun").stdout
+
+
+def test_cron_finds_the_program_the_store_and_the_settings(tmp_path):
+    """Cron's environment has neither our PATH nor our home: the first line would fail, or fill another store."""
+    (tmp_path / "polyhouse.toml").write_text("rate_scale = 0.5\n")
+    shown = polyhouse(
+        tmp_path, "schedule", "cron",
+        POLYHOUSE_DATA_URL="http://127.0.0.1:1", POLYHOUSE_STATE="postgresql://me:word@db/x",
+    )  # fmt: skip
+    lines = dict(line.split("=", 1) for line in shown.stdout.splitlines() if re.match("[A-Z_]+=", line))
+    home = next(
+        row["value"] for row in json.loads(polyhouse(tmp_path, "config", "--json").stdout)["settings"]
+        if row["name"] == "POLYHOUSE_HOME"
+    )  # fmt: skip
+    assert lines["PATH"].split(":")[0] == str(Path(sys.executable).parent)
+    assert lines["POLYHOUSE_HOME"] == home
+    assert lines["POLYHOUSE_DATA_URL"] == "http://127.0.0.1:1"
+    assert lines.get("POLYHOUSE_RATE_SCALE", "0.5") == "0.5"
+    assert "word" not in shown.stdout + shown.stderr
+    assert "POLYHOUSE_STATE" not in lines
+    assert "POLYHOUSE_STATE" in shown.stderr
 
 
 def test_the_secret_of_a_key_is_shown_once(tmp_path):

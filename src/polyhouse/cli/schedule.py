@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -9,9 +10,11 @@ import click
 from polyhouse.cli.base import PolyGroup, Run, command, say
 from polyhouse.cli.output import Column, emit_json, emit_table
 from polyhouse.errors import ConfigError
+from polyhouse.settings import FILE_NAME, MASK
 
 _M = "polyhouse.cli.schedule"
 IMAGE = "polyhouse:latest"
+_SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 schedule = PolyGroup(
     "schedule",
@@ -70,13 +73,19 @@ def _ended(job: dict[str, str] | None) -> str:
     return f"{job['status']} {job['finished_at'] or ''}".strip() if job else ""
 
 
-@command("cron", examples=("polyhouse schedule cron", "polyhouse schedule cron | crontab -"), json=False)
+@command(
+    "cron",
+    examples=("polyhouse schedule cron", "polyhouse schedule cron >> table.txt"),
+    json=False,
+)
 def cron(run: Run) -> None:
-    """Lines for crontab."""
+    """Lines for crontab, with where the commands and the store are: cron knows neither. Append them to what
+    `crontab -l` prints, since `crontab FILE` replaces the whole table.
+    """
     from polyhouse.jobs import exports
     from polyhouse.jobs.plans import plans
 
-    _print(exports.cron(plans(run.settings.schedule)), None)
+    _print(exports.cron(plans(run.settings.schedule), _surroundings(run)), None)
 
 
 @command("systemd", examples=("polyhouse schedule systemd --to ~/.config/systemd/user",), json=False)
@@ -86,7 +95,7 @@ def systemd(run: Run, folder: Path | None) -> None:
     from polyhouse.jobs import exports
     from polyhouse.jobs.plans import plans
 
-    _print(exports.systemd(plans(run.settings.schedule)), folder)
+    _print(exports.systemd(plans(run.settings.schedule), _surroundings(run)), folder)
 
 
 @command(
@@ -112,6 +121,31 @@ def cloudrun(run: Run, folder: Path | None, image: str) -> None:
     from polyhouse.jobs.plans import plans
 
     _print(exports.cloud_run(plans(run.settings.schedule), image), folder)
+
+
+def _surroundings(run: Run) -> dict[str, str]:
+    """The environment in which another scheduler's commands find this program, this store and these settings.
+
+    What ``polyhouse.toml`` of the home folder says is found there; what a flag, the environment or the working
+    directory says would be lost. Secrets are not written: they are named, for the file.
+    """
+    loaded = run.loaded
+    home = loaded.settings.home.absolute()
+    found = {"PATH": f"{Path(sys.executable).parent}:{_SYSTEM_PATH}", "POLYHOUSE_HOME": str(home)}
+    kept = {"default", str(home / FILE_NAME)}
+    secret = []
+    for name, value, source in loaded.explain():
+        if source in kept or name in {"POLYHOUSE_HOME", "POLYHOUSE_SCHEDULE"}:
+            continue
+        if MASK in value:
+            secret.append(name)
+        else:
+            found[name] = value
+    if secret:
+        say(
+            f"secret, so not written: {', '.join(secret)}. Put them into {home / FILE_NAME}, for you alone (chmod 600)."
+        )
+    return found
 
 
 def _print(files: dict[str, str], folder: Path | None) -> None:

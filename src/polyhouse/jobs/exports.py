@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from polyhouse.jobs import cloudrun
 from polyhouse.jobs.plans import Plan
@@ -21,20 +22,32 @@ _HEAD = "# Polyhouse: the plans of `polyhouse schedule show`. Times are UTC.\n"
 _SERVERS = (
     f"# Both stores must be servers: the secret `{_ENVIRONMENT}` gives POLYHOUSE_WAREHOUSE and POLYHOUSE_STATE.\n"
 )
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
-def cron(plans: Sequence[Plan]) -> dict[str, str]:
-    """Lines for ``crontab``."""
-    lines = [_HEAD + "CRON_TZ=UTC"]
+def cron(plans: Sequence[Plan], variables: Mapping[str, str] = _NOTHING) -> dict[str, str]:
+    """Lines for ``crontab``.
+
+    Args:
+        plans: what runs when.
+        variables: of the environment of the commands; cron gives them next to none.
+    """
+    lines = [_HEAD + "CRON_TZ=UTC", *(f"{name}={value}" for name, value in variables.items())]
     for plan in plans:
         if plan.rule is not None:
             lines += [f"# {plan.name}: {plan.action.summary}", f"{plan.rule.text} {_locked(plan, '$HOME')}"]
     return {"crontab": "\n".join(lines) + "\n"}
 
 
-def systemd(plans: Sequence[Plan]) -> dict[str, str]:
-    """A service and a timer per plan, for ``~/.config/systemd/user`` or ``/etc/systemd/system``."""
+def systemd(plans: Sequence[Plan], variables: Mapping[str, str] = _NOTHING) -> dict[str, str]:
+    """A service and a timer per plan, for ``~/.config/systemd/user`` or ``/etc/systemd/system``.
+
+    Args:
+        plans: what runs when.
+        variables: of the environment of the commands.
+    """
     files = {}
+    given = "".join(f"Environment={_unit_word(name, value)}\n" for name, value in variables.items())
     for plan in plans:
         if plan.rule is None:
             continue
@@ -42,13 +55,19 @@ def systemd(plans: Sequence[Plan]) -> dict[str, str]:
         about = f"Polyhouse {plan.name}: {plan.action.summary}"
         files[f"polyhouse-{plan.name}.service"] = (
             f"{_HEAD}[Unit]\nDescription={about}\nWants=network-online.target\nAfter=network-online.target\n\n"
-            f"[Service]\nType=oneshot\nExecStart=/usr/bin/env {script}\nTimeoutStartSec=infinity\n"
+            f"[Service]\nType=oneshot\n{given}ExecStart=/usr/bin/env {script}\nTimeoutStartSec=infinity\n"
         )
         files[f"polyhouse-{plan.name}.timer"] = (
             f"{_HEAD}[Unit]\nDescription={about}\n\n[Timer]\nOnCalendar={plan.rule.calendar()}\n"
             "RandomizedDelaySec=20\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
         )
     return files
+
+
+def _unit_word(name: str, value: str) -> str:
+    """One assignment as a unit file quotes it."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{name}={escaped}"'
 
 
 def kubernetes(plans: Sequence[Plan], image: str) -> dict[str, str]:
