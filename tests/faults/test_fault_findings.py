@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from polyhouse.errors import UpstreamContractError
 from polyhouse.ports import Page, Position
 from polyhouse.sources.data_api import Activity
-from polyhouse.sources.walk import without_digest
+from polyhouse.sources.walk import PageGuard, without_digest
 
 NOW = 1_780_000_000
 WALLET = "0x" + "a1" * 20
@@ -98,6 +99,16 @@ async def test_rows_that_others_may_lie_over_are_written_again_though_they_are_a
     assert (same.tables, same.notes) == ({}, {"repeated_rows": 1})
     (again,) = await read(client, without_digest(first.position))
     assert again.tables == first.tables
+
+
+def test_a_repeated_page_is_refused_though_one_row_of_it_could_not_be_read() -> None:
+    rows: list[Any] = list(range(100))
+    guard = PageGuard("here", smallest=99)
+    guard.check([*rows[:-1], None])
+    with pytest.raises(UpstreamContractError, match="the same page twice"):
+        guard.check(rows)
+    guard.check([*rows[1:], 100])
+    guard.check([None] * 100)
 
 
 async def test_a_cursor_that_expired_does_not_make_a_walk_forget_what_it_owes() -> None:

@@ -71,14 +71,25 @@ class PageGuard:
         self._last: Sequence[Any] = ()
 
     def check(self, rows: Sequence[Any]) -> None:
-        """Compare with the page before.
+        """Compare with the page before; rows that could not be read (None) are like any.
 
         Raises:
             UpstreamContractError: the same rows came twice in a row.
         """
-        if len(rows) >= self._smallest and rows == self._last:
+        if self._are_the_last(rows):
             raise UpstreamContractError(f"{self._where}: the upstream sent the same page twice")
         self._last = rows
+
+    def _are_the_last(self, rows: Sequence[Any]) -> bool:
+        if len(rows) != len(self._last):
+            return False
+        readable = 0
+        for row, before in zip(rows, self._last, strict=True):
+            if row is not None and before is not None:
+                if row != before:
+                    return False
+                readable += 1
+        return readable >= self._smallest
 
 
 class SecondCounter:
