@@ -58,25 +58,30 @@ def test_the_price_before_is_fresh_and_never_of_the_same_second(warehouse: Wareh
     assert trades(warehouse, "before_e6") == [400_000, None, None]
 
 
-@pytest.mark.parametrize(
-    ("markets", "resolved", "closes", "price"),
-    [
-        ({}, None, 100, 700_000),  # the listed end
-        ({"game_start_ts": OPEN + 50 * HOUR}, None, 50, 600_000),  # the game
-        ({"game_start_ts": OPEN + 150 * HOUR}, None, 100, 700_000),  # a game after the listed end does not count
-        ({}, OPEN + 41 * HOUR, 40, 550_000),  # an hour before the resolution
-        ({"end_ts": 0}, OPEN + 91 * HOUR, 90, 650_000),
-        ({"game_start_ts": OPEN + 30 * HOUR}, OPEN + 41 * HOUR, 30, 500_000),
-        ({}, OPEN + 101 * HOUR, 100, 700_000),  # resolved after the end
-    ],
-)  # fmt: skip
-def test_a_market_closes_at_what_comes_first(
-    warehouse: Warehouse, markets: dict[str, Any], resolved: int | None, closes: int, price: int
-) -> None:
-    prices = [others(30, 50), others(40, 55), others(50, 60), others(90, 65), others(100, 70), others(110, 90)]
-    late = [] if resolved is None else [resolution(resolved, (1, 0))]
-    store(warehouse, [fill(WALLET, 20, 10, 500), *prices], *late, **markets)
-    assert trades(warehouse, "closes_at", "close_e6") == [(closes, price)]
+CLOSES: list[tuple[dict[str, Any], int | None, int, int]] = [
+    ({}, None, 100, 700_000),  # the listed end
+    ({"game_start_ts": OPEN + 50 * HOUR}, None, 50, 600_000),  # the game
+    ({"game_start_ts": OPEN + 150 * HOUR}, None, 100, 700_000),  # a game after the listed end does not count
+    ({}, OPEN + 41 * HOUR, 40, 550_000),  # an hour before the resolution
+    ({"end_ts": 0}, OPEN + 91 * HOUR, 90, 650_000),
+    ({"game_start_ts": OPEN + 30 * HOUR}, OPEN + 41 * HOUR, 30, 500_000),
+    ({}, OPEN + 101 * HOUR, 100, 700_000),  # resolved after the end
+]
+"""Columns of a market and when it was resolved; the hour at which it closes, and the price then."""
+
+
+def test_a_market_closes_at_what_comes_first(warehouse: Warehouse) -> None:
+    rows = []
+    for number, (listed, resolved, *_) in enumerate(CLOSES, 1):
+        load(warehouse, market_tables(number, **listed))
+        prices = ((30, 50), (40, 55), (50, 60), (90, 65), (100, 70), (110, 90))
+        rows += [fill(0xB2, hour, 100, 100 * cents, market=number) for hour, cents in prices]
+        rows.append(fill(WALLET, 20 + number / HOUR, 10, 500, market=number))
+        if resolved is not None:
+            load(warehouse, {"resolutions": resolution(resolved, (1, 0), market=number)})
+    load(warehouse, {"observations": columns(rows)})
+    build(warehouse)
+    assert trades(warehouse, "closes_at", "close_e6") == [(closes, price) for *_, closes, price in CLOSES]
 
 
 def test_after_the_close_there_is_no_closing_price(warehouse: Warehouse) -> None:

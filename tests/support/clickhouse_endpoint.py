@@ -46,6 +46,8 @@ _SHARD = "<shard><replica><host>{host}</host><port>9000</port></replica></shard>
 _ON_CLUSTER = re.compile(rb" ON CLUSTER '\w+'")
 _REPLICATED = re.compile(rb"\bReplicated(\w*MergeTree)\('[^']*', '[^']*'(?:, )?")
 _OPTIONS = "logger.console=0&mark_cache_size=33554432&background_pool_size=2&max_thread_pool_size=200"
+_OF_THE_SERVER = {"compile_expressions": "0", "compile_aggregate_expressions": "0", "compile_sort_description": "0"}
+"""How this server is set up, for clients that do not say otherwise: to compile expressions costs more than they do."""
 _TRANSPORT = {
     "database", "session_id", "session_timeout", "session_check", "query_id", "compress", "decompress", "buffer_size",
     "wait_end_of_query", "default_format", "client_protocol_version", "role", "quota_key", "query", "user", "password",
@@ -109,9 +111,9 @@ class Sessions:
         handle = handle or self._connect()
         try:
             _query(handle, f"USE `{database}`", "TabSeparated", {})
-            if settings:
-                pairs = ", ".join(f"{_name(name)} = {_quoted(value)}" for name, value in settings.items())
-                _query(handle, f"SET {pairs}", "TabSeparated", {})
+            chosen = _OF_THE_SERVER | settings
+            pairs = ", ".join(f"{_name(name)} = {_quoted(value)}" for name, value in chosen.items())
+            _query(handle, f"SET {pairs}", "TabSeparated", {})
         except EngineError:
             handle.close()
             raise
