@@ -30,6 +30,10 @@ R1     a backup is checked and laid beside the stores, nothing replaced
 R2     the stores are marked as being restored
 R3     the old warehouse is moved away
 R4     the new warehouse is in its place, the state store not
+P1     between two tables of a publication
+P2     a publication is complete, its transaction not committed
+X1     the parts of an export are all there, the file is not made
+X2     the file of an export is in its place, its manifest not
 =====  ================================================================
 
 K13, a lease that ends while its worker is paused, is a matter of two machines (tests/machines).
@@ -45,7 +49,7 @@ import time
 NAMES = frozenset(
     {
         *(f"K{number}" for number in (*range(1, 13), 14, 15, 16, 17, 18, 20)),
-        *("M1", "L1", "B1", "B2", "R1", "R2", "R3", "R4"),
+        *("M1", "L1", "B1", "B2", "R1", "R2", "R3", "R4", "P1", "P2", "X1", "X2"),
     }
 )
 

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,10 +24,11 @@ from typing import Any
 
 import click
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
 
 import storelook
 from killlab import KILLED, Lab, World
+from postgres_server import running_server
 from stories import KINDS, Library, Story, forget
 
 from polyhouse.sim.runner import ServerThread
@@ -88,8 +89,9 @@ def play(lab: Lab, story: Story, seed: int, most: int) -> Round:
     for _ in range(chance.randint(min(LEAST_IN_A_ROW, most), most)):
         way = way_to_die(story, chance)
         claims = story.finds_claims and chance.random() < 0.15
-        ended = lab.run(home, story.world, *words, claims=claims, **way)
+        ended = lab.run(home, story.world, *words, claims=claims, env=story.env(home), **way)
         round_.lives += 1
+        _look_from_outside(story, home, round_, (story.seen_before, story.seen_after))
         if ended.code == storelook.CLAIMS_TOO_MUCH:
             round_.claims += 1
         elif ended.code == KILLED:
@@ -105,6 +107,7 @@ def play(lab: Lab, story: Story, seed: int, most: int) -> Round:
         if is_done and story.once:
             break
     story.finish(lab, home, is_done=is_done)
+    _look_from_outside(story, home, round_, (story.seen_after,))
     judge(lab, story, home, round_)
     if story.world:
         again = [count - before.get(key, 0) - story.asked.get(key, 0) for key, count in story.world.asked.items()]
@@ -119,12 +122,18 @@ def play(lab: Lab, story: Story, seed: int, most: int) -> Round:
     return round_
 
 
+def _look_from_outside(story: Story, home: Path, round_: Round, right: Sequence[Any]) -> None:
+    seen = story.outside(home)
+    if seen not in right:
+        round_.differences["outside"] = {"wrong": 1, "expected": right, "found": seen}
+
+
 def judge(lab: Lab, story: Story, home: Path, round_: Round) -> None:
     """Every table against the undisturbed run."""
     found = lab.call("digests", home=str(story.judged(home)))
     tables = [table for table in story.expected.keys() | found if story.expected.get(table) != found.get(table)]
     if tables:
-        round_.differences = lab.differences(story.whole, story.judged(home), tables)
+        round_.differences |= lab.differences(story.whole, story.judged(home), tables)
         for table in tables:
             round_.differences.setdefault(table, {"expected": story.expected.get(table), "found": found.get(table)})
 
@@ -161,7 +170,10 @@ def library(folder: Path) -> Iterator[tuple[Lab, Library]]:
             threads[id(world)] = stack.enter_context(ServerThread(world.server))
             return world
 
-        yield lab, Library(lab, open_world, lambda world, seconds: threads[id(world)].advance(seconds) and None)
+        def advance(world: World, seconds: int) -> None:
+            threads[id(world)].advance(seconds)
+
+        yield lab, Library(lab, open_world, advance, lambda: stack.enter_context(running_server()))
 
 
 def plan(kills: int, seed: int) -> list[tuple[str, int]]:

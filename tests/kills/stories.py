@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import random
 import shutil
@@ -15,11 +16,13 @@ from typing import Any
 
 import killlab
 from killlab import Ended, Lab, World
+from postgres_server import PostgresServer
 
 from polyhouse.sim.faults import Fault
 
 EXCHANGE = "0x4bfb41d5b3570defd03c39a9a4d8de6bd8b8982e"
 DAY = 86_400
+PUBLISHED = ("wallets", "wallet_sync_metadata", "wallet_scores", "wallet_scores_by_category")
 
 
 @dataclass
@@ -37,6 +40,8 @@ class Story:
         prepare: makes the home of a round ready, for what a copy of ``base`` is not enough.
         once: the command refuses to be run again when it is done.
         finds_claims: checkpoints are held to the manifest at the start of every life.
+        env: settings of a home beside those of its world.
+        outside: what others see of the work, at any moment: of a home. It is as before or as after, and never half.
     """
 
     kind: str
@@ -49,6 +54,10 @@ class Story:
     prepare: Callable[[Path], None] = lambda home: None
     once: bool = False
     finds_claims: bool = True
+    env: Callable[[Path], dict[str, str]] = lambda home: {}
+    outside: Callable[[Path], Any] = lambda home: None
+    seen_before: Any = None
+    seen_after: Any = None
     expected: dict[str, Any] = field(default_factory=dict)
     whole: Path = Path()
     seconds: float = 1.0
@@ -61,6 +70,7 @@ class Story:
 
     def finish(self, lab: Lab, home: Path, *, is_done: bool = False, **more: Any) -> Ended | None:
         """The command once more, undisturbed, unless it cannot be run again; and what follows it."""
+        more["env"] = self.env(home)
         ended = None if self.once and is_done else lab.must(home, self.world, *self.arguments(home), **more)
         for command in self.after:
             lab.must(home, self.world, *(word.replace("HOME", str(home)) for word in command))
@@ -72,10 +82,13 @@ class Story:
             return
         home = lab.copy(self.base, f"whole-{self.kind}")
         self.prepare(home)
+        self.seen_before = self.outside(home)
         before = dict(self.world.asked) if self.world else {}
         counts = lab.folder / "reached.json"
         ended = self.finish(lab, home, count=str(counts))
         assert ended is not None
+        self.seen_after = self.outside(home)
+        assert self.seen_after is None or self.seen_after != self.seen_before, "half could not be told from whole"
         self.reached = json.loads(counts.read_text())
         if self.world:
             self.asked = {key: count - before.get(key, 0) for key, count in self.world.asked.items()}
@@ -93,11 +106,18 @@ class Library:
     Args:
         lab: where.
         open_world: starts a simulated Polymarket and keeps it until the end.
-        postgres: gives the URL of a fresh database, and how to ask it; None: no story of publication.
+        open_postgres: starts a PostgreSQL and keeps it until the end.
     """
 
-    def __init__(self, lab: Lab, open_world: Callable[..., World], advance: Callable[[World, int], None]) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        open_world: Callable[..., World],
+        advance: Callable[[World, int], None],
+        open_postgres: Callable[[], PostgresServer],
+    ) -> None:
         self.lab = lab
+        self._open_postgres = open_postgres
         self._open = open_world
         self._advance = advance
         self._made: dict[str, Story] = {}
@@ -181,6 +201,43 @@ class Library:
         _write_orders(file, 4_000)
         return Story("import", self._migrated(), None, ("import", str(file), "--no-metrics"), ("K7", "K7@", "K11"))
 
+    def _export(self) -> Story:
+        # In parts of a few rows, over a file of an earlier export.
+        base = self.lab.copy(self._loaded(), "with-export")
+        (base / "trades.csv").write_text("an earlier export")
+        command = ("export", "trades", "--to", "HOME/trades.csv", "--rows-per-part", "20")
+        return Story(
+            "export", base, None, command, ("X1", "X2"), finds_claims=False,
+            outside=lambda home: hashlib.sha256((home / "trades.csv").read_bytes()).hexdigest(),
+        )  # fmt: skip
+
+    def _publish(self) -> Story:
+        server, world = self._open_postgres(), self._world("small-later")
+
+        def database(home: Path) -> str:
+            return home.name.replace("-", "_")
+
+        def fresh(home: Path) -> None:
+            server.execute(f"DROP DATABASE IF EXISTS {database(home)} WITH (FORCE)")
+            server.execute(f"CREATE DATABASE {database(home)} TEMPLATE publishing")
+
+        def published(home: Path) -> list[Any]:
+            row = "hashtextextended((to_jsonb(one) - 'calculated_at')::text, 0)"
+            sql = f"SELECT count(*), sum({row})::text FROM polymarket.{{}} AS one"
+            return [server.execute(sql.format(table), database(home))[0] for table in PUBLISHED]
+
+        def settings(home: Path) -> dict[str, str]:
+            return {"POLYHOUSE_PUBLISH": server.url(database(home))}
+
+        server.execute("CREATE DATABASE publishing")
+        home = self.lab.copy(self._loaded(), "publishing")
+        self.lab.must(home, None, "publish", env=settings(home))
+        self.lab.must(home, world, "sync", "wallets", "--all", "--incremental", env={"POLYHOUSE_PUBLISH": "off"})
+        return Story(
+            "publish", home, None, ("publish",), ("P1", "P1", "P2"), finds_claims=False, prepare=fresh, env=settings,
+            outside=published,
+        )  # fmt: skip
+
     def _metrics_full(self) -> Story:
         return Story("metrics_full", self._loaded(), None, ("metrics", "--full"), ("K7", "K7@", "M1", "K17"))
 
@@ -225,8 +282,8 @@ class Library:
 
 
 KINDS = {
-    "bulk": 10, "ledgers": 28, "workers": 3, "incremental": 10, "chain": 14, "import": 14, "metrics_full": 4,
-    "metrics_partial": 4, "migrate": 7, "backup": 3, "restore": 3,
+    "bulk": 10, "ledgers": 26, "workers": 3, "incremental": 10, "chain": 13, "import": 13, "metrics_full": 4,
+    "metrics_partial": 4, "migrate": 7, "backup": 3, "restore": 3, "export": 2, "publish": 2,
 }  # fmt: skip
 """Story → its share of the kills, in percent."""
 

@@ -14,6 +14,7 @@ from polyhouse.errors import ConfigError, RetryableError
 from polyhouse.export.formats import FORMATS, Format, format_of
 from polyhouse.export.manifest import manifest_of, write_json
 from polyhouse.export.staging import Parts, ResultChangedError, begin, key_ranges
+from polyhouse.failpoints import reach
 from polyhouse.reads.relations.catalogue import SOURCES
 from polyhouse.reads.relations.question import Question
 
@@ -85,7 +86,9 @@ def export(connection: Connection, job: Export, note: Callable[[str], None] = la
     else:
         raise RetryableError("builds are published faster than the table is read", hint="export less at once")
     started = time.time()
+    reach("X1")
     written = form.write(parts, job.working_folder, job.target, job.partition_by)
+    reach("X2")
     manifest = manifest_of(job.question, parts, form.name, job.target, written, started)
     write_json(manifest_path(job.target), manifest)
     shutil.rmtree(job.working_folder)

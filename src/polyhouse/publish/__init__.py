@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import tenacity
 
 from polyhouse.errors import ConfigError, RetryableError
+from polyhouse.failpoints import reach
 from polyhouse.ports import Warehouse
 from polyhouse.publish.postgres import Counts, Publication, Target
 from polyhouse.publish.tables import BUILT, SOURCES, TABLES, WALLET
@@ -90,7 +91,9 @@ def _publish(warehouse: Warehouse, target: Target, full: bool) -> Report:
         for table in TABLES:
             sql = table.select(knows_trends=knows_trends, only="" if is_full else changed)
             tables[table.name] = publication.replace(table, warehouse.query_columns(sql), is_full=is_full)
+            reach("P1")
         publication.record(tables.values(), is_full=is_full, wallets=wallets, marks=marks)
+        reach("P2")
     return Report(is_full, wallets, tables)
 
 
