@@ -137,6 +137,12 @@ class Settings(BaseModel):
         le=604_800,
         description="BigQuery's positions, units and totals follow this often; 0 = always",
     )
+    bigquery_metrics_seconds: int = Field(
+        default=86_400,
+        ge=-1,
+        le=604_800,
+        description="BigQuery's metrics, scores, flags, specialists follow this often; 0 = always, -1 = never",
+    )
     rate_scale: float = Field(
         default=0.8, gt=0, allow_inf_nan=False, description="factor on each published rate limit; above 1 warns"
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
 
 from bigquery_emulator import running_emulator
 
@@ -109,13 +109,14 @@ def house(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[H
     with pytest.MonkeyPatch.context() as patch, ServerThread(server) as upstream:
         for name, value in {
             "HOME": str(home), "WAREHOUSE": f"bigquery://test-project/{DATASET}", "BIGQUERY_ENDPOINT": endpoint,
-            "BIGQUERY_MODELS_SECONDS": "0", "GAMMA_URL": f"{server.base_url}/gamma",
+            "BIGQUERY_MODELS_SECONDS": "0", "BIGQUERY_METRICS_SECONDS": "-1", "GAMMA_URL": f"{server.base_url}/gamma",
             "CLOB_URL": f"{server.base_url}/clob", "DATA_URL": f"{server.base_url}/data", "RATE_SCALE": "1000",
         }.items():  # fmt: skip
             patch.setenv(f"POLYHOUSE_{name}", value)
         said = {"run": say("run"), "board": say("leaderboard", "--min-trades", "1", "--min-units", "0")}
         said["trades"] = say("sql", "SELECT count(*) AS n, max(timestamp) AS newest FROM trades")
         said["wallet"] = say("wallet", said["board"]["rows"][0]["wallet"]) if said["board"]["rows"] else None
+        patch.setenv("POLYHOUSE_BIGQUERY_METRICS_SECONDS", "0")  # they are left out at first, and then wanted
         settings = load().settings
         with open_stores(settings) as stores:
             opened = House(stores, endpoint, said)

@@ -5,14 +5,19 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from result_rows import rows_here, rows_there
 
 from polyhouse.errors import BadInputError, BudgetSpentError, ConfigError, StoreInUseError
+from polyhouse.models import runner
 from polyhouse.models.runner import build
+from polyhouse.reads.leaderboard import LeaderboardQuery, leaderboard
 from polyhouse.tables import EVENTS as LOCAL_EVENTS
 from polyhouse.warehouse.bigquery import Limits
 from polyhouse.warehouse.bigquery.accounting import MIN_BYTES, merge_bytes
-from polyhouse.warehouse.bigquery.computed import TOTALS, UNITS
+from polyhouse.warehouse.bigquery.accounting import RESULTS as RESULT_BYTES
+from polyhouse.warehouse.bigquery.computed import TOTALS, UNITS, view_sql
 from polyhouse.warehouse.bigquery.publish import OWNER
+from polyhouse.warehouse.bigquery.results import RESULTS, result_tables
 from polyhouse.warehouse.bigquery.schema import FOLLOWED, MARKETS, MOVEMENTS, POSITIONS, TRADES
 
 ADDRESS = "lower(concat('0x', hex({})))"
@@ -125,6 +130,82 @@ def test_models_equal_the_embedded_engines_row_by_row(house):
         assert income >= least
 
 
+def check_results(house):
+    """Metrics, scores, flags, specialists and categories of BigQuery are what the local views say, column by column."""
+    found = {}
+    for table in result_tables(house.warehouse):
+        found[table.name] = rows_here(house.warehouse, table.name, table.key, table.columns)
+        assert rows_there(house.remote, table.name, table.key) == found[table.name], table.name
+    return found
+
+
+def test_results_equal_the_embedded_engines_row_by_row(house):
+    assert house.second.with_results
+    found = check_results(house)
+    assert [table.name for table in result_tables(house.warehouse)] == list(found) == [one.name for one in RESULTS]
+    for name in set(found) - {"wallet_intervals", "category_specialists"}:  # this universe is too small for
+        assert found[name], name
+    metrics = [row for row in found["wallet_metrics_complete"].values() if row["hit_rate"] is not None]
+    assert metrics
+    assert {"S", "F"} & {row["grade"] for row in found["wallet_scores"].values()}
+
+
+def test_results_that_come_and_go(house):
+    """Rows and columns: a new metric needs nothing but its column here, and one that is gone leaves no old values."""
+    wallet = bytes(house.local("SELECT min(wallet) FROM wallet_totals")[0][0])
+    place = f"unhex('{wallet.hex()}')"
+    house.warehouse.command("ALTER TABLE wallet_intervals ADD COLUMN novelty Nullable(Float64)")
+    house.warehouse.command(
+        "INSERT INTO wallet_intervals (wallet, category, window, bets, omega_low, novelty, version)"
+        f" SELECT {place}, 'overall', '30d', 31, 0.1 + 0.2, 1 / 3, (SELECT max(build) FROM builds)"
+    )
+    house.warehouse.command(
+        "INSERT INTO category_specialists (category, place, wallet, closed, edge, net)"
+        f" VALUES ('sports', 1, {place}, 20, 0.1, -5), ('crypto', 1, {place}, 21, 0.2, 7)"
+    )
+    house.tracking.set_mark("results", "0")
+    told = house.publish()
+    assert (told["wallet_intervals"].inserted, told["category_specialists"].inserted) == (1, 2)
+    assert told["wallet_metrics_by_category"].loads == 0
+    assert house.ask("SELECT bets, omega_low, novelty FROM wallet_intervals") == [(31, 0.1 + 0.2, 1 / 3)]
+    assert sorted(house.ask("SELECT category, net FROM category_specialists")) == [("crypto", 7), ("sports", -5)]
+    house.warehouse.command("ALTER TABLE wallet_intervals DROP COLUMN novelty")
+    house.warehouse.command("DELETE FROM category_specialists WHERE category = 'crypto'")
+    house.tracking.set_mark("results", "0")
+    told = house.publish()
+    assert (told["category_specialists"].removed, told["category_specialists"].unchanged) == (1, 1)
+    found = check_results(house)
+    assert [sorted(row) for row in found["wallet_intervals"].values()] == [
+        ["bets", "omega_high", "omega_low", "roi_high", "roi_low"]
+    ]
+
+
+def test_the_leaderboard_is_a_view_that_ranks_as_the_product_does(house):
+    assert house.ask("SELECT COUNT(*) FROM leaderboard") == [(0,)]  # nobody has enough closed units to be ranked
+    everybody = (
+        view_sql("leaderboard", str(house.remote.name)).replace(">= 20 ", ">= 1 ").replace(">= 100000000", ">= 0")
+    )
+    columns = "category, period, sort, rank, wallet, omega_shrunk, pnl, units"
+    places = keyed(house.ask(f"SELECT {columns} FROM ({everybody})"), 4)
+    seen = 0
+    for category, period in {place[:2] for place in places}:
+        for sort in ("omega", "pnl"):
+            query = LeaderboardQuery(
+                category=category, window=period, sort=sort, min_units=1, min_gains_losses=0, limit=100
+            )
+            for row in leaderboard(house.warehouse, query)["rows"]:
+                if sort == "pnl" and row["value"] is None:
+                    continue  # who has no value stands at the end here, and not in the view
+                wallet, omega, pnl, units = places.pop((category, period, sort, row["rank"]))
+                assert (wallet, units) == (row["wallet"], row["units"])
+                assert Decimal(row["value"]) == pytest.approx(
+                    Decimal(omega) if sort == "omega" else Decimal(pnl) / 1_000_000, abs=Decimal("0.000001")
+                )
+                seen += 1
+    assert not places
+    assert seen > 50
+
+
 def test_markets_events_and_runs(house):
     markets = keyed(house.ask("SELECT condition_id, title, status, winning_label, event_slug, side_a FROM markets"), 1)
     for condition, question, closed, resolved, winner, outcomes in house.local(
@@ -194,12 +275,16 @@ def test_rows_that_are_no_more_are_removed_and_others_stay(house):
     place = f"wallet = unhex('{wallet.hex()}') AND token = unhex('{token.hex()}') AND tx = unhex('{condition.hex()}')"
     gone = house.local(f"SELECT count() FROM ledger FINAL WHERE {place} AND kind IN ('BUY', 'SELL')")[0][0]
     house.warehouse.command(f"DELETE FROM observations WHERE {place}")
-    build(house.warehouse, [wallet])
-    spent, seldom = house.remote.budget.spent(), Limits(house.endpoint, models_seconds=600_000)
+    spent, seldom = house.remote.budget.spent(), Limits(house.endpoint, models_seconds=0)
+    with pytest.MonkeyPatch.context() as patch:  # a check is broken: readers see the rows, and not what is made of them
+        patch.setattr(runner, "held_by", lambda _: frozenset({"wallet_totals"}))
+        build(house.warehouse, [wallet])
     early = house.publisher(seldom, time.time()).publish()
     assert early.tables[0].removed == gone > 0
-    assert not early.with_models  # positions, units and totals wait for their turn
+    assert not early.with_models  # positions, units and totals wait for a build that holds nothing back
+    assert not early.with_results  # and metrics for their turn, a day
     assert {one.table for one in early.tables} == {table.name for table in FOLLOWED}
+    build(house.warehouse, [wallet])
     told = house.publish()
     charged = house.remote.budget.spent() - spent
     assert charged == early.bytes_read + sum(one.bytes_read for one in told.values())
@@ -207,6 +292,11 @@ def test_rows_that_are_no_more_are_removed_and_others_stay(house):
     assert house.ask("SELECT COUNT(*) FROM trades") == [(before - gone,)]
     assert house.tracking.mark("table trades") == "sent"  # BigQuery changed as many rows as were meant
     check_models(house)
+    check_results(house)
+    flags, metrics = told["wallet_flags"], told["wallet_metrics_complete"]
+    assert metrics.updated + metrics.removed > 0
+    assert flags.unchanged + flags.updated > 50  # of which q-values move whoever was built, so that all are compared
+    assert told["metric_catalogue"].loads == 0
 
 
 def test_open_markets_are_refreshed_alone(house):
@@ -307,6 +397,7 @@ def test_a_dataset_that_was_made_anew_or_is_ahead_is_told_everything(house):
     rows = house.ask("SELECT COUNT(*) FROM trades")
     house.remote.run("UPDATE trades SET fee = fee + 1 WHERE side = 'BUY'", tables=1, planned=0)
     house.remote.run("DELETE FROM trades WHERE side = 'SELL'", tables=1, planned=0)
+    house.tracking.set_mark("results_at", str(int(time.time()) + 86_400))
     assert house.publish()["trades"].inserted == rows[0][0]  # missing ones are written, others corrected
     assert house.ask("SELECT COUNT(*) FROM trades") == rows
     assert house.ask("SELECT SUM(fee) FROM trades") == house.local(
@@ -322,18 +413,21 @@ def test_tables_are_partitioned_and_clustered(house):
     assert TRADES.day == MOVEMENTS.day == "timestamp"
 
 
-@pytest.mark.parametrize("table", [TRADES, MOVEMENTS, MARKETS, POSITIONS, UNITS, TOTALS], ids=lambda table: table.name)
-def test_rows_are_not_wider_than_the_accounting_says(house, table):
+def test_rows_are_not_wider_than_the_accounting_says(house):
     """The widths from which bytes are planned against the bytes that BigQuery counts for the rows that are there."""
-    sizes = []
-    for name, kind in table.columns.items():
-        if kind == "texts":
-            sizes.append(f"(SELECT IFNULL(SUM(BYTE_LENGTH(x) + 2), 0) FROM UNNEST({name}) AS x)")
-        elif kind in {"address", "hash", "token", "word", "text"}:
-            sizes.append(f"IFNULL(BYTE_LENGTH({name}) + 2, 0)")
-        else:
-            sizes.append(f"IF({name} IS NULL, 0, {table.width([name])})")
-    [(rows, size)] = house.ask(f"SELECT COUNT(*), SUM({' + '.join(sizes)}) FROM {table.name}")
-    assert size <= rows * table.width()
-    if table is not MARKETS:  # whose titles are shorter here than in the world
-        assert rows * table.width() <= 1.9 * size
+    results = [one for one in result_tables(house.warehouse) if one.name in {"wallet_metrics_complete", "wallet_flags"}]
+    for table in (TRADES, MOVEMENTS, MARKETS, POSITIONS, UNITS, TOTALS, *results):
+        sizes = []
+        for name, kind in table.columns.items():
+            if kind == "texts":
+                sizes.append(f"(SELECT IFNULL(SUM(BYTE_LENGTH(x) + 2), 0) FROM UNNEST({name}) AS x)")
+            elif kind in {"address", "hash", "token", "word", "text", "document"}:
+                sizes.append(f"IFNULL(BYTE_LENGTH({name}) + 2, 0)")
+            else:
+                sizes.append(f"IF({name} IS NULL, 0, {table.width([name])})")
+        [(rows, size)] = house.ask(f"SELECT COUNT(*), SUM({' + '.join(sizes)}) FROM {table.name}")
+        assert size <= rows * table.width(), table.name
+        if table is not MARKETS and table not in results:  # titles are shorter here than in the world, metrics unknown
+            assert rows * table.width() <= 1.9 * size, table.name
+    for table in result_tables(house.warehouse):
+        assert table.width() <= RESULT_BYTES[table.name][1], table.name

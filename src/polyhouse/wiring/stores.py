@@ -67,7 +67,7 @@ def open_warehouse_of(settings: Settings) -> ClickHouseWarehouse:
 
     limits = Limits(
         settings.bigquery_endpoint, settings.bigquery_location, settings.bigquery_query_bytes,
-        settings.bigquery_daily_bytes, settings.bigquery_models_seconds,
+        settings.bigquery_daily_bytes, settings.bigquery_models_seconds, settings.bigquery_metrics_seconds,
     )  # fmt: skip
     following = open_bigquery(url, settings.home, limits)
     following.build_wishes = wishes

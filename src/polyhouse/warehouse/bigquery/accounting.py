@@ -12,6 +12,19 @@ from dataclasses import dataclass
 from polyhouse.warehouse.bigquery.computed import COMPUTED, READS, TOTALS, TOUCHED, UNITS, VALUES
 from polyhouse.warehouse.bigquery.schema import CHECKPOINT, EVENTS, MARKETS, MOVEMENTS, POSITIONS, TRADES, Table
 
+RESULTS = {
+    "wallet_metrics_complete": (4.0, 1_400, 0.5),
+    "wallet_metrics_by_category": (8.0, 1_400, 0.5),
+    "wallet_scores": (1.0, 250, 0.5),
+    "wallet_scores_by_category": (2.0, 250, 0.5),
+    "wallet_flags": (6.0, 700, 1.0),
+    "wallet_intervals": (1.0, 150, 0.5),
+    "category_specialists": (0.2, 250, 1.0),
+    "category_stats": (0.001, 250, 1.0),
+    "metric_catalogue": (0.001, 800, 1.0),
+}
+"""Table of results → rows for each wallet with trades, bytes of a row at most, and the share of its rows that one
+publication sends: half of the wallets trade on a seed-style day; what is of all wallets changes everywhere."""
 MIN_BYTES = 10 << 20
 """What BigQuery bills at least for each table that a statement names."""
 PERIODS = 6
@@ -50,6 +63,7 @@ class Day:
         runs: publications.
         history: trades that were there before.
         model_runs: publications with which positions, units and totals follow.
+        result_runs: publications with which metrics, scores, flags, specialists and categories follow.
         changes_per_trade: movements for each trade.
         trades_per_position: trades for each position; a unit is a position at most.
         wallets: with trades, ever.
@@ -63,6 +77,7 @@ class Day:
     runs: int = 48
     history: int = 84_000_000
     model_runs: int = 4
+    result_runs: int = 1
     changes_per_trade: float = 0.15
     trades_per_position: float = 8.0
     wallets: int = 1_000_000
@@ -74,6 +89,8 @@ class Day:
     def bytes_billed(self) -> dict[str, int]:
         """Table → bytes of the day."""
         billed = {table.name: 0 for table in (TRADES, MOVEMENTS, MARKETS, EVENTS, CHECKPOINT, POSITIONS, *COMPUTED)}
+        for name, size in self._results().items():
+            billed[name] = size * self.result_runs
         every = max(self.runs // max(self.model_runs, 1), 1)
         for run in range(1, self.runs + 1):
             for name, size in self._run(run).items():
@@ -95,6 +112,12 @@ class Day:
             CHECKPOINT.name: merge_bytes(CHECKPOINT, 365 * self.runs, 1, only_new=False),
         }
         return {name: max(size, 2 * MIN_BYTES) for name, size in sizes.items()}
+
+    def _results(self) -> dict[str, int]:
+        return {
+            name: max(int(self.wallets * rows * width * (1 + sent)), 2 * MIN_BYTES)
+            for name, (rows, width, sent) in RESULTS.items()
+        }
 
     def _models(self, trades: int) -> dict[str, int]:
         positions = int(trades / self.trades_per_position)

@@ -102,6 +102,50 @@ class BigQuery:
         self._ready.add(name)
         return name
 
+    def fit(self, table: Table, known: Iterable[str]) -> None:
+        """Make a table if it is not there; if it is, give it the columns that it lacks and drop those that are gone.
+
+        Both are free. Its staging table is made anew when it is needed.
+
+        Args:
+            table: as it should be.
+            known: columns that it was given before.
+        """
+        name = f"{self.name}.{self.ensure(table)}"
+        staging = f"staging_{table.name}"
+        with self._errors():
+            there = self._client.get_table(name, **self._patience)
+            names = {field.name for field in there.schema}
+            self._client.delete_table(f"{self.name}.{staging}", not_found_ok=True, **self._patience)
+            self._ready.discard(staging)
+        lacking = [
+            f"ADD COLUMN IF NOT EXISTS {column} {KINDS[kind][0]}"
+            for column, kind in table.columns.items()
+            if column not in names
+        ]
+        gone = [f"DROP COLUMN IF EXISTS {column}" for column in sorted({*names, *known} - set(table.columns))]
+        for changes in filter(None, (lacking, gone)):
+            self.run(f"ALTER TABLE {table.name} {', '.join(changes)}", tables=0, planned=0)
+
+    def ensure_view(self, name: str, sql: str) -> None:
+        """Make a view, or let it say what it should."""
+        from google.api_core.exceptions import NotFound
+        from google.cloud import bigquery
+
+        if name in self._ready:
+            return
+        with self._errors():
+            try:
+                view = self._client.get_table(f"{self.name}.{name}", **self._patience)
+                if view.view_query != sql:
+                    view.view_query = sql
+                    self._client.update_table(view, ["view_query"], **self._patience)
+            except NotFound:
+                view = bigquery.Table(f"{self.name}.{name}")
+                view.view_query = sql
+                self._client.create_table(view, exists_ok=True, **self._patience)
+        self._ready.add(name)
+
     def load(self, name: str, files: Iterable[pa.Table]) -> tuple[int, int]:
         """Replace a table's rows by load jobs of Parquet files; returns the rows and the jobs. Loads are free."""
         import pyarrow.parquet as pq
@@ -240,6 +284,7 @@ def _cast(values: Any, kind: str) -> Any:
 
     types = {
         "STRING": pa.string(), "INT64": pa.int64(), "BOOL": pa.bool_(), "NUMERIC": pa.decimal128(38, 9),
+        "FLOAT64": pa.float64(),
     }  # fmt: skip
     name, mode, _ = KINDS[kind]
     if name == "TIMESTAMP":

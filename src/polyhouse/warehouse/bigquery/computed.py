@@ -1,4 +1,5 @@
-"""``units`` and ``wallet_totals``: BigQuery computes them itself, from its own trades, movements and positions.
+"""``units`` and ``wallet_totals``: BigQuery computes them itself, from its own trades, movements and positions. And the
+view ``leaderboard``, which costs nothing until somebody asks it.
 
 The models are neutral SQL (``models/*.sql``), transpiled by sqlglot to the dialect that runs them.
 Nothing of ClickHouse's dialect is transpiled *from*: that is unsafe.
@@ -8,10 +9,14 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
+from typing import TYPE_CHECKING
 
 from polyhouse.errors import ConfigError
 from polyhouse.warehouse.bigquery.location import INSTALL, NOT_INSTALLED
 from polyhouse.warehouse.bigquery.schema import MOVEMENTS, POSITIONS, TRADES, Table
+
+if TYPE_CHECKING:
+    from sqlglot.expressions import Expr
 
 UNITS = Table(
     "units",
@@ -76,6 +81,9 @@ the window's start, which no sum of rows gives; so it comes from the loader."""
 COMPUTED = (UNITS, TOTALS)
 """In the order in which they are computed: totals read units."""
 
+VIEWS = ("leaderboard",)
+"""Views of the dataset, on what it computed."""
+
 READS: dict[str, tuple[tuple[Table, tuple[str, ...] | None], ...]] = {
     "units": ((POSITIONS, None),),
     "wallet_totals": (
@@ -94,9 +102,36 @@ def model_sql(name: str, dialect: str = "bigquery") -> str:
     Raises:
         ConfigError: the optional dependencies are not installed.
     """
+    return str(_parsed(name).sql(dialect=dialect, comments=False))
+
+
+@cache
+def view_sql(name: str, dataset: str) -> str:
+    """The SELECT of a view, in BigQuery's dialect: a view names its tables in full.
+
+    Args:
+        name: of the view.
+        dataset: ``project.dataset``.
+
+    Raises:
+        ConfigError: the optional dependencies are not installed.
+    """
+    tree = _parsed(name)
+    from sqlglot import exp
+
+    project, _, folder = dataset.rpartition(".")
+    within = {one.alias for one in tree.find_all(exp.CTE)}
+    for table in tree.find_all(exp.Table):
+        if table.name not in within:
+            table.set("catalog", exp.to_identifier(project, quoted=True))
+            table.set("db", exp.to_identifier(folder, quoted=True))
+    return str(tree.sql(dialect="bigquery", comments=False))
+
+
+def _parsed(name: str) -> Expr:
     text = (resources.files("polyhouse.warehouse.bigquery") / "models" / f"{name}.sql").read_text(encoding="utf-8")
     try:
         import sqlglot
     except ImportError as error:
         raise ConfigError(NOT_INSTALLED, hint=INSTALL) from error
-    return str(sqlglot.transpile(text, write=dialect, comments=False)[0])
+    return sqlglot.parse_one(text)

@@ -37,6 +37,8 @@ class Limits:
         query_bytes: no statement may be billed more (``maximum_bytes_billed``).
         daily_bytes: all statements of one day (UTC) together.
         models_seconds: positions, units and totals follow the trades this often; 0 = with every publication.
+        metrics_seconds: metrics, scores, flags, specialists and categories follow this often; 0 = with every build,
+            -1 = never.
         timeout_seconds: of one request, and of the wait for one job.
     """
 
@@ -45,6 +47,7 @@ class Limits:
     query_bytes: int = 50 * GIB
     daily_bytes: int = 400 * GIB
     models_seconds: int = 21_600
+    metrics_seconds: int = 86_400
     timeout_seconds: float = 600.0
 
 

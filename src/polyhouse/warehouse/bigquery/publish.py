@@ -2,7 +2,8 @@
 
 What is sent is what differs (``tracking``). A publication that is cut leaves a mark, and the next one sends that table
 whole; every step may be done twice. Trades, movements, markets, events and the record of runs follow every time;
-positions, units and totals, which need whole tables, as often as ``Limits.models_seconds`` says.
+positions, units and totals, which need whole tables, as often as ``Limits.models_seconds`` says, and metrics, scores,
+flags, specialists and categories as often as ``Limits.metrics_seconds`` says.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from dataclasses import dataclass, field
 from polyhouse.errors import StoreInUseError
 from polyhouse.warehouse.bigquery.accounting import merge_bytes, model_bytes
 from polyhouse.warehouse.bigquery.client import BigQuery
-from polyhouse.warehouse.bigquery.computed import COMPUTED, READS, TOUCHED, VALUES, model_sql
+from polyhouse.warehouse.bigquery.computed import COMPUTED, READS, TOUCHED, VALUES, VIEWS, model_sql, view_sql
 from polyhouse.warehouse.bigquery.merge import computed_source, merge_sql
+from polyhouse.warehouse.bigquery.results import result_tables
 from polyhouse.warehouse.bigquery.schema import FOLLOWED, POSITIONS, Table
 from polyhouse.warehouse.bigquery.tracking import Changes, Tracking
 
@@ -28,6 +30,7 @@ or lost its end, and does not know what the dataset was told."""
 LITERAL_WALLETS = 5_000
 """Wallets that a statement names one by one at most."""
 _SENDING, _SENT = "sending", "sent"
+_MODELS = frozenset({"positions", "units", "wallet_totals"})
 _log = logging.getLogger("polyhouse.bigquery")
 
 
@@ -62,10 +65,17 @@ class Published:
 
 @dataclass(slots=True)
 class Publication:
-    """What a publication did, table by table. ``with_models``: whether positions, units and totals followed."""
+    """What a publication did, table by table.
+
+    Attributes:
+        tables: what happened to each.
+        with_models: whether positions, units and totals followed.
+        with_results: whether metrics, scores, flags, specialists and categories did.
+    """
 
     tables: list[Published] = field(default_factory=list)
     with_models: bool = False
+    with_results: bool = False
 
     @property
     def bytes_read(self) -> int:
@@ -105,13 +115,18 @@ class Publisher:
         """
         self._claim()
         done = Publication()
-        newest = self._tracking.newest_build()
-        self._tracking.stage_touched(self._mark("rows"))
+        tracking = self._tracking
+        newest = tracking.newest_build()
+        tracking.stage_touched(self._mark("rows"))
         for table in FOLLOWED:
             done.tables.append(self._follow(table))
-        self._tracking.set_mark("rows", str(newest))
-        if newest > self._mark("models") and self._is_due():
+        tracking.set_mark("rows", str(newest))
+        limits = self._remote.limits
+        is_shown = not tracking.held() & _MODELS  # else BigQuery would compute what the loader holds back
+        if newest > self._mark("models") and is_shown and self._is_due("models", limits.models_seconds):
             self._follow_models(done, newest)
+        if newest > self._mark("results") and self._is_due("results", limits.metrics_seconds):
+            self._follow_results(done, newest)
         if any(one.loads for one in done.tables):
             self._count(self._mark("publications") + 1)
         for one in done.tables:
@@ -149,8 +164,13 @@ class Publisher:
     def _mark(self, name: str) -> int:
         return int(self._tracking.mark(name) or 0)
 
-    def _is_due(self) -> bool:
-        return self._clock() >= self._mark("models_at") + self._remote.limits.models_seconds
+    def _is_due(self, what: str, seconds: int) -> bool:
+        return seconds >= 0 and self._clock() >= self._mark(f"{what}_at") + seconds
+
+    def _follows(self, what: str, newest: int) -> None:
+        """What goes by a clock of its own has come up to a build."""
+        self._tracking.set_mark(what, str(newest))
+        self._tracking.set_mark(f"{what}_at", str(int(self._clock())))
 
     def _follow(self, table: Table) -> Published:
         """Send what differs of one table."""
@@ -219,9 +239,29 @@ class Publisher:
                 merge_sql(table, source, days=None), tables=len(READS[table.name]) + 3, planned=planned
             )
             done.tables.append(Published(table.name, updated=result.rows, bytes_read=result.billed, planned=planned))
-        tracking.set_mark("models", str(newest))
-        tracking.set_mark("models_at", str(int(self._clock())))
+        for name in VIEWS:
+            self._remote.ensure_view(name, view_sql(name, str(self._remote.name)))
+        self._follows("models", newest)
         done.with_models = True
+
+    def _follow_results(self, done: Publication, newest: int) -> None:
+        """What only the loader computes, as its readers see it."""
+        self._tracking.stage_touched(self._mark("results"))
+        for table in result_tables(self._tracking.local):
+            self._fit(table)
+            done.tables.append(self._follow(table))
+        self._follows("results", newest)
+        done.with_results = True
+
+    def _fit(self, table: Table) -> None:
+        """Bring the dataset's columns to the local ones of today; rows with other columns are all sent again."""
+        tracking, noted = self._tracking, f"columns {table.name}"
+        today = " ".join(f"{name}:{kind}" for name, kind in table.columns.items())
+        before = tracking.mark(noted)
+        if before != today:
+            tracking.set_mark(f"table {table.name}", _SENDING)
+            self._remote.fit(table, [column.partition(":")[0] for column in before.split()])
+            tracking.set_mark(noted, today)
 
     def _rows(self, table: Table) -> dict[str, int]:
         """Rows of a model and of the tables that it reads."""

@@ -20,6 +20,8 @@ KINDS: Mapping[str, tuple[str, str, int]] = {
     "flag": ("BOOL", "NULLABLE", 1),
     "time": ("TIMESTAMP", "NULLABLE", 8),
     "decimal": ("NUMERIC", "NULLABLE", 16),
+    "ratio": ("FLOAT64", "NULLABLE", 8),
+    "document": ("STRING", "NULLABLE", 512),
 }
 """Kind of a column → BigQuery type, mode, and the bytes that BigQuery counts for a value (of text: two more than its
 length, with a length that values of ours do not exceed on average). No column is REQUIRED: the columns of a Parquet
@@ -38,6 +40,9 @@ class Table:
         day: the time column whose days are partitions; '' = not partitioned. It belongs to the key.
         wallet: the column with the wallet, if rows belong to one.
         source: SELECT of the local rows with these columns; ``/*wallets*/`` is a condition on ``wallet``.
+        counted: local table whose rows tell how much there is to compare.
+        of_all: rows of wallets may change whoever was built.
+        is_generated: the columns are the local store's of today, and the dataset's table is brought to them.
     """
 
     name: str
@@ -47,6 +52,9 @@ class Table:
     day: str = ""
     wallet: str = ""
     source: str = ""
+    counted: str = "ledger"
+    of_all: bool = False
+    is_generated: bool = False
 
     def width(self, columns: Sequence[str] | None = None) -> int:
         """Bytes that BigQuery counts for a row, or for these columns of it."""

@@ -27,6 +27,8 @@ SLICE_ROWS = 500_000
 """Ledger rows that are compared at a time; bounds memory."""
 FILE_ROWS = 500_000
 """Rows of one load job."""
+MOST_BYTES = 400 << 20
+"""Of what is compared, or one load job, as BigQuery counts: wide rows come in smaller numbers."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS bigquery_published (
@@ -41,6 +43,8 @@ ENGINE = MergeTree ORDER BY wallet;
 """
 _TOUCHED = "wallet IN (SELECT wallet FROM bigquery_touched)"
 _CHANGES = "bigquery_changes"
+_BUILT = ("wallet_totals", "wallet_coverage", "positions", "ledger", "wallet_metrics_complete", "wallet_flags")
+"""Tables of which a build writes rows of all its wallets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +80,12 @@ class Changes:
 class Tracking:
     """The local side of a dataset.
 
-    Args:
+    Attributes:
         local: the store that computes.
     """
 
     def __init__(self, local: Warehouse) -> None:
-        self._local = local
+        self.local = local
         for statement in split_statements(_TABLES):
             local.command(statement)
         if not self.mark("store"):
@@ -90,12 +94,12 @@ class Tracking:
     def mark(self, name: str) -> str:
         """A small fact; '' = never noted."""
         sql = "SELECT value FROM bigquery_marks FINAL WHERE name = {name:String}"
-        rows = self._local.query(sql, {"name": name}).rows
+        rows = self.local.query(sql, {"name": name}).rows
         return str(rows[0][0]) if rows else ""
 
     def set_mark(self, name: str, value: str) -> None:
         """Note a small fact."""
-        self._local.command(
+        self.local.command(
             "INSERT INTO bigquery_marks SELECT {name:String}, {value:String},"
             " (SELECT max(version) FROM bigquery_marks) + 1",
             {"name": name, "value": value},
@@ -103,26 +107,34 @@ class Tracking:
 
     def forget(self) -> None:
         """The dataset was told nothing."""
-        self._local.command("TRUNCATE TABLE bigquery_published")
-        self._local.command(
+        self.local.command("TRUNCATE TABLE bigquery_published")
+        self.local.command(
             "INSERT INTO bigquery_marks SELECT name, '', version + 1 FROM bigquery_marks FINAL"
             " WHERE name NOT IN ('store', 'publications')"
         )
 
     def newest_build(self) -> int:
         """Number of the newest build; 0 = none."""
-        return int(self._local.query("SELECT max(build) FROM builds").rows[0][0])
+        return int(self.local.query("SELECT max(build) FROM builds").rows[0][0])
+
+    def held(self) -> frozenset[str]:
+        """Tables that the newest build did not show readers, because a check was broken."""
+        rows = self.local.query(
+            "SELECT held FROM publications WHERE kind IN ('all', 'touched') ORDER BY build DESC LIMIT 1"
+        ).rows
+        return frozenset(rows[0][0]) if rows else frozenset()
 
     def stage_touched(self, since: int) -> int:
         """List the wallets that were built after the build ``since``, with the end of their windows; their number."""
-        self._local.command("TRUNCATE TABLE bigquery_touched")
+        self.local.command("TRUNCATE TABLE bigquery_touched")
         if self._number(f"SELECT count() FROM publications WHERE kind = 'rollback' AND build > {since}"):
             since = 0  # what readers see became older: every wallet may differ from what was told
-        self._local.command(
+        # Of a table that a check held back, wallets keep their old versions: any of these may be the one.
+        built = " UNION ALL ".join(f"SELECT wallet, version FROM {table} WHERE version > {since}" for table in _BUILT)
+        self.local.command(
             "INSERT INTO bigquery_touched SELECT t.wallet, b.as_of FROM"
-            " (SELECT wallet, max(version) AS newest FROM wallet_totals WHERE version > {since:UInt64} GROUP BY wallet)"
-            " AS t INNER JOIN builds AS b ON b.build = t.newest",
-            {"since": since},
+            f" (SELECT wallet, max(version) AS newest FROM ({built}) GROUP BY wallet)"
+            " AS t INNER JOIN builds AS b ON b.build = t.newest"
         )
         return self._number("SELECT count() FROM bigquery_touched")
 
@@ -142,7 +154,7 @@ class Tracking:
             table: whose rows.
             is_whole: send all rows, of all wallets, whatever was told.
         """
-        self._local.command(f"DROP TABLE IF EXISTS {_CHANGES}")
+        self.local.command(f"DROP TABLE IF EXISTS {_CHANGES}")
         unchanged = 0
         for place, wallets in enumerate(self._slices(table, is_whole=is_whole)):
             sql = _difference(table, wallets, is_whole=is_whole)
@@ -151,11 +163,11 @@ class Tracking:
                 if place
                 else f"CREATE TABLE {_CHANGES} ENGINE = MergeTree ORDER BY tuple() AS "
             )
-            self._local.command(head + sql)
+            self.local.command(head + sql)
             unchanged += self._number(
                 f"SELECT count() FROM bigquery_published FINAL WHERE name = '{table.name}' AND {wallets}"
             )
-        new, updated, gone, rejected = self._local.query(
+        new, updated, gone, rejected = self.local.query(
             f"SELECT countIf(op = 'N'), countIf(op = 'U'), countIf(op = 'D'), sum(copies_ - 1) FROM {_CHANGES}"
         ).rows[0]
         return Changes(
@@ -168,7 +180,7 @@ class Tracking:
         """Add the unchanged rows of wallets and days of which rows are gone: who is left tells who is gone."""
         gone = f"FROM {_CHANGES} WHERE op = 'D'"
         source = _rows(table, f"wallet IN (SELECT wallet_ {gone})")
-        self._local.command(
+        self.local.command(
             f"INSERT INTO {_CHANGES} SELECT {', '.join(table.columns)}, key_, content_, wallet_, day_, copies_,"
             f" 'K' AS op FROM ({source}) WHERE day_ IN (SELECT day_ {gone})"
             f" AND key_ NOT IN (SELECT key_ FROM {_CHANGES} WHERE op != 'D')"
@@ -184,21 +196,22 @@ class Tracking:
 
     def note(self, table: Table, version: int) -> None:
         """Remember that the dataset has what was sent."""
-        self._local.command(
+        self.local.command(
             f"INSERT INTO bigquery_published SELECT '{table.name}', wallet_, key_, content_, day_, {version}, op = 'D'"
             f" FROM {_CHANGES} WHERE op != 'K'"
         )
-        self._local.command(f"DROP TABLE {_CHANGES}")
+        self.local.command(f"DROP TABLE {_CHANGES}")
 
     def _files(self, table: Table, names: Sequence[str], rows: str) -> Iterator[pa.Table]:
         import pyarrow as pa
 
         kept: list[pa.RecordBatch] = []
         count = sent = 0
-        for batch in self._local.query_columns(f"SELECT {', '.join(names)} FROM {rows}"):
+        most = _at_once(table, FILE_ROWS)
+        for batch in self.local.query_columns(f"SELECT {', '.join(names)} FROM {rows}"):
             kept.append(batch)
             count += batch.num_rows
-            if count >= FILE_ROWS:
+            if count >= most:
                 yield _file(kept, table)
                 sent, count, kept = sent + 1, 0, []
         if kept:
@@ -211,8 +224,9 @@ class Tracking:
         if not table.wallet:
             yield "1"
             return
-        scope = "1" if is_whole else _TOUCHED
-        count = min(self._number(f"SELECT count() FROM ledger WHERE {scope}") // SLICE_ROWS + 1, 256)
+        scope = "1" if is_whole or table.of_all else _TOUCHED
+        rows = self._number(f"SELECT count() FROM {table.counted} WHERE {scope}")
+        count = min(rows // _at_once(table, SLICE_ROWS) + 1, 256)
         for low, high in pairwise([place * 256 // count for place in range(count + 1)]):
             upper = "" if high == 256 else f" AND wallet < toFixedString(unhex('{high:02x}'), 20)"
             yield f"{scope} AND wallet >= toFixedString(unhex('{low:02x}'), 20){upper}"
@@ -222,10 +236,15 @@ class Tracking:
         return [date.fromisoformat(day) for day in self._texts(sql)]
 
     def _texts(self, sql: str) -> list[str]:
-        return [str(row[0]) for row in self._local.query(sql).rows]
+        return [str(row[0]) for row in self.local.query(sql).rows]
 
     def _number(self, sql: str) -> int:
-        return int(self._local.query(sql).rows[0][0])
+        return int(self.local.query(sql).rows[0][0])
+
+
+def _at_once(table: Table, most: int) -> int:
+    """Rows of a table that may be in memory together."""
+    return max(min(most, MOST_BYTES // table.width()), 1)
 
 
 def _file(batches: Sequence[pa.RecordBatch], table: Table) -> pa.Table:
