@@ -17,6 +17,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
+from accounting_builds import accounting_builds
 from migrated_stores import MigratedStores
 from postgres_server import running_server
 
@@ -82,3 +83,10 @@ def postgres_url(postgres_server):
     postgres_server.execute(f"CREATE DATABASE {name}")
     yield postgres_server.url(name)
     postgres_server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def accounts_only():
+    """For ``pytestmark`` of files that look at no statistics: they are not built."""
+    with accounting_builds():
+        yield

@@ -16,6 +16,8 @@ from polyhouse.sim.truth import compute_truth
 from polyhouse.sim.universe import Universe
 from polyhouse.warehouse import open_warehouse
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 
 @pytest.fixture(scope="module")
 def roads(tmp_path_factory: pytest.TempPathFactory) -> Roads:

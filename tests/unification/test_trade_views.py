@@ -13,6 +13,8 @@ from polyhouse.sim.truth import compute_truth
 from polyhouse.sim.universe import Universe
 from polyhouse.warehouse import open_warehouse
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 
 def test_canonical_trades_are_the_fills_of_the_ledger(tmp_path: Path) -> None:
     universe = Universe(seed=4, wallets=60, fills=900, with_transfers=True)
