@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -16,16 +17,19 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from killlab import Ended, Lab, World
 
-from polyhouse.errors import WarehouseUnavailableError
+from polyhouse.errors import RetryableError, WarehouseUnavailableError
 from polyhouse.sim.faults import Fault
 from polyhouse.sim.runner import ServerThread
+from polyhouse.state.patience import patient
 from polyhouse.warehouse import open_warehouse
 from polyhouse.warehouse.patience import patiently
+from polyhouse.wiring.sessions import STATE_PATIENCE_SECONDS, WAREHOUSE_PATIENCE_SECONDS
 
 pytestmark = pytest.mark.timeout(400)
 
 PASSWORD = "kept-over-restarts"
-AWAY_SECONDS = 1.5
+AWAY_SECONDS = float(os.environ.get("POLYHOUSE_AWAY_SECONDS", "1.5"))
+"""How long each of both servers is away."""
 
 
 def wait_until(what: Callable[[], bool], seconds: float = 120.0) -> None:
@@ -68,6 +72,50 @@ def test_a_run_outlives_both_of_its_servers(tmp_path: Path, postgres_server: Any
             with open_warehouse(url) as warehouse:
                 sql = "SELECT count() FROM observations_current WHERE source = 'activity' AND kind IN ('BUY', 'SELL')"
                 assert warehouse.query(sql).rows[0][0] == world.server.world.views.counts[0]
+
+
+class Watch:
+    """Stands for the clock: sleeping takes no time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1_000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(time, "sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(("away", "outlived"), [(60.0, True), (63.0, True), (120.0, False)])
+def test_a_server_may_be_away_for_a_minute_and_what_its_start_takes(
+    monkeypatch: pytest.MonkeyPatch, away: float, outlived: bool
+) -> None:
+    watch = Watch(monkeypatch)
+    back = watch.now + away
+
+    def ask(error: Exception) -> str:
+        watch.sleep(0.2)
+        if watch.now < back:
+            raise error
+        return "answered"
+
+    @patient
+    class Store:
+        patience_seconds = STATE_PATIENCE_SECONDS
+
+        def note(self) -> str:
+            return ask(RetryableError("The state store is unavailable: connection refused."))
+
+    def refused() -> str:
+        return ask(WarehouseUnavailableError("The warehouse does not answer", never_arrived=True))
+
+    for question in (Store().note, lambda: patiently(WAREHOUSE_PATIENCE_SECONDS, refused, may_repeat=False)):
+        back = watch.now + away
+        if outlived:
+            assert question() == "answered"
+        else:
+            with pytest.raises(RetryableError, match=r"is unavailable|does not answer"):
+                question()
 
 
 def test_only_what_may_happen_twice_is_sent_again_when_its_answer_was_lost() -> None:

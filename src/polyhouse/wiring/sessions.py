@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from polyhouse.sync.report import RunReport, WalletSelection
     from polyhouse.sync.sources import Sources
 
-STATE_PATIENCE_SECONDS = 60.0
-"""How long a run waits for a state store on a server that is away."""
+STATE_PATIENCE_SECONDS = 90.0
+"""How long a run waits for a state store on a server that is away: a minute, and what its start takes after that."""
 
-WAREHOUSE_PATIENCE_SECONDS = 60.0
+WAREHOUSE_PATIENCE_SECONDS = 90.0
 """The same for a warehouse on a server."""
 
 
