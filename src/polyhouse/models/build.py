@@ -15,9 +15,11 @@ import numpy as np
 
 from polyhouse import telemetry
 from polyhouse.ledger.columns import Bytes
+from polyhouse.models.merging import pause_merges, resume_merges
 from polyhouse.models.metric_tables import METRIC_TABLES
 from polyhouse.models.peers import Peers
 from polyhouse.models.staging import Staging
+from polyhouse.models.tombstones import tombstones
 from polyhouse.ports import Warehouse
 
 if TYPE_CHECKING:
@@ -89,6 +91,7 @@ class Build:
         as_of: end of all windows (Unix seconds).
         step_seconds: what each step took so far.
         rows_to: insert into ``observations`` that was the last one when the build began.
+        rows_written: of published tables that ``write`` wrote.
         params: parameters of the model files: ``as_of`` and the start of each window, ``b_1d`` … ``b_180d``.
     """
 
@@ -121,6 +124,8 @@ class Build:
         self._columns_of: dict[str, list[str]] = {}
         self._keys: dict[str, str] = {}
         self._observed: dict[str, int] = {}
+        self.rows_written: dict[str, int] = {}
+        self._to_bury: list[tuple[str, str]] = []
         self.step_seconds: dict[str, float] = {}
 
     @contextmanager
@@ -167,9 +172,13 @@ class Build:
         change = self._empty_at_first.difference_update if with_rows else self._empty_at_first.update
         change(tables)
         self._is_clean.clear()
+        if self.full:
+            pause_merges(self.warehouse, self.observations("1"), map(self.place_of, tables))
 
     def put_in_place(self, *tables: str) -> None:
         """Put tables that were written beside in their places, with one statement; what was there is beside now."""
+        if self.full:
+            resume_merges(self.warehouse, self.observations("1"), map(self.place_of, tables))
         self.define(f"EXCHANGE TABLES {', '.join(f'{table} AND {table}__next' for table in tables)}")
         self.beside = [table for table in self.beside if table not in tables]
         self._is_clean.clear()
@@ -262,7 +271,7 @@ class Build:
         )
 
     def store(self, table: str, condition: str, columns: Mapping[str, Any]) -> None:
-        """Write rows of which no two have one key into a published table, and bury what older builds wrote.
+        """Write rows of which no two have one key into a published table; see ``bury`` for what older builds wrote.
 
         Args:
             table: keyed by wallet.
@@ -277,8 +286,13 @@ class Build:
                 "version": pa.array(np.full(rows, self.version, dtype=np.uint64)),
                 "is_deleted": pa.array(np.zeros(rows, dtype=np.uint8)),
             }
-            self.warehouse.insert_arrow(self.place_of(table), pa.table(whole), is_unique=True)
+            self.write(table, pa.table(whole))
         self.bury(table, condition)
+
+    def write(self, table: str, rows: pa.Table) -> None:
+        """Write rows of which no two have one key, with all columns, into a published table."""
+        self.warehouse.insert_arrow(self.place_of(table), rows, is_unique=True)
+        self.rows_written[table] = self.rows_written.get(table, 0) + len(rows)
 
     def stage(self, model: str, condition: str) -> None:
         """Keep what a model file selects in memory, for the statements that follow."""
@@ -317,21 +331,28 @@ class Build:
             self.warehouse.command(f"TRUNCATE TABLE {table}")
 
     def bury(self, table: str, condition: str) -> None:
-        """Tombstones for rows of older builds that this one did not write again. Nothing where it began with none.
-
-        A tombstone is a key: nobody reads what else stood there.
+        """Have ``bury_gone`` look for rows of older builds that this one did not write again.
 
         Args:
             table: a published table keyed by wallet.
             condition: on ``wallet``: those that were built.
         """
         if table not in self.beside or table not in self._empty_at_first:
-            key, place = self._key(table), self.place_of(table)
-            self.warehouse.command(
-                f"INSERT INTO {place} ({key}, version, is_deleted) SELECT {key}, {self.version}, 1 FROM {place}"
-                f" WHERE {condition} GROUP BY {key}"
-                f" HAVING max(version) < {self.version} AND NOT argMax(is_deleted, version)"
-            )
+            self._to_bury.append((table, condition))
+
+    def bury_gone(self) -> None:
+        """Write tombstones for these rows, before anything reads their tables.
+
+        A tombstone is a key: nobody reads what else stood there. Mostly there is none, which one statement tells.
+        """
+        pending = [
+            tombstones(self.place_of(table), self._key(table), condition, self.version)
+            for table, condition in self._to_bury
+        ]
+        self._to_bury.clear()
+        looks = (f"SELECT {number} FROM (SELECT 1 {rows} LIMIT 1)" for number, (_, rows) in enumerate(pending))
+        for (number,) in self.warehouse.query(" UNION ALL ".join(looks)).rows if pending else ():
+            self.warehouse.command(" ".join(pending[number]))
 
     def query_columns(self, sql: str, *, settings: str = "") -> Iterator[pa.RecordBatch]:
         """The rows of a SELECT as record batches; parameters of the build are bound.

@@ -139,7 +139,7 @@ def _store(run: Build, wallets: Bytes, names: pa.Array, scopes: _Scopes, series:
     table["version"] = pa.array(np.full(len(written), run.version, dtype=np.uint64))
     table["is_deleted"] = pa.array(np.zeros(len(written), dtype=np.uint8))
     if len(written):
-        run.warehouse.insert_arrow(run.place_of("wallet_days"), pa.table(table), is_unique=True)
+        run.write("wallet_days", pa.table(table))
 
 
 def _written(rows: Ints, scopes: _Scopes, overall: int) -> tuple[Ints, Ints]:

@@ -27,12 +27,12 @@ def metric_columns() -> dict[str, str]:
 def prepare_metric_tables(warehouse: Warehouse) -> None:
     """Bring the columns of both tables, and their views for people, to the catalogue."""
     wanted = metric_columns()
+    found = warehouse.query(
+        "SELECT table, name, type, default_expression FROM system.columns WHERE database = currentDatabase()"
+        f" AND table IN ({', '.join(repr(name) for table in METRIC_TABLES for name in (table, f'vw_{table}'))})"
+    ).rows
     for table in METRIC_TABLES:
-        rows = warehouse.query(
-            "SELECT name, type, default_expression FROM system.columns"
-            " WHERE database = currentDatabase() AND table = {t:String}",
-            {"t": table},
-        ).rows
+        rows = [row[1:] for row in found if row[0] == table]
         stored = {name: kind for name, kind, _ in rows if name not in _KEYS}
         if stored != wanted:
             gone = [f"DROP COLUMN IF EXISTS {name}" for name, kind in stored.items() if wanted.get(name) != kind]
@@ -46,10 +46,12 @@ def prepare_metric_tables(warehouse: Warehouse) -> None:
                 warehouse.command(f"ALTER TABLE {table} {', '.join(new)}")
         if stored != wanted or not packed_metrics.is_today({name: sql for name, _, sql in rows}):
             warehouse.command(f"ALTER TABLE {table} {', '.join(packed_metrics.packing())}")
-        warehouse.command(
-            f"CREATE OR REPLACE VIEW vw_{table} AS SELECT lower(concat('0x', hex(wallet))) AS wallet,"
-            f" * EXCEPT (wallet, version, is_deleted) FROM {table} FINAL"
-        )
+        shown = {name: kind for view, name, kind, _ in found if view == f"vw_{table}" and name not in _KEYS}
+        if shown != wanted:
+            warehouse.command(
+                f"CREATE OR REPLACE VIEW vw_{table} AS SELECT lower(concat('0x', hex(wallet))) AS wallet,"
+                f" * EXCEPT (wallet, version, is_deleted) FROM {table} FINAL"
+            )
 
 
 def is_current(warehouse: Warehouse) -> bool:

@@ -60,7 +60,7 @@ def store_priced_trades(run: Build, wallets: str, history: PriceColumns) -> None
     for fills in pair_blocks(run.query_columns(run.sql("priced_trades", wallets)), BLOCK_ROWS):
         trades = trades_of(fills, facts)
         if len(trades["at"]):
-            run.warehouse.insert_arrow(run.place_of("priced_trades"), _priced(trades, prices, run), is_unique=True)
+            run.write("priced_trades", _priced(trades, prices, run))
 
 
 def _prices(run: Build, history: PriceColumns) -> Prices:

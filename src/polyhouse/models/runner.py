@@ -37,6 +37,9 @@ from polyhouse.models.steps.trades_step import build_trades
 from polyhouse.models.token_facts import load_tokens
 from polyhouse.ports import Warehouse
 
+_SELECTED = ("ledger", "unmapped", "wallet_scores_v1", "wallet_flags")
+"""Tables keyed by wallet that the engine fills by itself; of the others a build counts what it writes."""
+
 
 def build(warehouse: Warehouse, wallets: Sequence[bytes] | None = None, *, anew: bool = False) -> BuildReport:
     """Rebuild every model table, or only the rows of ``wallets``.
@@ -130,6 +133,7 @@ def _run_steps(run: Build) -> LedgerReach | None:
             build_polymarket(run, wallets, pairs)
         with run.step("days"):
             build_days(run, wallets, pairs, marks)
+        run.bury_gone()
     with run.step("scores"):
         build_scores(run)
     with run.step("metrics"):
@@ -149,7 +153,7 @@ def _run_steps(run: Build) -> LedgerReach | None:
 def _written(run: Build) -> dict[str, int]:
     """Rows of the chosen wallets that the build wrote, in each table that is keyed by wallet."""
     # A condition on wallets spares the rows of all others; tables that began empty have no others.
-    mine = f"version = {run.version} AND {run.chosen}"
-    counts = (f"SELECT '{table}', count() FROM {run.place_of(table)} WHERE {mine}" for table in BY_WALLET)
-    found = dict(run.warehouse.query(" UNION ALL ".join(counts)).rows)
-    return {table: int(found[table]) for table in BY_WALLET}
+    mine = f"version = {run.version} AND NOT is_deleted AND {run.chosen}"
+    counts = (f"SELECT '{table}', count() FROM {run.place_of(table)} WHERE {mine}" for table in _SELECTED)
+    found = {table: int(count) for table, count in run.warehouse.query(" UNION ALL ".join(counts)).rows}
+    return {table: found.get(table, run.rows_written.get(table, 0)) for table in BY_WALLET}

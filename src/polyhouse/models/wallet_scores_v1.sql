@@ -53,41 +53,46 @@ WITH
         GROUP BY wallet
     )
 SELECT
-    w.wallet AS wallet,
-    -- over 50,000 USDC x decided x positions: each part of whale_v1 as a whole number
-    toInt256(greatest(h.decided, 1)) AS by_decided,
-    toInt256(greatest(h.bought_positions, 1)) AS by_positions,
-    50000000000 * by_decided * by_positions AS whale_unit,
-    if(w.trades = 0, 0,
-       3 * least(w.volume, 50000000000) * by_decided * by_positions
-       + 3 * h.wins * 50000000000 * by_positions
-       + 2 * least(w.trades, 50) * 1000000000 * by_decided * by_positions
-       + 20 * least(toInt256(h.bought_cost), 5000000000 * by_positions) * by_decided) AS whale_points,
+    wallet,
+    if(trades = 0, 0,
+       3 * least(volume, 50000000000) * by_decided * by_positions
+       + 3 * wins * 50000000000 * by_positions
+       + 2 * least(trades, 50) * 1000000000 * by_decided * by_positions
+       + 20 * least(toInt256(bought_cost), 5000000000 * by_positions) * by_decided) AS whale_points,
     toUInt8(least(intDiv(20 * whale_points + whale_unit, 2 * whale_unit), 100)) AS whale_tenths,
-    w.volume >= 10000000000 AS is_whale,
-    w.volume AS volume, w.trades AS trades, h.wins AS wins, h.decided AS decided, h.bought_cost AS bought_cost,
-    h.bought_positions AS bought_positions,
-    e.early_stake > 0 AND 2 * e.early_stake >= e.stake AS has_early,
-    e.reference_stake > 0 AND 2 * e.reference_stake >= e.stake AS has_contrarian,
-    e.timing_stake > 0 AND 2 * e.timing_stake >= e.stake AS has_timing,
-    toInt256(if(has_early, e.early_stake, 1)) AS by_early,
-    toInt256(if(has_contrarian, e.reference_stake, 1)) AS by_contrarian,
-    toInt256(if(has_timing, e.timing_stake, 1)) AS by_timing,
-    by_early * by_contrarian * by_timing AS insider_unit,
-    if(has_early, 4 * toInt256(e.early_weight), 0) * by_contrarian * by_timing
-        + if(has_contrarian, 3 * toInt256(e.against_stake), 0) * by_early * by_timing
-        + if(has_timing, least(greatest(6 * (toInt256(e.timing_gain) - e.timing_best), 0), 3 * by_timing), 0) * by_early * by_contrarian AS insider_points,
-    e.entry_positions >= 10 AND e.stake >= 100000000 AS is_sample,
+    volume >= 10000000000 AS is_whale,
+    volume, trades, wins, decided, bought_cost, bought_positions,
+    if(has_early, 4 * toInt256(early_weight), 0) * by_contrarian * by_timing
+        + if(has_contrarian, 3 * toInt256(against_stake), 0) * by_early * by_timing
+        + if(has_timing, least(greatest(6 * (toInt256(timing_gain) - timing_best), 0), 3 * by_timing), 0) * by_early * by_contrarian AS insider_points,
     if(has_early OR has_contrarian OR has_timing,
        toNullable(toUInt8(least(intDiv(20 * insider_points + insider_unit, 2 * insider_unit), 100))), NULL) AS insider_tenths,
     is_sample AND ifNull(insider_tenths, 0) >= 70 AS is_suspected,
     multiIf(insider_tenths IS NULL, 'NO_SAMPLE', NOT is_sample, 'SMALL_SAMPLE',
             has_early AND has_contrarian AND has_timing, 'OK', 'PARTIAL') AS insider_status,
-    e.entries AS entries, e.entry_positions AS entry_positions, e.stake AS stake, e.early_stake AS early_stake,
-    e.early_weight AS early_weight, e.reference_stake AS reference_stake, e.against_stake AS against_stake,
-    e.timing_stake AS timing_stake, e.timing_gain AS timing_gain,
-    e.timing_best AS timing_best,
-    toDateTime({as_of:UInt32}, 'UTC') AS as_of
-FROM (SELECT wallet, volume, trades FROM wallet_totals FINAL WHERE category = 'overall' AND window = 'lifetime' AND /*wallets*/) AS w
-LEFT JOIN held AS h ON h.wallet = w.wallet
-LEFT JOIN entered AS e ON e.wallet = w.wallet
+    entries, entry_positions, stake, early_stake, early_weight, reference_stake, against_stake, timing_stake, timing_gain,
+    timing_best, toDateTime({as_of:UInt32}, 'UTC') AS as_of
+FROM
+(
+    SELECT
+        w.wallet AS wallet, w.volume AS volume, w.trades AS trades, h.wins AS wins, h.decided AS decided,
+        h.bought_cost AS bought_cost, h.bought_positions AS bought_positions, e.entries AS entries,
+        e.entry_positions AS entry_positions, e.stake AS stake, e.early_stake AS early_stake, e.early_weight AS early_weight,
+        e.reference_stake AS reference_stake, e.against_stake AS against_stake, e.timing_stake AS timing_stake,
+        e.timing_gain AS timing_gain, e.timing_best AS timing_best,
+        -- over 50,000 USDC x decided x positions: each part of whale_v1 as a whole number
+        toInt256(greatest(h.decided, 1)) AS by_decided,
+        toInt256(greatest(h.bought_positions, 1)) AS by_positions,
+        50000000000 * by_decided * by_positions AS whale_unit,
+        e.early_stake > 0 AND 2 * e.early_stake >= e.stake AS has_early,
+        e.reference_stake > 0 AND 2 * e.reference_stake >= e.stake AS has_contrarian,
+        e.timing_stake > 0 AND 2 * e.timing_stake >= e.stake AS has_timing,
+        toInt256(if(has_early, e.early_stake, 1)) AS by_early,
+        toInt256(if(has_contrarian, e.reference_stake, 1)) AS by_contrarian,
+        toInt256(if(has_timing, e.timing_stake, 1)) AS by_timing,
+        by_early * by_contrarian * by_timing AS insider_unit,
+        e.entry_positions >= 10 AND e.stake >= 100000000 AS is_sample
+    FROM (SELECT wallet, volume, trades FROM wallet_totals FINAL WHERE category = 'overall' AND window = 'lifetime' AND /*wallets*/) AS w
+    LEFT JOIN held AS h ON h.wallet = w.wallet
+    LEFT JOIN entered AS e ON e.wallet = w.wallet
+)

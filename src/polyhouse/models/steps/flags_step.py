@@ -36,6 +36,7 @@ def build_flags(run: Build) -> None:
         _stage_chances(run)
         run.insert("wallet_flags", wallets)
         run.bury("wallet_flags", wallets)
+        run.bury_gone()
     run.warehouse.command("DROP TABLE IF EXISTS flag_chances")
     _store_levels(run)
 

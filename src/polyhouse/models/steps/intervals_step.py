@@ -42,7 +42,7 @@ def build_intervals(run: Build, wallets: str, bets: Rows | None) -> None:
         rows = interval_rows(table, {name: run.params.get(f"b_{name}", 0) for name in METRIC_WINDOWS})
         if len(rows):
             version = pa.array(np.full(len(rows), run.version, np.uint64))
-            run.warehouse.insert_arrow(run.place_of("wallet_intervals"), rows.append_column("version", version))
+            run.write("wallet_intervals", rows.append_column("version", version))
     run.bury("wallet_intervals", wallets)
 
 

@@ -140,6 +140,7 @@ def _recompute(run: Build, wallets: str) -> None:
     run.insert("unmapped", wallets)
     for table in KEPT:
         run.bury(table, wallets)
+    run.bury_gone()
 
 
 def _stage_claims(run: Build, wallets: str) -> None:

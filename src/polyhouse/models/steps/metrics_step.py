@@ -43,6 +43,7 @@ def build_metrics(run: Build) -> bool:
                 columns = found.of_table(has_categories=table == metric_tables.BY_CATEGORY)
                 as_of = numbers(np.full(len(columns["wallet"]), run.as_of), "uint32")
                 run.store(table, wallets, columns | {"as_of": as_of})
+        run.bury_gone()
     return everyone
 
 

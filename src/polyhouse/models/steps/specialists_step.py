@@ -23,7 +23,7 @@ def build_edges(run: Build, wallets: str) -> None:
     """
     bets = _rows(run, "SELECT * FROM event_bets ORDER BY wallet, category, event")
     if bets is not None:
-        insert(run, edges(bets), run.place_of("category_edges"))
+        _write(run, edges(bets), "category_edges")
     run.bury("category_edges", wallets)
 
 
@@ -39,15 +39,15 @@ def build_specialists(run: Build) -> None:
     stage_of_all(run, "tested_pairs", sql.replace("/*share*/", str(round(MIN_STAKE_SHARE * 1_000_000))))
     rows = _rows(run, "SELECT * FROM tested_pairs ORDER BY category, wallet")
     if rows is not None:
-        insert(run, tested(rows), run.place_of("category_specialists"))
+        _write(run, tested(rows), "category_specialists")
 
 
-def insert(run: Build, rows: pa.Table, target: str) -> None:
-    """Write Arrow rows with the version of the build."""
+def _write(run: Build, rows: pa.Table, table: str) -> None:
+    """Write rows with the version of the build."""
     import pyarrow as pa
 
     version = pa.array([run.version] * len(rows), type=pa.uint64())
-    run.warehouse.insert_arrow(target, rows.append_column("version", version))
+    run.write(table, rows.append_column("version", version))
 
 
 def _rows(run: Build, sql: str) -> pa.Table | None:

@@ -1,0 +1,19 @@
+"""Rows that say of a key that it is gone."""
+
+from __future__ import annotations
+
+
+def tombstones(table: str, key: str, condition: str, version: int) -> tuple[str, str]:
+    """The statement that buries rows of older builds, in two parts: what is written, and of which rows.
+
+    Args:
+        table: where.
+        key: columns by which its rows are unique.
+        condition: on ``wallet``: those that were built.
+        version: of the build; rows of a key that has it were written again.
+    """
+    gone = f"max(version) < {version} AND NOT argMax(is_deleted, version)"
+    return (
+        f"INSERT INTO {table} ({key}, version, is_deleted) SELECT {key}, {version}, 1",
+        f"FROM {table} WHERE {condition} GROUP BY {key} HAVING {gone}",
+    )
