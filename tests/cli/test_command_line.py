@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from commands import in_process
 from pseudo_terminal import on_a_terminal
 
 import polyhouse as package
@@ -69,15 +70,15 @@ def home(tmp_path_factory):
 
 
 def test_a_second_import_adds_nothing(home):
-    result = polyhouse(home, "import", "activity.json", "--no-metrics", "--json")
+    result = in_process(home, "import", "activity.json", "--no-metrics", "--json")
     [file] = json.loads(result.stdout)["files"]
     assert (file["rows_new"], file["rows_repeated"], file["rows_rejected"]) == (0, 2, 1)
-    status = json.loads(polyhouse(home, "status", "--json").stdout)
+    status = json.loads(in_process(home, "status", "--json").stdout)
     assert sum(status["quarantined"].values()) == 1
 
 
 def test_the_imported_wallet_is_computed_exactly(home):
-    document = json.loads(polyhouse(home, "wallet", WALLET, "--json").stdout, parse_float=Decimal)
+    document = json.loads(in_process(home, "wallet", WALLET, "--json").stdout, parse_float=Decimal)
     assert document["totals"]["volume"] == Decimal("5.4")
     assert document["totals"]["trades"] == 2
     assert document["coverage"] == "rest"
@@ -108,13 +109,19 @@ def test_the_imported_wallet_is_computed_exactly(home):
     ],
 )
 def test_exit_codes_and_streams(home, arguments, code, word):
-    result = polyhouse(home, *arguments)
+    result = in_process(home, *arguments, COLUMNS="80")
     assert result.returncode == code, result.stderr
     if code:
         assert result.stdout == ""
         assert word in result.stderr
         assert len(result.stderr.splitlines()) <= 4
         assert "Traceback" not in result.stderr
+
+
+def test_a_process_ends_with_the_code_of_its_command(home):
+    result = polyhouse(home, "leaderboard", "--sort", "sharp")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "omega" in result.stderr
 
 
 class Refusing(BaseHTTPRequestHandler):
@@ -152,19 +159,19 @@ def test_an_upstream_that_refuses_is_exit_3_and_keeps_its_queue(home):
 
 
 def test_a_dry_run_changes_nothing(home):
-    before = polyhouse(home, "status", "--json").stdout
-    result = polyhouse(home, "sync", "wallets", WALLET, "--dry-run", "--json")
+    before = in_process(home, "status", "--json").stdout
+    result = in_process(home, "sync", "wallets", WALLET, "--dry-run", "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["plan"]["partitions"] == 1
     assert "nothing was changed" in result.stderr
-    assert polyhouse(home, "status", "--json").stdout == before
+    assert in_process(home, "status", "--json").stdout == before
 
 
 def test_checks_and_rebuilds(home):
-    result = polyhouse(home, "metrics", "--full", "--json")
+    result = in_process(home, "metrics", "--full", "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["rows"]["ledger"] == 2
-    document = json.loads(polyhouse(home, "check", "--json").stdout)
+    document = json.loads(in_process(home, "check", "--json").stdout)
     assert {check["name"] for check in document["checks"]} >= {"totals_agree", "totals_are_sums"}
 
 
@@ -204,13 +211,13 @@ def test_config_shows_sources_and_hides_secrets(home, tmp_path):
 
 
 def test_init_writes_once(tmp_path):
-    assert polyhouse(tmp_path, "init").returncode == 0
+    assert in_process(tmp_path, "init").returncode == 0
     text = (tmp_path / "polyhouse.toml").read_text()
-    again = polyhouse(tmp_path, "init")
+    again = in_process(tmp_path, "init")
     assert again.returncode == 2
     assert "exists already" in again.stderr
     assert (tmp_path / "polyhouse.toml").read_text() == text
-    assert polyhouse(tmp_path, "config").returncode == 0
+    assert in_process(tmp_path, "config").returncode == 0
 
 
 @pytest.mark.parametrize(
