@@ -17,24 +17,25 @@ from polyhouse.ports import Warehouse
 from polyhouse.reads.scores import whale_scores
 from polyhouse.sim.universe import Universe
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 ORDINARY = range(11, 19)
 
 
 @pytest.mark.parametrize(
     "universe",
     [
-        Universe(seed=2, wallets=120),
-        Universe(seed=8, wallets=50, fills=2_500, insiders=2, whales=2),
+        Universe(seed=8, wallets=30, fills=1_500, insiders=2, whales=2),
         Universe(seed=5, wallets=40, fills=2_000, with_transfers=True, now_fraction=0.4),
-        Universe(seed=3, wallets=40, fills=1_500, amm_markets=8),
+        Universe(seed=3, wallets=24, fills=900, amm_markets=8),
     ],
-    ids=["ordinary", "planted", "early", "pools"],
+    ids=["planted", "early", "pools"],
 )
 def test_every_input_and_every_score_equals_the_slow_calculation(
     warehouse: Warehouse, universe: Universe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prices_step, "PRICE_SLICE_ROWS", 300)  # several cuts
-    monkeypatch.setattr(build_module, "SLICE_ROWS", 3_000)
+    monkeypatch.setattr(build_module, "SLICE_ROWS", 1_200)
     load(warehouse, universe_tables(universe))
     build(warehouse)
     got, want = stored(warehouse), plain_scores(universe)
@@ -56,7 +57,7 @@ def test_every_input_and_every_score_equals_the_slow_calculation(
 
 def test_touched_wallets_only_equals_a_full_build(warehouse: Warehouse) -> None:
     """Whoever is touched gets the numbers of a full build, prices that others made included."""
-    universe = Universe(seed=4, wallets=60, fills=2_500)
+    universe = Universe(seed=4, wallets=30, fills=1_200)
     tables = universe_tables(universe)
     rows = tables["observations"]
     late = max(rows["ts"]) - 20 * 86_400
