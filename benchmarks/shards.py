@@ -60,12 +60,14 @@ def _measure(folder: Path, fills: int, count: int) -> list[list[float]]:
     for one in told:
         one.send(ports)
     spent = []
-    for of_build in zip(*lines, strict=True):
-        preside(of_build)
-        spent.append([one.recv() for one in told])
-    for process in processes:
-        process.kill()  # others may ask it to the end, and the engine ends only when nobody is connected
-        process.join()
+    try:
+        for of_build in zip(*lines, strict=True):
+            preside(of_build)
+            spent.append([one.recv() for one in told])
+    finally:
+        for process in processes:
+            process.kill()  # others may ask it to the end, and the engine ends only when nobody is connected
+            process.join()
     return spent
 
 
