@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from accounting_builds import accounting_builds
 from score_store import HOUR, OPEN, USD, columns, fill, load, market_tables, resolution
 
 from polyhouse.errors import BadInputError
@@ -41,6 +42,7 @@ def _date_of(number: int) -> str:
     return (date(1970, 1, 1) + timedelta(days=number)).isoformat()
 
 
+@accounting_builds()
 def test_a_life_is_read_day_by_day(warehouse: Warehouse) -> None:
     _build(warehouse, TRADES)
     found = days(warehouse, WALLET)
@@ -64,6 +66,8 @@ def test_a_life_is_read_day_by_day(warehouse: Warehouse) -> None:
     assert found["opening"] == {"realized_total": 0, "equity": 0, "at_risk": 0}
     assert days(warehouse, WALLET, category="other")["days"] == found["days"]
     assert days(warehouse, WALLET, category="sports")["days"] == []
+    nobody = days(warehouse, "0x" + "ab" * 20)
+    assert (nobody["days"], nobody["from"], nobody["to"], nobody["bankroll"]) == ([], None, None, None)
 
 
 def test_the_metrics_of_that_life(warehouse: Warehouse) -> None:
@@ -79,6 +83,7 @@ def test_the_metrics_of_that_life(warehouse: Warehouse) -> None:
     assert sharpe is None, "three days with a change are no sample"
 
 
+@accounting_builds()
 def test_a_mark_below_zero_is_floored_like_any_other(warehouse: Warehouse) -> None:
     """Somebody pays 1.05 for the other outcome, so 7 micro-shares are worth -0.35 micros: -1, in all tables."""
     tiny = fill(7, NOON, 1, 50, outcome=1) | {"shares": 7, "cash": 3, "shares_gross": 7, "usdc_gross": 3}
@@ -88,6 +93,7 @@ def test_a_mark_below_zero_is_floored_like_any_other(warehouse: Warehouse) -> No
     assert all(check.ok for check in run_checks(warehouse))
 
 
+@accounting_builds()
 def test_eves_of_windows_and_the_newest_day_have_entries_while_shares_are_open(warehouse: Warehouse) -> None:
     _build(warehouse, TRADES, resolved=False)
     found = days(warehouse, WALLET)
@@ -123,6 +129,7 @@ def test_an_unknown_mark_is_null_and_the_change_arrives_with_the_next_known_one(
     assert row == (0, 10)
 
 
+@accounting_builds()
 def test_a_day_of_many_rows_does_not_depend_on_their_order(warehouse: Warehouse) -> None:
     """Inside a second nothing is known about the order, so capital that passes within it is never at risk."""
     trades = [
@@ -140,9 +147,3 @@ def test_unknown_arguments_are_refused(warehouse: Warehouse, arguments: dict[str
         days(warehouse, WALLET, **arguments)
     with pytest.raises(BadInputError):
         days(warehouse, "0x12")
-
-
-def test_a_wallet_without_rows_has_an_empty_series(warehouse: Warehouse) -> None:
-    _build(warehouse, TRADES)
-    found = days(warehouse, "0x" + "ab" * 20)
-    assert (found["days"], found["from"], found["to"], found["bankroll"]) == ([], None, None, None)

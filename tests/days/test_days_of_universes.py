@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from accounting_builds import accounting_builds
 from plain_days import plain_days
 from score_store import load, universe_tables
 
@@ -51,6 +52,7 @@ def dump(warehouse: Warehouse) -> list[tuple[Any, ...]]:
     ],
     ids=["early", "pools"],
 )
+@accounting_builds()
 def test_every_number_of_every_day_equals_the_truth(
     warehouse: Warehouse, universe: Universe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +105,7 @@ def _of(rows: list[tuple[Any, ...]], wallets: set[bytes]) -> set[tuple[Any, ...]
     return {row for row in rows if bytes(row[0]) in wallets}
 
 
+@accounting_builds()
 def test_days_add_up_to_the_positions(warehouse: Warehouse) -> None:
     """Broken series are noticed: a booking that is lost, doubled, on no day at all, or a wrong equity at the end."""
     load(warehouse, universe_tables(Universe(seed=2, wallets=16, fills=400)))

@@ -1,5 +1,6 @@
 """The feed on a real store: each trade once whichever source tells it, corrections, removals, resumption."""
 
+import shutil
 import sys
 from decimal import Decimal
 
@@ -13,6 +14,8 @@ from polyhouse.settings import Settings
 from polyhouse.sync.progress import NullReporter
 from polyhouse.sync.touched import rebuild_touched
 from polyhouse.wiring import open_stores
+
+pytestmark = pytest.mark.usefixtures("accounts_only")
 
 USD = 1_000_000
 WALLETS = [bytes([n]) * 20 for n in (0xAA, 0xBB)]
@@ -33,9 +36,11 @@ def tell(stores, *fills, source="activity", run=1):
     }, run=run, token=f"{source}{fills}{run}")  # fmt: skip
 
 
-@pytest.fixture
-def stores(tmp_path):
-    with open_stores(Settings(home=tmp_path)) as opened:
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """The folder of a store with one fill, built, whose feed has begun."""
+    folder = tmp_path_factory.mktemp("begun")
+    with open_stores(Settings(home=folder)) as opened:
         write = opened.warehouse.write
         write("events", {"event_id": [1], "slug": ["e"], "title": ["E"], "tags": [["sports"]], "category": ["sports"]},
               run=1, token="e")  # fmt: skip
@@ -49,6 +54,14 @@ def stores(tmp_path):
         }, run=1, token="t")  # fmt: skip
         tell(opened, (0, 1, START, 10, 4 * USD))
         rebuild_touched(opened.warehouse, opened.state, None, NullReporter())
+    return folder
+
+
+@pytest.fixture
+def stores(begun, tmp_path):
+    """A copy of it."""
+    home = shutil.copytree(begun, tmp_path / "home", symlinks=True)
+    with open_stores(Settings(home=home)) as opened:
         yield opened
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from accounting_builds import accounting_builds
 from score_store import CLOSE, HOUR, OPEN, columns, fill, load, market_tables, resolution
 
 from polyhouse.models.runner import build
@@ -36,6 +37,7 @@ def others(hour: float, cents: int, *, outcome: int = 0) -> dict[str, Any]:
     return fill(0xB2, hour, 100, 100 * cents, outcome=outcome)
 
 
+@accounting_builds()
 def test_the_last_price_of_either_outcome_counts(warehouse: Warehouse) -> None:
     store(warehouse, [
         others(1, 40), others(25.5, 44), others(26, 30, outcome=1), fill(WALLET, 26.5, 100, 5_000), others(27, 55),
@@ -49,6 +51,7 @@ def test_the_last_price_of_either_outcome_counts(warehouse: Warehouse) -> None:
     ]
 
 
+@accounting_builds()
 def test_the_price_before_is_fresh_and_never_of_the_same_second(warehouse: Warehouse) -> None:
     second = 1 / HOUR
     store(warehouse, [
@@ -70,6 +73,7 @@ CLOSES: list[tuple[dict[str, Any], int | None, int, int]] = [
 """Columns of a market and when it was resolved; the hour at which it closes, and the price then."""
 
 
+@accounting_builds()
 def test_a_market_closes_at_what_comes_first(warehouse: Warehouse) -> None:
     rows = []
     for number, (listed, resolved, *_) in enumerate(CLOSES, 1):
@@ -91,11 +95,13 @@ def test_after_the_close_there_is_no_closing_price(warehouse: Warehouse) -> None
     assert metrics(warehouse, "0x" + "a1" * 20)["metrics"][29]["name"] == "clv_mean"
 
 
+@accounting_builds()
 def test_the_close_of_an_open_market_is_unknown(warehouse: Warehouse) -> None:
     store(warehouse, [fill(WALLET, 20, 10, 500), others(99, 65)])
     assert trades(warehouse, "closes_at", "close_e6", "after_1h_e6") == [(100, None, 500_000)]
 
 
+@accounting_builds()
 def test_nothing_is_known_after_the_newest_row_but_payouts_count_from_the_resolution(warehouse: Warehouse) -> None:
     store(
         warehouse, [fill(WALLET, 20, 10, 500), others(20.05, 65), fill(WALLET, 20.06, 10, 500)],
@@ -108,6 +114,7 @@ def test_nothing_is_known_after_the_newest_row_but_payouts_count_from_the_resolu
     ]
 
 
+@accounting_builds()
 def test_self_trades_are_no_trades(warehouse: Warehouse) -> None:
     store(warehouse, [
         fill(WALLET, 20, 10, 500, tx=7), fill(WALLET, 20, 10, 500, kind="SELL", tx=7),
