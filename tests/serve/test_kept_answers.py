@@ -1,16 +1,26 @@
-"""Answers from memory: the same as all others, and never older than what was committed when the request came."""
+"""Answers from memory: the same as all others, and never older than what was committed when the request came; and what
+is not made in time ends in a clear document.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import threading
+import time
 
 import pytest
 from api_server import NOBODY, Server, fill
+from httpx import ASGITransport, AsyncClient
 
 from polyhouse.domain.ids import parse_address
-from polyhouse.serve.answers import Answers, Asked, key_of
+from polyhouse.errors import RetryableError
+from polyhouse.jobs.runner import JobRunner
+from polyhouse.serve.answers import THREADS, Answers, Asked, key_of
+from polyhouse.serve.app import create_app
+from polyhouse.serve.context import ServeContext
 from polyhouse.serve.forms import FORMS
+from polyhouse.serve.gauges import RequestCounter
 from polyhouse.serve.openapi import EXAMPLE_MARKET, EXAMPLE_WALLET
 from polyhouse.settings import Settings
 from polyhouse.state.glance import Glance
@@ -22,6 +32,7 @@ BOARD = "/api/leaderboard?min_units=0&min_gains_losses=0"
 WALLET = f"/api/wallets/{EXAMPLE_WALLET}"
 OTHER = bytes(19) + b"\1"
 USD = 1_000_000
+SLOW = "SELECT sum(cityHash64(number, number + 1)) FROM numbers(1000000000000)"
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -206,3 +217,46 @@ def test_answers_from_memory_are_counted_under_their_route(server):
     for _ in range(3):
         server.request(BOARD)
     assert count() == before + 3
+
+
+async def test_a_statement_without_an_end_is_stopped_by_the_engine(stores):
+    with stores.warehouse.reader() as reader:
+        answers = Answers(Stores(reader, stores.state), most_seconds=0.5)
+        try:
+            began = time.monotonic()
+            with pytest.raises(RetryableError, match="stopped a statement that took too long"):
+                await answers.run(lambda: reader.query(SLOW))
+            assert time.monotonic() - began < 20
+            assert reader.query("SELECT 1").rows == [(1,)]
+        finally:
+            answers.close()
+    assert stores.warehouse.engine.statement_seconds == 0, "whoever writes and builds is not stopped"
+
+
+async def test_a_request_that_finds_no_thread_ends_with_a_problem_and_the_next_one_is_answered(stores, home):
+    settings, gate = Settings(home=home), threading.Event()
+    jobs = JobRunner(settings, stores, is_live=False)
+    with stores.warehouse.reader() as reader:
+        answers = Answers(Stores(reader, stores.state), most_seconds=0.5)
+        context = ServeContext(settings, stores, jobs, answers, RequestCounter(), "token")
+        transport = ASGITransport(create_app(context))
+        try:
+            for _ in range(THREADS):
+                answers._pool.submit(gate.wait)
+            async with AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+                refused = await client.get(BOARD)
+                gate.set()
+                # As clients do: on a busy machine the first one may be late again.
+                for _ in range(20):
+                    answered = await client.get(BOARD)
+                    if answered.status_code == 200:
+                        break
+        finally:
+            gate.set()
+            answers.close()
+    assert (refused.status_code, refused.headers["content-type"]) == (503, "application/problem+json")
+    problem = refused.json()
+    assert (problem["code"], int(refused.headers["retry-after"]) > 0) == ("WAREHOUSE_UNAVAILABLE", True)
+    assert problem["detail"] == "The answer was not made within 0.5 s and was given up."
+    assert problem["hint"]
+    assert answered.status_code == 200

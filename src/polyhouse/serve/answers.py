@@ -11,11 +11,13 @@ import gzip
 import json
 import os
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from polyhouse.errors import WarehouseUnavailableError
 from polyhouse.reads import queue
 from polyhouse.reads.builds import Marks
 from polyhouse.reads.exact import encode
@@ -34,6 +36,8 @@ interpreter's lock, for which those who answer from memory would wait as well.
 CHORES = 4
 """Threads for everything else that blocks: small questions to the state store, and whatever may take long (SQL)."""
 MOST_BYTES = 64 << 20
+MOST_SECONDS = 60.0
+"""An answer that took longer is given up: nobody waits for ever, and no statement goes on without anybody."""
 _MOST_ASKED = 20_000
 _SMALLEST_GZIP = 1_024
 
@@ -103,10 +107,20 @@ class Answers:
             readers wait.
         threads: documents that are made at the same time.
         most_bytes: of kept documents and bodies, by the length of their text; the least used ones go first.
+        most_seconds: of one answer, its wait for a thread included, and of each of its statements.
     """
 
-    def __init__(self, stores: Stores, *, threads: int = THREADS, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        *,
+        threads: int = THREADS,
+        most_bytes: int = MOST_BYTES,
+        most_seconds: float = MOST_SECONDS,
+    ) -> None:
         self.stores = stores
+        self._most_seconds = most_seconds
+        stores.warehouse.engine.statement_seconds = most_seconds
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="read")
         self._chores = ThreadPoolExecutor(CHORES, thread_name_prefix="chore")
         self._watch = Watch(stores.warehouse, self.run)
@@ -121,9 +135,13 @@ class Answers:
         """The document of a read function (``reads.queries.answer``), not older than this call.
 
         Raises:
+            WarehouseUnavailableError: it was not made in time.
             PolyhouseError: whatever the read raises.
         """
+        async with self._in_time():
+            return await self._get(name, arguments)
 
+    async def _get(self, name: str, arguments: Mapping[str, Any]) -> Answer:
         def make() -> tuple[Any, int]:
             document = self._answer(name, arguments)
             return document, len(encode(document))
@@ -144,8 +162,13 @@ class Answers:
         of which no version tells whether it is still true.
 
         Raises:
+            WarehouseUnavailableError: it was not made in time.
             PolyhouseError: whatever the read raises.
         """
+        async with self._in_time():
+            return await self._body(name, arguments, form)
+
+    async def _body(self, name: str, arguments: Mapping[str, Any], form: Form) -> Body:
         marks = await self._watch.marks()
         version = await self._versions.get(name, arguments, marks)
 
@@ -202,6 +225,17 @@ class Answers:
         for pool in (self._pool, self._chores):
             pool.shutdown(wait=True, cancel_futures=True)
         self._versions.close()
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._most_seconds):
+                yield
+        except TimeoutError:
+            raise WarehouseUnavailableError(
+                f"The answer was not made within {self._most_seconds:g} s and was given up.",
+                hint="Ask for less, or later: the server has more to do than it can.",
+            ) from None
 
     async def _in_turn(self, make: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, make)

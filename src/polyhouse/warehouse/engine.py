@@ -74,6 +74,9 @@ EMBEDDED_SESSION_SETTINGS: Mapping[str, str] = {
     "compile_expressions": "0",
     "compile_aggregate_expressions": "0",
     "compile_sort_description": "0",
+    # Tables that are joined are small; to hash one in parallel, or to filter the other by it, costs more than it saves.
+    "join_algorithm": "hash",
+    "enable_join_runtime_filters": "0",
     # Columns change hands inside of this process: to compress them costs a sixth of reading them.
     "output_format_arrow_compression_method": "none",
 }
@@ -110,12 +113,15 @@ class Engine:
 
     Attributes:
         patience_seconds: how long a statement waits for a server that is away; 0 = not at all.
+        statement_seconds: the engine stops a statement of ours after this time; 0 = never. Of connections that are
+            opened from then on.
 
     Raises:
         StoreInUseError: this process has another embedded store open; the engine allows one.
     """
 
     patience_seconds = 0.0
+    statement_seconds = 0.0
 
     def __init__(self, location: Embedded | Server, database: str = "") -> None:
         self.location = location
@@ -143,6 +149,8 @@ class Engine:
 
         target = self.location
         chosen = session_settings(target) if settings is None else dict(settings)
+        if settings is None and self.statement_seconds:
+            chosen["max_execution_time"] = f"{self.statement_seconds:.3f}"
         try:
             if isinstance(target, Embedded):
                 return clickhouse_connect.get_client(

@@ -65,6 +65,11 @@ def translate(error: Exception, folder: Path | None = None) -> PolyhouseError:
         return AuthError(f"The warehouse refused the user or password: {text}")
     if code == _UNKNOWN_DATABASE:
         return ConfigError(f"The warehouse has no such database: {text}", hint="Create it first: CREATE DATABASE …")
+    if code == TIMEOUT:
+        return WarehouseUnavailableError(
+            f"The warehouse stopped a statement that took too long: {text}",
+            hint="Ask for less, or later: it has more to do than it can.",
+        )
     if code in _TRANSIENT or code == 0:
         return _unavailable(code, text)
     return PolyhouseError(f"The warehouse refused a statement of ours: {text}")
