@@ -102,7 +102,7 @@ def _commands(line: str) -> list[tuple[str, ...]]:
     skipped = False
     for word in lexer:
         if word in _SEPARATORS:
-            skipped = word == ">"  # what follows is a file
+            skipped = word in {">", ">>"}  # what follows is a file
             commands.append([])
         elif not skipped:
             commands[-1].append(word.removeprefix(".venv/bin/"))
