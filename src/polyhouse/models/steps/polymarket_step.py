@@ -26,7 +26,7 @@ from polyhouse.models.joined import MOMENT
 from polyhouse.models.pairs import SlicePairs
 from polyhouse.ports import Warehouse
 
-COMPILED_FROM = 200_000
+COMPILED_FROM = 50_000
 """Rows of a slice from which on compiling pays."""
 _LARGEST = float(1 << 53)
 _WHOLE = "whole_wallets"
