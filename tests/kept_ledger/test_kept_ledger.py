@@ -13,6 +13,8 @@ from polyhouse.models.steps import ledger_step
 from polyhouse.sim.universe import Universe
 from polyhouse.warehouse.store import ClickHouseWarehouse
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 UNIVERSE = Universe(seed=4, wallets=40, fills=1_500)
 
 

@@ -17,6 +17,8 @@ from polyhouse.sim.universe import Universe
 from polyhouse.tables import Columns
 from polyhouse.warehouse import open_warehouse
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 AMOUNTS = (
     "wallet, token, shares, external_shares, cost, bought, bought_cost, fees, realized, untracked_shares,"
     " untracked_cash, basis_out, settled_value, redeemed_cash"
