@@ -1,31 +1,52 @@
-"""``make bench``: one table of figures and ratios, with the machine and the versions it was measured on."""
+"""``make bench``: one table of figures and ratios, with the machine, the versions and the seeds."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import platform
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 
-from benchmarks import decode, import_dump, ingest, memory, peers, rebuild
+from benchmarks import decode, import_dump, ingest, load, memory, peers, profiles, reads, rebuild, scaling
+
+_LIBRARIES = ("chdb", "clickhouse-connect", "aiohttp", "msgspec", "numpy", "polars", "duckdb")
+Rows = Iterable[tuple[str, str, str]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks")
-    parser.add_argument("--wallets", type=int, default=2_000, help="wallets of the simulated universe (ingest)")
-    parser.add_argument("--fills", type=int, default=1_000_000, help="fills of the rebuild")
-    parser.add_argument("--logs", type=int, default=400_000, help="raw logs of the decoder")
+    parser.add_argument("parts", nargs="*", help="parts of the table; all without any")
+    parser.add_argument("--wallets", type=int, default=1_000, help="wallets of the simulated universe (ingest)")
+    parser.add_argument("--fills", type=int, default=1_000_000, help="fills of the rebuild, of peers and of reads")
+    parser.add_argument("--logs", type=int, default=200_000, help="raw logs of the decoder")
     parser.add_argument("--dump-rows", type=int, default=1_000_000, help="rows of the imported dump")
-    parser.add_argument("--universe", type=int, default=10_000, help="wallets of the large universe (memory)")
+    parser.add_argument("--universe", type=int, default=3_000, help="wallets of the large universe (memory)")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1_000_000, 4_000_000], help="fills (scaling)")
     options = parser.parse_args()
-    libraries = ", ".join(
-        f"{name} {version(name)}" for name in ("chdb", "clickhouse-connect", "aiohttp", "msgspec", "numpy")
+    table: dict[str, Callable[[], Rows]] = {
+        "ingest": lambda: ingest.run(options.wallets),
+        "chain": lambda: decode.run(options.logs),
+        "import": lambda: import_dump.run(options.dump_rows),
+        "rebuild": lambda: rebuild.run(options.fills),
+        "peers": lambda: peers.run(options.fills),
+        "scaling": lambda: scaling.run(options.sizes),
+        "reads": lambda: reads.run(options.fills),
+        "api": load.run,
+        "memory": lambda: memory.run(1_000, options.universe),
+        "profiles": profiles.run,
+    }
+    if unknown := set(options.parts) - set(table):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(table)}")
+    libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+    load_average = os.getloadavg()[0]
+    print(
+        f"{os.cpu_count()} cores, {platform.machine()}, load {load_average:.1f}, Python {platform.python_version()},"
+        f" {libraries}; simulated universes: seed 1, of the API: 7"
     )
-    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, {libraries}; seed 1")
-    figures = [*ingest.run(options.wallets), *rebuild.run(options.fills), *peers.run(options.fills)]
-    figures += decode.run(options.logs)
-    for row in [*figures, *import_dump.run(options.dump_rows), *memory.run(1_000, options.universe)]:
-        print("{:<46} {:<52} {}".format(*row))
+    for name in options.parts or table:
+        for row in table[name]():
+            print("{:<72} {:<44} {}".format(*row), flush=True)
 
 
 if __name__ == "__main__":
