@@ -18,6 +18,8 @@ from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
 from polyhouse.reads.cost_methods import cost_methods
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 VECTORS = Path(__file__).resolve().parents[3] / "shared" / "reference" / "vectors" / "accounting.json"
 NAMES = ("fees", "loser", "averages", "untracked")
 

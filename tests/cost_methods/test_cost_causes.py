@@ -13,6 +13,8 @@ from polyhouse.ports import Warehouse
 from polyhouse.reads.cost_methods import cost_methods
 from polyhouse.sim.universe import Universe
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 UNIVERSES = {
     "transfers": Universe(seed=5, wallets=12, fills=600, with_transfers=True, now_fraction=0.5),
     "pools": Universe(seed=3, wallets=12, fills=600, amm_markets=6),

@@ -13,6 +13,8 @@ from polyhouse.models.steps import polymarket_step
 from polyhouse.ports import Warehouse
 from polyhouse.sim.universe import Universe
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 V1_ONLY = 150
 """Days of a universe before the cut-over to CLOB V2, where the subgraph ends."""
 

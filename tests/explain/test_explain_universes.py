@@ -17,6 +17,8 @@ from polyhouse.reads.explain_scope import Scope
 from polyhouse.reads.explain_steps import position_steps
 from polyhouse.sim.universe import Universe
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 UNIVERSES = {
     "transfers": Universe(seed=2, wallets=4, fills=250, with_transfers=True, now_fraction=0.7),
     "pools": Universe(seed=3, wallets=4, fills=200, amm_markets=6),

@@ -20,6 +20,8 @@ from polyhouse.sources.prices import PriceHistory
 from polyhouse.sync.history import HistoryPlan, history_job, token_spans, wallet_plan
 from polyhouse.sync.report import WalletSelection
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 CONTRACTS = frozenset(SYMBOLS) | {"0x" + EX2_THIRD.hex()}
 MODELS = ("ledger", "positions", "units", "wallet_totals", "wallet_coverage", "unmapped")
 _ALONE = {}

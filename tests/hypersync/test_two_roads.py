@@ -23,6 +23,8 @@ from polyhouse.sync.chain import ChainOptions, ChainRun, group_filters
 from polyhouse.sync.coverage import GROUPS, LEDGER, covered, holes
 from polyhouse.warehouse import open_warehouse
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 CUTS = {
     "chain_blocks": "* EXCEPT (run, version)",
     "coverage": "* EXCEPT (run, version, seen_at)",

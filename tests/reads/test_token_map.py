@@ -14,6 +14,8 @@ from polyhouse.reads.status import QueueFacts, status
 from polyhouse.reads.token_map import in_words, token_map
 from polyhouse.warehouse import open_warehouse
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 WALLET, KNOWN, UNKNOWN, CONDITION = b"\x01" * 20, b"\x05" * 32, b"\x0a" * 32, b"\x07" * 32
 
 
