@@ -62,11 +62,10 @@ def test_accounting_cases(tmp_path: Path) -> None:
     _compare(document, _replay(document, tmp_path))
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_accounting_cases_shuffled_and_doubled(tmp_path: Path, seed: int) -> None:
+def test_accounting_cases_shuffled_and_doubled(tmp_path: Path) -> None:
     document = _document("accounting.json")
     shuffled = copy.deepcopy(document)
-    rng = random.Random(seed)
+    rng = random.Random(1)
     for case in shuffled["vectors"]:
         if case["input"].get("permute", True):
             logs = case["input"]["logs"] * 2
