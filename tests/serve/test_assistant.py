@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from api_server import fill
 from mcp import Client, StdioServerParameters
 
 import polyhouse as package
@@ -23,8 +24,7 @@ def environment(tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("POLYHOUSE_")}
     named = kept | {"POLYHOUSE_HOME": str(home), "PYTHONPATH": str(Path(package.__file__).parents[1])}
-    filler = Path(__file__).with_name("fill_store.py")
-    subprocess.run([sys.executable, str(filler), str(home)], env=named, check=True, timeout=120)
+    fill(home)
     return named
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -88,12 +92,21 @@ NOBODY = dict.fromkeys(("gamma_url", "clob_url", "data_url"), "http://127.0.0.1:
 
 def fill(home, *ids):
     """Put two fills of one wallet into a fresh store; ``ids``: hex of the wallet and of the market."""
+    shutil.copytree(_filled(*ids), home, dirs_exist_ok=True, symlinks=True)
+
+
+@cache
+def _filled(*ids):
+    """A folder with such a store, made by a process of its own: tests of this one may have a store open."""
+    home = Path(tempfile.mkdtemp(prefix="filled-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
     script = Path(__file__).parents[1] / "serve" / "fill_store.py"
     done = subprocess.run(
         [sys.executable, str(script), str(home), *ids],
         env=environment(home), capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    return home
 
 
 def until(condition, seconds=120):
