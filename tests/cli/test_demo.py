@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,6 +32,10 @@ def test_the_demo_equals_the_truth_and_notices_when_it_does_not(tmp_path):
     assert truth["equal"] == truth["wallets"] > 5
     assert truth["numbers"] > 1_000
     assert truth["differences"] == []
+    (built,) = [line for line in talk.splitlines() if line.startswith("metrics: done")]
+    tables, rows = (int(number.replace(",", "")) for number in re.findall(r"([\d,]+) (?:tables|rows)", built)[:2])
+    assert tables > 10
+    assert rows > 1_000
     tamper = (
         "from polyhouse.truth_check import compare; from polyhouse.sim.truth import compute_truth;"
         "from polyhouse.sim.universe import Universe; from polyhouse.warehouse import open_warehouse;"

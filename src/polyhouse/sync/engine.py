@@ -316,14 +316,17 @@ class SyncEngine:
     async def _build(self) -> None:
         self._reporter.phase("metrics", None, "tables")
         try:
-            await asyncio.to_thread(self._build_all)
+            rows = await asyncio.to_thread(self._build_all)
+            self._reporter.advance(len(rows), rows=sum(rows.values()))
         finally:
             self._reporter.finish()
 
-    def _build_all(self) -> None:
+    def _build_all(self) -> Mapping[str, int]:
+        """Build all models; how many rows each table has."""
         from polyhouse.sync.touched import rebuild
 
-        rebuild(self._warehouse, self._state, None)
+        report, _ = rebuild(self._warehouse, self._state, None)
+        return report.rows
 
     async def _verify(self, tally: Tally) -> None:
         """Once per process, before the first run."""
