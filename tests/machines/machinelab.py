@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 import psycopg
+from emptied_database import empty
 
 import polyhouse
 from polyhouse.sim.server import SimServer
@@ -36,7 +37,14 @@ TABLES: Mapping[str, str] = {
         "* EXCEPT version",
     ),
 }  # fmt: skip
+CATALOGUE = {
+    "schema_migrations", "markets", "events", "tokens", "neg_risk_markets", "resolutions", "market_states",
+    "market_checks",
+}  # fmt: skip
+"""Tables that are filled before wallets are read."""
 _numbers = itertools.count(1)
+_prepared: dict[str, str] = {}
+"""Endpoint → its database in which the markets are known. One test uses it at a time."""
 
 Content = dict[str, tuple[int, ...]]
 
@@ -140,10 +148,15 @@ class World:
 
 
 def prepare(folder: Path, sim: SimServer, endpoint: str, state: str) -> World:
-    """A database of its own at the endpoint; markets are known and wallets queued, no ledger is read."""
-    world = World(folder, sim, new_database(endpoint), state, itertools.count(1))
+    """A database in which the markets are known, and wallets are queued; no ledger is read."""
+    known = _prepared.get(endpoint)
+    world = World(folder, sim, known or new_database(endpoint), state, itertools.count(1))
     machine = world.machine()
-    machine.run("sync", "markets", "--no-metrics")
+    if known:
+        empty(known, CATALOGUE)
+    else:
+        machine.run("sync", "markets", "--no-metrics")
+        _prepared[endpoint] = world.warehouse
     queue(machine, sim)
     return world
 

@@ -14,6 +14,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from clickhouse_endpoint import running_cluster, running_endpoint
+from emptied_database import empty
 
 from polyhouse.cli.jobs import run_in_stores
 from polyhouse.models.checks import run_checks
@@ -67,6 +68,12 @@ def truth() -> Truth:
     return compute_truth(_UNIVERSE.transactions(), _UNIVERSE.events, _UNIVERSE.neg_risk_markets)
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running_endpoint(tmp_path_factory.mktemp("server") / "store") as url:
+        yield url
+
+
 @pytest.fixture(scope="module", params=PAIRS)
 def loaded(
     request: pytest.FixtureRequest, sim: SimServer, postgres_server: Any, tmp_path_factory: pytest.TempPathFactory
@@ -77,7 +84,7 @@ def loaded(
     if state == "postgresql":
         postgres_server.execute(f"CREATE DATABASE {warehouse}_matrix")
         urls["postgresql"] = postgres_server.url(f"{warehouse}_matrix")
-    with _warehouse(warehouse, folder) as warehouse_url:
+    with _warehouse(warehouse, folder, request) as warehouse_url:
         settings = Settings(
             home=folder, warehouse=warehouse_url, state=urls[state], gamma_url=sim.gamma_url, clob_url=sim.clob_url,
             data_url=sim.data_url, rate_scale=50, publish="off",
@@ -88,11 +95,13 @@ def loaded(
         postgres_server.execute(f"DROP DATABASE {warehouse}_matrix WITH (FORCE)")
 
 
-def _warehouse(kind: str, folder: Path) -> Any:
+def _warehouse(kind: str, folder: Path, request: pytest.FixtureRequest) -> Any:
     if kind == "cluster":
         return running_cluster(folder / "nodes", 1)
     if kind == "clickhouse":
-        return running_endpoint(folder / "server")
+        url = request.getfixturevalue("server")
+        empty(url)  # of what the pair before wrote
+        return nullcontext(url)
     return nullcontext(f"chdb://{folder}/warehouse")
 
 
