@@ -112,12 +112,13 @@ class Build:
         self.wallets: list[bytes] | None = None if wallets is None else list(dict.fromkeys(wallets))
         previous = warehouse.query("SELECT max(build) FROM builds").rows[0][0]
         version = max(time.time_ns() // 1000, int(previous) + 1)
-        newest = warehouse.query(
-            "SELECT toUnixTimestamp(max(ts)) FROM observations WHERE kind NOT IN ('DEPOSIT', 'WITHDRAWAL', 'TIP')"
-        ).rows[0][0]
+        newest, rows_to = warehouse.query(
+            "SELECT toUnixTimestamp(maxIf(ts, kind NOT IN ('DEPOSIT', 'WITHDRAWAL', 'TIP'))), max(_block_number)"
+            " FROM observations"
+        ).rows[0]
         of_all = self.peers.share("begin", (version, int(newest)))
         self.version, self.as_of = (max(numbers) for numbers in zip(*of_all, strict=True))
-        self.rows_to = int(warehouse.query("SELECT max(_block_number) FROM observations").rows[0][0])
+        self.rows_to = int(rows_to)
         self.params = {f"b_{name}": max(self.as_of - days * DAY_SECONDS, 0) for name, days in WINDOWS.items()}
         self.params["as_of"] = self.as_of
         self._staging = Staging(warehouse)

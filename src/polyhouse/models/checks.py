@@ -178,17 +178,22 @@ def _tested(
     for rows, same in groupby(chosen, key=lambda one: one.rows):
         together = list(same)
         condition, scope = whose(together[0].part)
-        asked = ", ".join(
-            f"countIf({one.broken}), groupArrayIf({_EXAMPLES})({one.name_of}, {one.broken})" for one in together
-        )
+        looked_at = named(rows.replace(WALLETS, condition))
         started = time.monotonic()
-        found = warehouse.query(f"SELECT {asked} FROM ({named(rows.replace(WALLETS, condition))})").rows[0]
+        counts = ", ".join(f"countIf({one.broken})" for one in together)
+        found = warehouse.query(f"SELECT {counts} FROM ({looked_at})").rows[0]
         seconds = (time.monotonic() - started) / len(together)
         results += [
-            _result(one, int(broken), tuple(map(str, examples)), seconds, scope)
-            for one, broken, examples in zip(together, found[::2], found[1::2], strict=True)
+            _result(one, int(broken), _examples(warehouse, one, looked_at) if broken else (), seconds, scope)
+            for one, broken in zip(together, found, strict=True)
         ]
     return results
+
+
+def _examples(warehouse: Warehouse, one: Invariant, looked_at: str) -> tuple[str, ...]:
+    """Names of the first rows that break an invariant."""
+    names = f"groupArrayIf({_EXAMPLES})({one.name_of}, {one.broken})"
+    return tuple(map(str, warehouse.query(f"SELECT {names} FROM ({looked_at})").rows[0][0]))
 
 
 def _result(one: Invariant, broken: int, examples: tuple[str, ...], seconds: float, scope: str) -> CheckResult:

@@ -24,6 +24,9 @@ class Staging:
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
         self._columns: dict[str, str] = {}
+        # A build that was killed leaves its tables behind.
+        sql = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'Memory'"
+        self._left = {str(name) for (name,) in warehouse.query(sql).rows}
 
     def keep(self, table: str, sql: str, settings: str, params: Mapping[str, Any] | None) -> None:
         """Keep what a SELECT returns under a name; what the name stood for before is forgotten.
@@ -37,7 +40,7 @@ class Staging:
         key = table, _BOUND.sub("", sql)
         columns = _known_columns.get(key)
         if columns is None:
-            self._drop(table)
+            self.forget(table)
             self._warehouse.command(f"CREATE TABLE {table} ENGINE = Memory AS {sql} {settings}", params)
             columns = _known_columns[key] = self._columns_of(table)
             self._columns[table] = columns
@@ -50,7 +53,7 @@ class Staging:
         if self._columns.get(table) == columns:
             self._warehouse.command(f"TRUNCATE TABLE {table}")
             return
-        self._drop(table)
+        self.forget(table)
         self._warehouse.command(f"CREATE TABLE {table} ({columns}) ENGINE = Memory")
         self._columns[table] = columns
 
@@ -64,14 +67,12 @@ class Staging:
 
     def forget(self, *tables: str) -> None:
         """Give the memory of these tables back, or of all."""
-        gone = tables or tuple(self._columns)
+        gone = [table for table in tables or self._columns if table in self._columns or table in self._left]
         if gone:
-            self._drop(", ".join(gone))
+            self._warehouse.command(f"DROP TABLE IF EXISTS {', '.join(gone)}")
         for table in gone:
             self._columns.pop(table, None)
-
-    def _drop(self, tables: str) -> None:
-        self._warehouse.command(f"DROP TABLE IF EXISTS {tables}")
+            self._left.discard(table)
 
     def _columns_of(self, table: str) -> str:
         rows = self._warehouse.query(f"DESCRIBE TABLE {table}").rows

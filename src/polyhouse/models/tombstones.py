@@ -12,8 +12,7 @@ def tombstones(table: str, key: str, condition: str, version: int) -> tuple[str,
         condition: on ``wallet``: those that were built.
         version: of the build; rows of a key that has it were written again.
     """
-    gone = f"max(version) < {version} AND NOT argMax(is_deleted, version)"
     return (
         f"INSERT INTO {table} ({key}, version, is_deleted) SELECT {key}, {version}, 1",
-        f"FROM {table} WHERE {condition} GROUP BY {key} HAVING {gone}",
+        f"FROM {table} FINAL WHERE {condition} AND version < {version}",
     )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 from polyhouse.metrics.chance import Records, q_levels
 from polyhouse.metrics.flags import CANDIDATE_HIDDEN, CANDIDATE_TURNED, TESTED
-from polyhouse.models.build import BULK, Build, model_sql
+from polyhouse.models.build import Build, model_sql
 from polyhouse.models.flags import chances
 from polyhouse.models.gather import stage_answers, stage_of_all
 from polyhouse.models.steps.specialists_step import build_edges
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _CANDIDATES = (
     "SELECT wallet FROM flag_habits"
@@ -30,14 +34,13 @@ def build_flags(run: Build) -> None:
     for wallets in run.slices(everyone=everyone):
         for model in ("flag_pairs", "flag_habits", "event_bets"):
             run.stage(model, wallets)
-        build_edges(run, wallets)
+        bets = build_edges(run, wallets)
         run.stage_rows("flag_candidates", _CANDIDATES)
         _stage_circles(run, wallets)
-        _stage_chances(run)
+        _stage_chances(run, bets)
         run.insert("wallet_flags", wallets)
         run.bury("wallet_flags", wallets)
         run.bury_gone()
-    run.warehouse.command("DROP TABLE IF EXISTS flag_chances")
     _store_levels(run)
 
 
@@ -57,17 +60,13 @@ def _stage_circles(run: Build, wallets: str) -> None:
     run.stage("flag_circles", wallets)
 
 
-def _stage_chances(run: Build) -> None:
+def _stage_chances(run: Build, bets: pa.Table | None) -> None:
     """What chance says of the first bets of each wallet: the table ``flag_chances``."""
-    import pyarrow as pa
-
-    run.warehouse.command("DROP TABLE IF EXISTS flag_chances")
-    numbers = ", ".join(f"{field.name} Float64" for field in fields(Records))
-    run.warehouse.command(f"CREATE TABLE flag_chances (wallet FixedString(20), {numbers}) ENGINE = Memory")
-    batches = list(run.warehouse.query_columns(f"SELECT * FROM event_bets ORDER BY wallet, category, event {BULK}"))
-    bets = pa.Table.from_batches(batches) if batches else None
-    if bets is not None and len(bets):
-        run.warehouse.insert_arrow("flag_chances", chances(bets))
+    columns = ", ".join(["wallet FixedString(20)", *(f"{field.name} Float64" for field in fields(Records))])
+    if bets is None:
+        run.stage_none("flag_chances", columns)
+    else:
+        run.stage_columns("flag_chances", columns, chances(bets))
 
 
 def _store_levels(run: Build) -> None:
@@ -81,14 +80,16 @@ def _store_levels(run: Build) -> None:
         f"SELECT toString(flag) AS flag, p_value FROM {run.place_of('wallet_flags')} FINAL"
         f" WHERE flag IN ({flags}) AND p_value IS NOT NULL",
     )
+    rows = run.warehouse.query("SELECT flag, p_value FROM tested_flags").rows
+    found = []
     for flag in TESTED:
-        rows = run.warehouse.query("SELECT p_value FROM tested_flags WHERE flag = {flag:String}", {"flag": flag}).rows
-        levels = q_levels([p for (p,) in rows])
-        if levels.tests:
-            run.warehouse.insert_arrow(
-                run.place_of("flag_levels"),
-                pa.table({
-                    "flag": [flag] * len(levels.p_upto), "p_upto": levels.p_upto, "q_value": levels.q_values,
-                    "tests": pa.array([levels.tests] * len(levels.p_upto), type=pa.uint64()),
-                }),
-            )  # fmt: skip
+        levels = q_levels([p for tested, p in rows if tested == flag])
+        found.append(pa.table({
+            "flag": pa.array([flag] * len(levels.p_upto), pa.string()),
+            "p_upto": pa.array(levels.p_upto, pa.float64()),
+            "q_value": pa.array(levels.q_values, pa.float64()),
+            "tests": pa.array([levels.tests] * len(levels.p_upto), pa.uint64()),
+        }))  # fmt: skip
+    every = pa.concat_tables(found)
+    if len(every):
+        run.write("flag_levels", every)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def build_edges(run: Build, wallets: str) -> None:
-    """Write the sums of a wallet slice, from its staged ``event_bets``.
+def build_edges(run: Build, wallets: str) -> pa.Table | None:
+    """Write the sums of a wallet slice, from its staged ``event_bets``; return these, if there are any.
 
     Args:
         run: the build.
@@ -25,6 +25,7 @@ def build_edges(run: Build, wallets: str) -> None:
     if bets is not None:
         _write(run, edges(bets), "category_edges")
     run.bury("category_edges", wallets)
+    return bets
 
 
 def build_specialists(run: Build) -> None:
