@@ -2,6 +2,7 @@ import itertools
 import logging
 
 import pytest
+from commands import in_process
 
 from polyhouse.errors import ConfigError
 from polyhouse.settings import Settings, load, mask_url
@@ -151,3 +152,13 @@ def test_settings_are_frozen():
 )
 def test_urls_are_masked(url, masked):
     assert mask_url(url) == masked
+
+
+@pytest.mark.parametrize("place", ["a-file", "a-file/below", "/proc/no-folder"])
+def test_a_home_that_cannot_be_is_named(tmp_path, place):
+    (tmp_path / "a-file").write_text("")
+    for command in (["leaderboard"], ["status"]):
+        result = in_process(tmp_path, "--home", place, *command)
+        assert result.returncode == 2, (place, command, result.stderr)
+        assert place.rpartition("/")[2] in result.stderr
+        assert "bug" not in result.stderr

@@ -138,7 +138,7 @@ def holder(where: str | Path) -> HolderInfo | None:
         return None
     try:
         descriptor = os.open(location.lock_path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except OSError:  # nobody, or nobody can have it there: whoever opens the store is told why
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from polyhouse.disk import disk_error, number_of
 from polyhouse.errors import ConfigError
 from polyhouse.ports import BuildWishes
 from polyhouse.settings import Settings
@@ -125,4 +126,12 @@ def migrate_stores(settings: Settings) -> list[str]:
 def _make_home(settings: Settings) -> None:
     if not settings.warehouse.get_secret_value() or not settings.state.get_secret_value():
         # For the owner only: the stores know who asked what, and with which keys.
-        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            if number := number_of(error):
+                raise disk_error("the home folder", settings.home, number) from error
+            raise ConfigError(
+                f"The home folder {settings.home} cannot be made: {error.strerror}.",
+                hint="Choose another one with --home or POLYHOUSE_HOME.",
+            ) from error
