@@ -8,7 +8,7 @@ from polyhouse.errors import BudgetSpentError, ConfigError
 from polyhouse.settings import Settings
 from polyhouse.warehouse.bigquery.accounting import RESULTS, Day
 from polyhouse.warehouse.bigquery.budget import LABEL, DailyBudget
-from polyhouse.warehouse.bigquery.computed import READS, TOTALS, UNITS, model_sql
+from polyhouse.warehouse.bigquery.computed import READS, TOTALS, UNITS, VIEWS, model_sql, view_sql
 from polyhouse.warehouse.bigquery.location import GIB, DatasetName, Limits, parse_dataset
 from polyhouse.warehouse.bigquery.merge import MAX_RANGES, day_ranges, merge_sql
 from polyhouse.warehouse.bigquery.schema import EVENTS, MARKETS, TRADES
@@ -60,10 +60,17 @@ def test_trades_are_merged_by_their_full_identity_inside_their_days():
 
 def test_models_are_neutral_sql():
     """Equal to what they were written as: transpiled, not rewritten; and no engine's own functions in them."""
-    for table in (UNITS, TOTALS):
+    for name in (UNITS.name, TOTALS.name, *VIEWS):
         for dialect in ("bigquery", "duckdb", "clickhouse"):
-            assert model_sql(table.name, dialect).startswith(("SELECT", "WITH"))
-        assert list(READS[table.name])
+            assert model_sql(name, dialect).startswith(("SELECT", "WITH"))
+    assert set(READS) == {UNITS.name, TOTALS.name}
+
+
+def test_a_view_names_its_tables_in_full():
+    """A view has no default dataset; what it names itself stays as it is."""
+    sql = view_sql("leaderboard", "my-project.scores")
+    assert "FROM `my-project`.`scores`.wallet_totals AS t" in sql
+    assert sql.count("FROM ranked AS r") == 2
 
 
 class Label(dict):
