@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from chain_world import BIG, MODELS, RAW, check_truth, dump, dump_models, serve, state_in, sync, universe, write_events
 
 from polyhouse.models.checks import run_checks
@@ -12,6 +13,8 @@ from polyhouse.sim.node import NodeQuirks
 from polyhouse.sim.rpc_api import RpcEndpoint
 from polyhouse.sync.coverage import run_coverage_checks
 from polyhouse.warehouse import open_warehouse
+
+pytestmark = pytest.mark.usefixtures("accounts_only")
 
 
 async def test_every_number_of_every_wallet(tmp_path: Path) -> None:

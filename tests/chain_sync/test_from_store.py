@@ -18,6 +18,8 @@ from polyhouse.sync.reorg import wallets_to_rebuild
 from polyhouse.sync.report import RunReport
 from polyhouse.warehouse import ClickHouseWarehouse, open_warehouse
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 DERIVED = {name: columns for name, columns in RAW.items() if name != "chain_logs"}
 
 

@@ -16,6 +16,8 @@ from polyhouse.sync import chain
 from polyhouse.sync.reorg import rebuilt, wallets_to_rebuild
 from polyhouse.warehouse import open_warehouse
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 BLOCKS = {"chain_blocks": "* EXCEPT version", "coverage": "from_block, to_block, contract_group, rows, digest, to_hash"}
 
 

@@ -27,6 +27,8 @@ from polyhouse.sync.reorg import remove_from
 from polyhouse.truth_check import compare
 from polyhouse.warehouse import open_warehouse
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 
 def early(seed: int, **options: Any) -> Universe:
     return Universe(seed=seed, wallets=30, fills=300, amm_markets=10, **{"with_transfers": True} | options)
