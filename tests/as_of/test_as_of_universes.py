@@ -7,6 +7,7 @@ from importlib import resources
 from typing import Any
 
 import pytest
+from accounting_builds import accounting_builds
 from score_store import columns as columns_of
 from score_store import empty, fill, load, market_tables, resolution, universe_tables
 
@@ -129,6 +130,7 @@ def test_moments_outside_of_what_is_known_are_refused(shared: Warehouse) -> None
         keep_moment(shared, START)
 
 
+@accounting_builds()
 def test_what_is_kept_is_bounded_listed_and_made_anew_when_older_rows_arrive(
     shared: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +150,7 @@ def test_what_is_kept_is_bounded_listed_and_made_anew_when_older_rows_arrive(
     assert {name for name in databases if "_as_of_" in name} == {one.database for one in kept_moments(shared)}
 
 
+@accounting_builds()
 def test_a_killed_build_is_never_read(shared: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     small(shared)
     moment = START + 2 * 3_600
