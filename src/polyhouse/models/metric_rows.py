@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PACKED_FROM = 2_000
 """Rows from which on they are packed here; below, the engine does it as they are written, in ten times the time a row.
-The embedded engine takes packed rows from memory only, so these must be larger than what goes through a file.
+Only the embedded engine takes packed rows, and only from memory: so they must be more than what goes through a file.
 """
 
 
@@ -61,14 +61,19 @@ class MetricRows:
         kind = pa.binary() if "String" in metric_columns()[name] else pa.float64()
         return self.columns[name] if name in self.columns else pa.nulls(len(self.is_overall), kind)
 
-    def of_table(self, *, has_categories: bool) -> dict[str, pa.Array]:
-        """The columns of the table of categories, or of that of whole wallets."""
+    def of_table(self, *, has_categories: bool, packs: bool = False) -> dict[str, pa.Array]:
+        """The columns of the table of categories, or of that of whole wallets.
+
+        Args:
+            has_categories: which one.
+            packs: whether the rows may be packed here.
+        """
         import pyarrow as pa
 
         rows = pa.array(np.flatnonzero(self.is_overall != has_categories))
         found = {name: self.column(name).take(rows) for name in metric_columns()}
         keys = {name: column.take(rows) for name, column in self.keys.items() if has_categories or name != "category"}
-        return keys | found | (packed(found) if len(rows) >= PACKED_FROM else {})
+        return keys | found | (packed(found) if packs and len(rows) >= PACKED_FROM else {})
 
 
 def by_place(batches: Iterable[pa.RecordBatch]) -> dict[str, pa.Array]:

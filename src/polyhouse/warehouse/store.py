@@ -44,7 +44,7 @@ _UNIQUE = {
 }  # fmt: skip
 """For rows of which no two have one key: stored as they are, in one piece."""
 _SMALL_BYTES = 1 << 20
-"""Up to here a block goes to the embedded engine through a file: reading columns where they lie begins with 3 ms."""
+"""Up to here an insert goes to the embedded engine through a file: reading columns where they lie begins with 3 ms."""
 _PLACED = 1 << 52
 """Added to the version of observations that know their place; above the microseconds of any year before 2112."""
 
@@ -148,9 +148,10 @@ class ClickHouseWarehouse:
         import pyarrow as pa
 
         rows = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+        from_memory = is_unique and self.is_embedded and rows.nbytes > _SMALL_BYTES
         for start in range(0, rows.num_rows, MAX_BLOCK_ROWS):
             block = rows.slice(start, MAX_BLOCK_ROWS).combine_chunks()
-            if is_unique and self.is_embedded and block.nbytes > _SMALL_BYTES:
+            if from_memory:
                 insert_in_memory(self._engine, table, block, _UNIQUE)
                 give_back()
             else:

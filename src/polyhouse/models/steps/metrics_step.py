@@ -25,6 +25,7 @@ SLICE_ROWS = 1_000_000
 def build_metrics(run: Build) -> bool:
     """Write the metrics; return whether those of all wallets follow today's definitions now."""
     everyone = run.full or not metric_tables.is_current(run.warehouse)
+    packs = bool(getattr(run.warehouse, "is_embedded", False))
     for wallets in run.slices(everyone=everyone, most=SLICE_ROWS):
         measured = {}
         for relation in RELATIONS:
@@ -40,7 +41,7 @@ def build_metrics(run: Build) -> bool:
             if found is None:
                 run.bury(table, wallets)
             else:
-                columns = found.of_table(has_categories=table == metric_tables.BY_CATEGORY)
+                columns = found.of_table(has_categories=table == metric_tables.BY_CATEGORY, packs=packs)
                 as_of = numbers(np.full(len(columns["wallet"]), run.as_of), "uint32")
                 run.store(table, wallets, columns | {"as_of": as_of})
         run.bury_gone()
