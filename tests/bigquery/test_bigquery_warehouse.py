@@ -153,7 +153,7 @@ def test_results_equal_the_embedded_engines_row_by_row(house):
 def test_results_that_come_and_go(house):
     """Rows and columns: a new metric needs nothing but its column here, and one that is gone leaves no old values."""
     wallet = bytes(house.local("SELECT min(wallet) FROM wallet_totals")[0][0])
-    place = f"unhex('{wallet.hex()}')"
+    place, newest = f"unhex('{wallet.hex()}')", house.tracking.newest_build()
     house.warehouse.command("ALTER TABLE wallet_intervals ADD COLUMN novelty Nullable(Float64)")
     house.warehouse.command(
         "INSERT INTO wallet_intervals (wallet, category, window, bets, omega_low, novelty, version)"
@@ -163,7 +163,7 @@ def test_results_that_come_and_go(house):
         "INSERT INTO category_specialists (category, place, wallet, closed, edge, net)"
         f" VALUES ('sports', 1, {place}, 20, 0.1, -5), ('crypto', 1, {place}, 21, 0.2, 7)"
     )
-    house.tracking.set_mark("results", "0")
+    house.tracking.set_mark("results", str(newest - 1))
     told = house.publish()
     assert (told["wallet_intervals"].inserted, told["category_specialists"].inserted) == (1, 2)
     assert told["wallet_metrics_by_category"].loads == 0
@@ -171,7 +171,7 @@ def test_results_that_come_and_go(house):
     assert sorted(house.ask("SELECT category, net FROM category_specialists")) == [("crypto", 7), ("sports", -5)]
     house.warehouse.command("ALTER TABLE wallet_intervals DROP COLUMN novelty")
     house.warehouse.command("DELETE FROM category_specialists WHERE category = 'crypto'")
-    house.tracking.set_mark("results", "0")
+    house.tracking.set_mark("results", str(newest - 1))
     told = house.publish()
     assert (told["category_specialists"].removed, told["category_specialists"].unchanged) == (1, 1)
     found = check_results(house)
