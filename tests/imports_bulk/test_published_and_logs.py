@@ -9,6 +9,8 @@ from polyhouse.sources.files.published import token_of_signed
 
 from .conftest import RECORDED, order_row
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 needs_recorded = pytest.mark.skipif(
     not RECORDED.exists(), reason="the recorded answers (../shared/recorded) are not here"
 )

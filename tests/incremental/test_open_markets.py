@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import pytest
 from tests.incremental.conftest import DAY, EVERYONE
 
 from polyhouse.models.runner import build
@@ -14,6 +15,8 @@ from polyhouse.sim.universe import Universe
 from polyhouse.sync.market_rules import RULES, due_markets, schedule
 from polyhouse.sync.open_markets import walk_events
 from polyhouse.truth_check import compare
+
+pytestmark = pytest.mark.usefixtures("accounts_only")
 
 MODELS = ("ledger", "positions", "units", "wallet_totals")
 

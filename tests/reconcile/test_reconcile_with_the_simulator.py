@@ -23,6 +23,8 @@ from polyhouse.warehouse import open_warehouse
 sys.path.append(str(Path(__file__).parents[1] / "unification"))
 from unification_roads import as_columns, build_roads
 
+pytestmark = pytest.mark.usefixtures("accounts_only")
+
 SAMPLE = 20
 Reconcile = Callable[..., tuple[int, dict[str, Any]]]
 
