@@ -161,6 +161,21 @@ def test_a_cursor_outlives_a_build_and_belongs_to_one_question(warehouse: Wareho
             leaderboard(warehouse, replace(query, **other))
 
 
+def test_a_page_of_a_kept_board_does_not_ask_for_the_newest_build(
+    three: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query, asked = type(three).query, []
+    monkeypatch.setattr(
+        type(three), "query", lambda self, sql, *rest, **more: asked.append(sql) or query(self, sql, *rest, **more)
+    )
+    first = leaderboard(three, LeaderboardQuery())
+    asked.clear()
+    assert leaderboard(three, LeaderboardQuery()) == first
+    assert not [sql for sql in asked if "FROM builds" in sql]
+    built(three, AS_OF + 60)
+    assert leaderboard(three, LeaderboardQuery())["as_of"] > first["as_of"]
+
+
 def test_flags_and_specialities_stand_beside_the_numbers_and_filter(three: Warehouse) -> None:
     flag(three, "bb", "bot")
     flag(three, "bb", "wash_trader")

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from polyhouse.metrics.ratios import RANK_MIN_TURNOVER, RANK_MIN_UNITS
 from polyhouse.ports import Warehouse
+from polyhouse.reads.builds import newest_build
 from polyhouse.reads.totals import OVERALL
 
 MOST_BYTES = 256 << 20
@@ -146,12 +147,6 @@ class Boards:
     def _forget_least_used(self) -> None:
         while len(self._kept) > 1 and sum(one.size() for one in self._kept.values()) > MOST_BYTES:
             self._kept.popitem(last=False)
-
-
-def newest_build(warehouse: Warehouse) -> tuple[int, int]:
-    """Number and ``as_of`` (Unix seconds) of the newest build; zeros before the first."""
-    rows = warehouse.query("SELECT build, toUnixTimestamp(as_of) FROM builds ORDER BY build DESC LIMIT 1").rows
-    return (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
 
 
 def _load(warehouse: Warehouse, part: Slice, build: int, as_of: int) -> Board:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from polyhouse.ports import Warehouse
 
+_kept: WeakKeyDictionary[Any, tuple[int, tuple[int, int]]] = WeakKeyDictionary()
+"""By the changes of a store: how many its table of builds had seen, and what was read then."""
 _BUILD = "SELECT max(build), toUnixTimestamp(max(created_at)) FROM builds"
 _BATCHES = (
     "SELECT cityHash64(groupArray((table, last))) FROM (SELECT table, max(max_block_number) AS last FROM system.parts"
@@ -42,7 +46,27 @@ def read_marks(warehouse: Warehouse, batches: int | None = None) -> Marks:
     return Marks(int(build), int(built_at), batches)
 
 
+def newest_build(warehouse: Warehouse) -> tuple[int, int]:
+    """Number and ``as_of`` (Unix seconds) of the newest build; zeros before the first.
+
+    Nearly every page asks for it. Of an embedded store nobody but this process changes anything, so it is read again
+    only when something was written to its table.
+    """
+    changes = getattr(warehouse, "changes", None)
+    if changes is None or not getattr(warehouse, "is_embedded", False):
+        return _newest_build(warehouse)
+    seen = changes.of_tables("builds")
+    kept = _kept.get(changes)
+    if kept is None or kept[0] != seen:
+        kept = _kept[changes] = (seen, _newest_build(warehouse))
+    return kept[1]
+
+
 def newest_build_time(warehouse: Warehouse) -> int:
     """``as_of`` of the newest build in Unix seconds: the newest ledger row it saw, where its windows end. 0 = none."""
-    rows = warehouse.query("SELECT toUnixTimestamp(as_of) FROM builds ORDER BY build DESC LIMIT 1").rows
-    return int(rows[0][0]) if rows else 0
+    return newest_build(warehouse)[1]
+
+
+def _newest_build(warehouse: Warehouse) -> tuple[int, int]:
+    rows = warehouse.query("SELECT build, toUnixTimestamp(as_of) FROM builds ORDER BY build DESC LIMIT 1").rows
+    return (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)
