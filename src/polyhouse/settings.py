@@ -132,16 +132,10 @@ class Settings(BaseModel):
         default=400 << 30, ge=0, description="what all statements of a day (UTC) may read of BigQuery"
     )
     bigquery_models_seconds: int = Field(
-        default=21_600,
-        ge=0,
-        le=604_800,
-        description="BigQuery's positions, units and totals follow this often; 0 = always",
+        default=21_600, ge=0, le=604_800, description="BigQuery's accounts follow this often; 0 = always"
     )
     bigquery_metrics_seconds: int = Field(
-        default=86_400,
-        ge=-1,
-        le=604_800,
-        description="BigQuery's metrics, scores, flags, specialists follow this often; 0 = always, -1 = never",
+        default=86_400, ge=-1, le=604_800, description="BigQuery's statistics follow this often; 0 = always, -1 = never"
     )
     rate_scale: float = Field(
         default=0.8, gt=0, allow_inf_nan=False, description="factor on each published rate limit; above 1 warns"
