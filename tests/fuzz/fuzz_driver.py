@@ -68,6 +68,7 @@ class OneAnswer:
     def __init__(self, body: bytes, end: bytes) -> None:
         self.name = "fuzz"
         self.clock = Clock()
+        self.answered_at = self.clock.time
         self._bodies = itertools.chain([body], itertools.repeat(end, MOST_PAGES))
 
     async def get(self, path: str, params: Any, decode: Callable[[bytes], Any], **_: Any) -> Any:

@@ -11,6 +11,7 @@ import struct
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from email.utils import formatdate
 from typing import Any
 
 from aiohttp import web
@@ -263,7 +264,8 @@ class Gateway:
         return self._respond(request, reply.encoded(), reply)
 
     def _respond(self, request: web.Request, body: bytes, reply: Reply, *, compress: bool = True) -> web.Response:
-        headers = {"Content-Type": reply.content_type, **reply.headers}
+        date = formatdate(self._world.now, usegmt=True)
+        headers = {"Content-Type": reply.content_type, "Date": date, **reply.headers}
         if compress and len(body) > 500 and "gzip" in request.headers.get("Accept-Encoding", ""):
             body = gzip.compress(body, 1, mtime=0)
             headers["Content-Encoding"] = "gzip"

@@ -8,7 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import format_datetime
 from math import ceil
 
@@ -59,6 +59,7 @@ class Limiter:
         window: seconds a window spans.
         seed: decides which form a 429 takes.
         clock: monotonic seconds.
+        now: Unix seconds, as of the answers' ``Date``.
     """
 
     def __init__(
@@ -68,11 +69,13 @@ class Limiter:
         window: float = WINDOW_SECONDS,
         seed: int = 0,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
         classes: tuple[LimitClass, ...] = PUBLISHED,
     ) -> None:
         self.window = window
         self.refused: Counter[str] = Counter()
         self._clock = clock
+        self._now = now
         self._random = random.Random(seed)
         self._classes = [(entry, max(1, int(entry.limit * scale)), deque[float]()) for entry in classes]
 
@@ -103,7 +106,7 @@ class Limiter:
             headers["Retry-After"] = str(max(1, ceil(wait)))
         elif form == "date":
             # HTTP dates have whole seconds: one more, so that waiting until then is waiting long enough.
-            until = datetime.now(UTC) + timedelta(seconds=wait + 1)
+            until = datetime.fromtimestamp(self._now() + wait + 1, UTC)
             headers["Retry-After"] = format_datetime(until.replace(microsecond=0), usegmt=True)
         doc: dict[str, object] = {"error": "Too many requests"}
         if path.startswith("data/v2/"):

@@ -78,7 +78,9 @@ class SimServer:
         self._temporary = tempfile.TemporaryDirectory(prefix="polyhouse-sim-") if on_disk else None
         path = Path(self._temporary.name) / "upstream.db" if self._temporary else None
         self.world = World(universe, quirks, path)
-        self.limiter = Limiter(scale=scale, window=limit_window, seed=seed) if enforce_limits else None
+        self.limiter: Limiter | None = None
+        if enforce_limits:
+            self.limiter = Limiter(scale=scale, window=limit_window, seed=seed, now=lambda: self.world.now)
         self.faults = faults or FaultPlan()
         self.live = LiveHub(self.world, live, seed)
         self._gateway = Gateway(self.world, self.limiter, self.faults, cache=cache)
