@@ -8,7 +8,7 @@ SEEDS ?= 20000
 N ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup postgres strace bigquery chromium demo test lint check fuzz soak bench kills lock clean
+.PHONY: help setup system postgres strace bigquery chromium demo test lint check fuzz soak bench kills lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,9 +37,14 @@ chromium: ## the browser in which the tests walk the dashboard
 demo: setup ## the main job on the simulated Polymarket, compared with its truth (SEED=2: another universe)
 	@$(BIN)/polyhouse demo --seed $(SEED)
 
-test: setup postgres strace chromium bigquery lint ## lint, types and all tests
+test: ## lint, types and all tests
+	@$(MAKE) -j 2 lint system bigquery
 	@# What is compiled is kept, wherever that is switched off: the tests start some hundred processes.
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -q
+
+system: ## the system packages that the tests need: PostgreSQL, strace, Chromium
+	@# One after the other: they share the package manager.
+	@for part in postgres strace chromium; do sh scripts/$$part.sh || exit; done
 
 lint: setup ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check .
