@@ -16,6 +16,7 @@ from httpx import ASGITransport, AsyncClient
 from polyhouse.domain.ids import parse_address
 from polyhouse.errors import RetryableError
 from polyhouse.jobs.runner import JobRunner
+from polyhouse.reads.queries import answer
 from polyhouse.serve.answers import THREADS, Answers, Asked, key_of
 from polyhouse.serve.app import create_app
 from polyhouse.serve.context import ServeContext
@@ -120,6 +121,35 @@ def test_what_is_kept_is_forgotten_with_the_first_change_of_what_it_was_made_fro
         assert b"Yeah" in (await asked(answers, "wallet")).plain
 
     asyncio.run(steps())
+
+
+def test_what_only_builds_change_is_read_once_between_two_builds(stores, monkeypatch):
+    statements, query = [], type(stores.warehouse).query
+    monkeypatch.setattr(
+        type(stores.warehouse), "query", lambda self, sql, *more: statements.append(sql) or query(self, sql, *more)
+    )
+    wallet = parse_address(EXAMPLE_WALLET)
+    rebuild_touched(stores.warehouse, stores.state, [wallet], NullReporter())
+
+    def document():
+        statements.clear()
+        return answer("wallet", {"address": EXAMPLE_WALLET}, stores.warehouse, stores.state)
+
+    first = document()
+    assert "FROM wallet_totals" in statements[0]
+    assert document() == first
+    assert len(statements) == 1
+    assert not any(table in statements[0] for table in ("FROM wallet_totals", "FROM units", "FROM ledger"))
+    observe(stores, wallet, 7)
+    second = document()
+    assert [(one["rows"], one["used"]) for one in second["coverage_details"]["sources"]] == [
+        (one["rows"] + 1, one["used"]) for one in first["coverage_details"]["sources"]
+    ]
+    assert (second["totals"], second["positions"]) == (first["totals"], first["positions"])
+    rebuild_touched(stores.warehouse, stores.state, [wallet], NullReporter())
+    third = document()
+    assert third["totals"]["trades"] == first["totals"]["trades"] + 1
+    assert third["coverage_details"]["sources"][0]["used"] == second["coverage_details"]["sources"][0]["used"] + 1
 
 
 def test_a_glance_tells_what_the_registry_does(stores):

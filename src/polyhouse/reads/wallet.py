@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from polyhouse.domain.ids import format_address, parse_address
@@ -13,6 +13,7 @@ from polyhouse.reads.flags import PARTS as FLAGS
 from polyhouse.reads.flags import flags, levels_of
 from polyhouse.reads.intervals import PART as INTERVALS
 from polyhouse.reads.intervals import intervals
+from polyhouse.reads.kept_parts import with_kept
 from polyhouse.reads.metrics import PARTS as METRICS
 from polyhouse.reads.metrics import metric_rows
 from polyhouse.reads.parts import Question, Row, in_order, read_parts
@@ -59,6 +60,10 @@ _PARTS = {
     **METRICS,
     **PROVENANCE,
 }  # fmt: skip
+_BUILT = {
+    name: part.rest.split()[1] for name, part in _PARTS.items() if name not in {"names", "sources", "own_feed", "chain"}
+}
+"""Parts that only a build changes, and the table of each."""
 
 
 class UnknownWalletError(BadInputError):
@@ -89,7 +94,12 @@ def wallet(
     """
     check_window(window)
     wallet_id = parse_address(address)
-    parts = read_parts(warehouse, _PARTS, {"wallet": wallet_id.hex(), "window": window})
+    bound = {"wallet": wallet_id.hex(), "window": window}
+
+    def read(kept: Collection[str]) -> dict[str, list[Row]]:
+        return read_parts(warehouse, {name: part for name, part in _PARTS.items() if name not in kept}, bound)
+
+    parts = with_kept(warehouse, (wallet_id, window), _BUILT, read)
     if not parts["totals"] and not parts["positions"] and sync is None:
         raise unknown_wallet(wallet_id)
     totals, coverage, (build,) = in_order(parts["totals"], "category"), parts["coverage"], parts["build"]
