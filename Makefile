@@ -40,7 +40,7 @@ demo: setup ## the main job on the simulated Polymarket, compared with its truth
 test: ## lint, types and all tests
 	@$(MAKE) -j 2 lint system bigquery
 	@# What is compiled is kept, wherever that is switched off: the tests start some hundred processes.
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -q
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q
 
 system: ## the system packages that the tests need: PostgreSQL, strace, Chromium
 	@# One after the other: they share the package manager.
