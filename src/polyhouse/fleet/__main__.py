@@ -8,6 +8,7 @@ import sys
 
 import msgspec
 
+from polyhouse.collecting import seldom
 from polyhouse.errors import PolyhouseError
 from polyhouse.fleet.children import Orders
 from polyhouse.fleet.worker import work
@@ -19,7 +20,8 @@ async def main() -> int:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     try:
-        await work(orders.meeting, hands=orders.hands, stop=stop)
+        with seldom():
+            await work(orders.meeting, hands=orders.hands, stop=stop)
     except PolyhouseError as error:
         return error.exit_code
     return 0

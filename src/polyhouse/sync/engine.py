@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from polyhouse import telemetry
+from polyhouse import collecting, telemetry
 from polyhouse.errors import PolyhouseError
 from polyhouse.failpoints import reach
 from polyhouse.ports import Clock, Warehouse
@@ -242,7 +242,7 @@ class SyncEngine:
         discovery = self._discovery()
         ended = is_built = False
         try:
-            with telemetry.bound(run=run), telemetry.span("run", command=command):
+            with collecting.seldom(), telemetry.bound(run=run), telemetry.span("run", command=command):
                 await self._work(run, work, tally, discovery)
                 if metrics and not self.stop.is_set():
                     await self._build()
@@ -276,7 +276,7 @@ class SyncEngine:
     async def _work(self, run: int, work: _WORK, tally: Tally, discovery: Discovery) -> None:
         census = Census(self._warehouse, run)
         writer = BatchWriter(
-            self._warehouse, self._state, run, self._clock, self._limits.batch, before_commit=discovery, census=census,
+            self._warehouse, self._state, run, self._clock, self._limits.batch, before_write=discovery, census=census,
             journal=self._journal,
         )  # fmt: skip
         try:

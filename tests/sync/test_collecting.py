@@ -1,0 +1,39 @@
+"""Python's search for cycles while a loader runs: seldom, and as before once the last one ends."""
+
+from __future__ import annotations
+
+import gc
+
+from polyhouse.collecting import SELDOM, seldom
+
+
+def test_what_was_set_comes_back_with_the_last_one_that_leaves() -> None:
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    with seldom():
+        assert gc.get_threshold() == SELDOM
+        assert gc.get_freeze_count() > frozen
+        with seldom():
+            pass
+        assert gc.get_threshold() == SELDOM
+        assert gc.get_freeze_count() > frozen
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
+
+
+def test_cycles_made_meanwhile_are_found_without_being_asked_for() -> None:
+    class Node:
+        alive = 0
+
+        def __init__(self) -> None:
+            Node.alive += 1
+            self.itself = self
+
+        def __del__(self) -> None:
+            Node.alive -= 1
+
+    with seldom():
+        for _ in range(10 * SELDOM[0]):
+            Node()
+        assert Node.alive <= 2 * SELDOM[0]
+    gc.collect()
+    assert Node.alive == 0
