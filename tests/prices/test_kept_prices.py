@@ -12,7 +12,15 @@ from score_store import OPEN, USD, columns, fill, load, market_tables, token
 
 from polyhouse.models.build import Build
 from polyhouse.models.checks import run_checks
-from polyhouse.models.price_columns import complements_of, day_marks, last_of_each, load_prices, second_prices
+from polyhouse.models.price_columns import (
+    complements_of,
+    day_marks,
+    last_of_each,
+    load_closes,
+    load_prices,
+    second_prices,
+)  # fmt: skip
+from polyhouse.models.steps import price_history_step
 from polyhouse.models.steps.price_history_step import keep_prices
 from polyhouse.ports import Warehouse
 from polyhouse.state import open_state
@@ -32,8 +40,24 @@ def history(warehouse: Warehouse) -> Counter[tuple[Any, ...]]:
 
 
 def keep(warehouse: Warehouse) -> Counter[tuple[Any, ...]]:
+    """The prices after a build, beside which the last ones of days were kept."""
     keep_prices(Build(warehouse, None))
-    return history(warehouse)
+    prices = history(warehouse)
+    days = warehouse.query(
+        "SELECT token, toUnixTimestamp(ts), 'fill', block, tx_index, pos, price_e6, toUInt16(day) FROM token_days FINAL"
+    ).rows
+    assert Counter((bytes(row[0]), *row[1:]) for row in days) == closes_of(prices)
+    return prices
+
+
+def closes_of(prices: Counter[tuple[Any, ...]]) -> Counter[tuple[Any, ...]]:
+    """The rule of the last price of a day; of equal places the higher price counts."""
+    last: dict[tuple[bytes, int], tuple[Any, ...]] = {}
+    for row in prices:
+        if row[2] == "fill":
+            day = row[0], row[1] // DAY
+            last[day] = max(last.get(day, ()), row)
+    return Counter((*row, day) for (_, day), row in last.items())
 
 
 def anew(warehouse: Warehouse) -> Counter[tuple[Any, ...]]:
@@ -183,6 +207,31 @@ def test_a_history_that_strayed_is_told(warehouse: Warehouse) -> None:
     assert broken() == 0, "nothing is told while rows wait for a build"
 
 
+def test_days_follow_what_a_killed_build_wrote(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It had found the prices and buried one, and died before it looked at their days."""
+    rows = crowd(3, 300)
+    load(warehouse, {"observations": filled(rows[:290])})
+    before = keep(warehouse)
+    load(warehouse, {"observations": filled(rows[290:])})
+    token_of, tx_key = warehouse.query(
+        "SELECT token, tx_key FROM token_prices FINAL WHERE source = 'fill' ORDER BY ts DESC, price_e6 DESC LIMIT 1"
+    ).rows[0]
+    gone = f"token = unhex('{bytes(token_of).hex()}') AND sipHash64(tx) = {tx_key}"
+    for table, condition in (("observations", gone), ("priced_fills", gone.replace("sipHash64(tx)", "tx_key"))):
+        warehouse.command(f"DELETE FROM {table} WHERE {condition}")
+    warehouse.command(f"INSERT INTO price_changes VALUES (unhex('{bytes(token_of).hex()}'), {tx_key})")
+    with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+        killed.setattr(price_history_step, "_catch_up_days", _die)
+        keep_prices(Build(warehouse, None))
+    after = keep(warehouse)
+    assert before - after, "one price is gone"
+    assert after - before, "and others came"
+
+
+def _die(_run: Build) -> None:
+    raise KeyboardInterrupt
+
+
 def points(*rows: tuple[int, int, int, int]) -> dict[str, list[Any]]:
     names = ("outcome", "ts", "seconds", "price")
     given = [dict(zip(names, row, strict=True)) for row in rows]
@@ -231,13 +280,15 @@ def test_prices_of_seconds_and_days_from_columns(warehouse: Warehouse, seed: int
     closes: dict[tuple[int, int], tuple[int, ...]] = {}
     for side, ts, _, block, tx_index, pos, price in told:
         first = price if side == 0 else USD - price
-        seconds[ts] = max(seconds.get(ts, (-1,)), (block, tx_index, pos, first))
+        seconds[ts] = max(seconds.get(ts, (-1,)), (block, tx_index, pos, price, -side, first))
         closes[side, ts // DAY] = max(closes.get((side, ts // DAY), (-1,)), (ts, block, tx_index, pos, price))
     keys, first = second_prices(prices, np.full(2, 6), outcome)
     assert dict(zip((keys - (6 << 32)).tolist(), first.tolist(), strict=True)) == {
-        ts: rank[3] for ts, rank in sorted(seconds.items())
+        ts: rank[-1] for ts, rank in sorted(seconds.items())
     }
-    marks = day_marks(prices, outcome, complements_of(np.array([4, 4]), np.array([0, 1])))
+    last = load_closes(warehouse, "1")
+    assert last.tokens.tolist() == prices.tokens.tolist()
+    marks = day_marks(last, outcome, complements_of(np.array([4, 4]), np.array([0, 1])))
     got = dict(zip(zip(marks.token.tolist(), marks.day.tolist(), strict=True), marks.price.tolist(), strict=True))
     wanted: dict[tuple[int, int], tuple[int, ...]] = {}
     for (side, day), (*place, price) in closes.items():

@@ -1,6 +1,7 @@
 -- fill_marks: what every token last traded at, now and at the start of each window (accounting §3.4); input of token_map.
 -- Tokens that were resolved before the widest window are left out: nothing needs a mark of theirs. A place is time, block
--- and log in one number; of equal places the higher price counts. Here /*wallets*/ chooses tokens.
+-- and log in one number; of equal places the higher price counts. The last prices of days tell it, but for the days on which a
+-- window begins: all windows begin at the same time of day. Here /*wallets*/ chooses tokens.
 WITH
     long_settled AS
     (
@@ -40,8 +41,16 @@ FROM
             -- place and price in one number, which is the largest at a third of the cost of the largest pair
             max(bitShiftLeft(toUInt256(toUInt32(ts)), 144) + bitShiftLeft(toUInt256(block), 112)
                     + bitShiftLeft(toUInt256(tx_index), 96) + bitShiftLeft(toUInt256(pos), 64) + toUInt64(price_e6)) AS newest
-        FROM token_prices FINAL
-        WHERE source = 'fill' AND token NOT IN (SELECT token FROM long_settled) AND /*wallets*/
+        FROM
+        (
+            SELECT token, ts, block, tx_index, pos, price_e6 FROM token_days FINAL
+            UNION ALL
+            SELECT token, ts, block, tx_index, pos, price_e6 FROM token_prices FINAL
+            WHERE source = 'fill' AND intDiv(toUInt32(ts), 86400) IN (
+                intDiv({b_1d:UInt32}, 86400), intDiv({b_7d:UInt32}, 86400), intDiv({b_30d:UInt32}, 86400),
+                intDiv({b_90d:UInt32}, 86400), intDiv({b_180d:UInt32}, 86400))
+        )
+        WHERE token NOT IN (SELECT token FROM long_settled) AND /*wallets*/
         GROUP BY token, before
     )
     GROUP BY token

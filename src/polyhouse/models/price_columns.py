@@ -15,7 +15,7 @@ from polyhouse.ports import Warehouse
 
 DAY_SECONDS = 86_400
 MICRO = 1_000_000
-_PLACE = "bitShiftLeft(toInt64(block), 16) + tx_index"
+_READ = "token, toUnixTimestamp(ts), bitShiftLeft(toInt64(block), 16) + tx_index, toInt64(pos), price_e6"
 _KEY_BITS = 32
 COMPILED_FROM = 100_000
 """Prices or trades from which on compiling pays."""
@@ -62,14 +62,19 @@ class DayMarks:
 
 
 def load_prices(warehouse: Warehouse, chosen: str) -> PriceColumns:
-    """The fills of ``token_prices`` of the tokens for which a condition on ``token`` holds."""
-    sql = (
-        f"SELECT token, toUnixTimestamp(ts), {_PLACE}, toInt64(pos), price_e6 FROM token_prices FINAL"
-        f" WHERE source = 'fill' AND {chosen} {BULK}"
-    )
+    """The fills of ``token_prices`` for which a condition holds: all of a token, or those since the start of a day."""
+    return _load(warehouse, f"SELECT {_READ} FROM token_prices FINAL WHERE source = 'fill' AND {chosen}")
+
+
+def load_closes(warehouse: Warehouse, chosen: str) -> PriceColumns:
+    """The last price of every day, of the tokens for which a condition holds."""
+    return _load(warehouse, f"SELECT {_READ} FROM token_days FINAL WHERE {chosen}")
+
+
+def _load(warehouse: Warehouse, sql: str) -> PriceColumns:
     ids, firsts, numbers, rows = [np.zeros((0, 32), np.uint8)], [np.zeros(0, np.int64)], [], 0
     last = b""
-    for batch in warehouse.query_columns(sql):
+    for batch in warehouse.query_columns(f"{sql} {BULK}"):
         cells = binary_cells(batch.column(0))
         is_first = np.append(cells[0].tobytes() != last, differs(cells, np.uint64))
         last = cells[-1].tobytes()
@@ -89,7 +94,8 @@ def load_prices(warehouse: Warehouse, chosen: str) -> PriceColumns:
 def second_prices(prices: PriceColumns, market: Ints, outcome: Ints) -> tuple[Ints, Ints]:
     """What markets traded at: (market << 32 | second), ascending, and the price of the first outcome.
 
-    That of the second outcome is 1 − it. Inside a second the last transaction counts.
+    That of the second outcome is 1 − it. Inside a second the last transaction counts; of equal places the higher price
+    of a token, then the first outcome.
 
     Args:
         prices: of the markets' tokens.
@@ -98,10 +104,12 @@ def second_prices(prices: PriceColumns, market: Ints, outcome: Ints) -> tuple[In
     """
     # What is nearly in order is sorted in a tenth of the time: one market after the other, each token in its own order.
     by_market = _by_rank(prices.token, market)
-    token, ts, block, pos = (values[by_market] for values in (prices.token, prices.ts, prices.block, prices.pos))
+    token, ts, block, pos, price = (
+        values[by_market] for values in (prices.token, prices.ts, prices.block, prices.pos, prices.price)
+    )
     key = (market[token] << _KEY_BITS) | ts
-    first = np.where(outcome[token] == 0, prices.price[by_market], MICRO - prices.price[by_market])
-    last = last_of_each(key, block, pos, first)
+    first = np.where(outcome[token] == 0, price, MICRO - price)
+    last = last_of_each(key, block, pos, price, -outcome[token])
     return key[last], first[last]
 
 
@@ -112,7 +120,7 @@ def day_marks(prices: PriceColumns, place: Ints, complements: tuple[Ints, Ints])
     tie.
 
     Args:
-        prices: of tokens and their complements.
+        prices: of tokens and their complements, at least the last ones of days.
         place: of each token, by which the marks name it.
         complements: places of tokens, and of a complement of each.
     """

@@ -17,7 +17,7 @@ from polyhouse.models.build import Build, model_sql
 from polyhouse.models.gather import copy_of_others, insert_of_all, rows_of_all
 
 FILLS, POINTS = "observations", "price_points"
-_RULES = ("priced_fills", "token_prices", "point_prices")
+_RULES = ("priced_fills", "token_prices", "point_prices", "token_days")
 _CHANGED = "(token, tx_key) IN (SELECT token, tx_key FROM changed_prices)"
 _POINTED = "token IN (SELECT token FROM pointed_tokens)"
 _ANEW = 4
@@ -95,13 +95,14 @@ def _fills(run: Build, spans: Sequence[tuple[int, int]]) -> list[str]:
 def _make_anew(run: Build, spans: Sequence[tuple[int, int]]) -> None:
     """Readers see the old history until the new one is complete; after a kill it is made anew again."""
     run.truncate("price_builds", "priced_fills")
-    run.write_beside("token_prices")
+    run.write_beside("token_prices", "token_days")
     insert_of_all(run, "priced_fills", _fills(run, spans))
     run.insert("token_prices", "1")
-    run.insert_rows(_points_sql(run, run.peers.owned(), "token_prices__next"), "token_prices__next")
+    run.insert_rows(_of_history(run, "point_prices", run.peers.owned(), "token_prices__next"), "token_prices__next")
     copy_of_others(run, "token_prices")
-    run.put_in_place("token_prices")
-    run.drop_beside("token_prices")
+    run.insert_rows(_of_history(run, "token_days", "1", "token_prices__next"), "token_days__next")
+    run.put_in_place("token_prices", "token_days")
+    run.drop_beside("token_prices", "token_days")
 
 
 def _catch_up(run: Build, known: _Reach, now: _Reach, spans: Sequence[tuple[int, int]]) -> None:
@@ -118,13 +119,33 @@ def _catch_up(run: Build, known: _Reach, now: _Reach, spans: Sequence[tuple[int,
     )
     run.insert("token_prices", _CHANGED)
     _bury(run, f"source = 'fill' AND token IN (SELECT token FROM changed_prices) AND {_CHANGED}")
-    run.insert_rows(_points_sql(run, _POINTED, "token_prices"), "token_prices")
+    run.insert_rows(_of_history(run, "point_prices", _POINTED, "token_prices"), "token_prices")
     _bury(run, f"source = 'point' AND {_POINTED}")
     copy_of_others(run, "token_prices")
+    _catch_up_days(run)
 
 
-def _points_sql(run: Build, tokens: str, history: str) -> str:
-    return run.sql("point_prices", tokens).replace("/*history*/", history)
+def _catch_up_days(run: Build) -> None:
+    """Find the last price of every day anew on which a price came or went, also by a build that was killed."""
+    run.stage_rows(
+        "changed_days",
+        "SELECT DISTINCT token, toDate(ts) AS day FROM token_prices WHERE source = 'fill'"
+        " AND version > (SELECT max(version) FROM price_builds)",
+    )
+    changed = "token IN (SELECT token FROM changed_days) AND (token, {}) IN (SELECT token, day FROM changed_days)"
+    since = "ts >= (SELECT toDateTime(min(day), 'UTC') FROM changed_days)"
+    run.insert_rows(
+        _of_history(run, "token_days", f"{since} AND {changed.format('toDate(ts)')}", "token_prices"), "token_days"
+    )
+    run.warehouse.command(
+        f"INSERT INTO token_days (token, day, version, is_deleted) SELECT token, day, {run.version}, 1"
+        f" FROM token_days FINAL WHERE version < {run.version} AND {changed.format('day')}"
+    )
+
+
+def _of_history(run: Build, model: str, chosen: str, history: str) -> str:
+    """What a model file selects from the price history, which stands in one table or the other."""
+    return run.sql(model, chosen).replace("/*history*/", history)
 
 
 def _bury(run: Build, where: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from polyhouse.models.build import Build
 from polyhouse.models.metric_tables import is_current
-from polyhouse.models.price_columns import DayMarks, complements_of, day_marks, load_prices
+from polyhouse.models.price_columns import DayMarks, complements_of, day_marks, load_closes, load_prices
 from polyhouse.models.priced_trades import store_priced_trades
 from polyhouse.models.steps.prices_step import price_cuts
 from polyhouse.models.token_facts import KnownTokens
@@ -28,8 +28,10 @@ def build_trades(run: Build, tokens: KnownTokens) -> DayMarks:
     complements = complements_of(tokens.facts.condition, tokens.facts.outcome)
     marks = []
     for cut in price_cuts(run, everyone=everyone):
-        history = load_prices(run.warehouse, run.named(f"token IN (SELECT token FROM token_map FINAL WHERE {cut})"))
-        marks.append(day_marks(history, tokens.places(history.tokens), complements))
+        chosen = run.named(f"token IN (SELECT token FROM token_map FINAL WHERE {cut})")
+        closes = load_closes(run.warehouse, chosen)
+        marks.append(day_marks(closes, tokens.places(closes.tokens), complements))
+        history = load_prices(run.warehouse, chosen)
         run.truncate("scored_tokens")
         run.insert("scored_tokens", cut)
         store_priced_trades(run, wallets, history)
