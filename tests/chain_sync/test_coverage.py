@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+from chain_world import serve, state_in, sync, universe
 from hypothesis import given
 from hypothesis import strategies as st
 
+from polyhouse.domain.ids import format_address
+from polyhouse.sim.runner import ServerThread
 from polyhouse.sync.chain import cells
 from polyhouse.sync.coverage import holes, lost, merged, overlaps, run_coverage_checks, without
+from polyhouse.sync.store_checks import wallets_are_registered
+from polyhouse.sync.verify import register_all
 from polyhouse.warehouse import open_warehouse
 
 intervals = st.lists(
@@ -70,3 +76,33 @@ def test_what_check_says(tmp_path: Path) -> None:
             "chain_logs_are_booked": 1,
         }  # fmt: skip
         assert "ledger 17–18" in found["chain_has_no_holes"].detail
+
+
+async def test_blocks_are_covered_only_if_the_registry_knows_whose_rows_they_hold(tmp_path: Path) -> None:
+    """Covered blocks are not read again, so a wallet that is missing then would be missing for ever."""
+    simulated = serve(universe(wallets=6, fills=60))
+    with (
+        ServerThread(simulated),
+        open_warehouse(f"chdb://{tmp_path}/warehouse") as warehouse,
+        state_in(tmp_path) as state,
+    ):
+        file = sqlite3.connect(tmp_path / "state.db")
+        refused = "BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"
+        file.execute(f"CREATE TRIGGER nobody BEFORE INSERT ON wallets {refused}")
+        cut = await sync(warehouse, state, simulated.rpc_urls)
+        file.execute("DROP TRIGGER nobody")
+        file.close()
+        assert cut.status != "ok"
+        assert (await sync(warehouse, state, simulated.rpc_urls)).status == "ok"
+        rows = warehouse.query("SELECT DISTINCT wallet FROM observations").rows
+        assert {bytes(wallet) for (wallet,) in rows} == set(state.wallet_addresses()) != set()
+        assert wallets_are_registered(warehouse, state).ok
+        lost_one, *_ = state.wallet_addresses()
+        file = sqlite3.connect(tmp_path / "state.db")
+        file.execute("DELETE FROM wallets WHERE address = ?", (lost_one,))
+        file.commit()
+        file.close()
+        found = wallets_are_registered(warehouse, state)
+        assert (found.ok, found.broken, found.examples) == (False, 1, (format_address(lost_one),))
+        assert register_all(warehouse, state) == 1
+        assert wallets_are_registered(warehouse, state).ok

@@ -95,11 +95,11 @@ def _moments(run: Run, as_of: str | None, *, forget: bool) -> None:
     "check",
     examples=("polyhouse check", "polyhouse check --json", "polyhouse check --heal", "polyhouse check --history"),
 )
-@click.option("--heal", is_flag=True, help="First read the chain's blocks that are missing, and nothing else.")
+@click.option("--heal", is_flag=True, help="First register wallets and read blocks of the chain that are missing.")
 @click.option("--history", is_flag=True, help="What checks found before, those of builds included; tests nothing.")
 def check(run: Run, heal: bool, history: bool) -> int:
     """Data-quality invariants: totals against the ordered split, sums against parts, the chain's blocks against what
-    was read, checkpoints against rows, how fresh each source is. Exit 1 if one is broken."""
+    was read, checkpoints and registry against rows, how fresh each source is. Exit 1 if one is broken."""
     from polyhouse.cli import checking
 
     if heal and history:

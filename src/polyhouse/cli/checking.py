@@ -23,9 +23,7 @@ def check(run: Run, *, heal: bool) -> int:
     from polyhouse.wiring import open_stores
 
     if heal:
-        from polyhouse.cli.chain import heal_chain
-
-        heal_chain(run)
+        _heal(run)
     with open_stores(run.settings) as stores:
         results = all_checks(stores.warehouse, stores.state)
         keep_results(stores.warehouse, results, occasion="check")
@@ -37,6 +35,23 @@ def check(run: Run, *, heal: bool) -> int:
         table = [[_word(row), row["name"], row["broken"], row["detail"]] for row in rows]
         emit_table(run, [Column("result"), Column("check"), Column("broken", right=True), Column("detail")], table)
     return 0 if all(row["ok"] for row in rows) else 1
+
+
+def _heal(run: Run) -> None:
+    """Register wallets that are missing, then read the chain again where it lacks something, if it was ever read."""
+    from polyhouse.cli.chain import heal_chain
+    from polyhouse.sync.coverage import was_read
+    from polyhouse.sync.verify import register_all
+    from polyhouse.wiring import open_stores
+
+    with open_stores(run.settings) as stores:
+        if registered := register_all(stores.warehouse, stores.state):
+            say(f"heal: {registered:,} wallets with rows were missing in the registry; they are in the queue now")
+        reads_chain = bool(run.settings.rpc_urls()) or was_read(stores.warehouse)
+    if reads_chain:
+        heal_chain(run)
+    else:
+        say("heal: the chain was never read, so no block of it is missing")
 
 
 def _word(row: dict[str, Any]) -> str:

@@ -63,6 +63,13 @@ def covered(warehouse: Warehouse, group: str) -> list[Interval]:
     return merged((int(first), int(last)) for first, last in rows)
 
 
+def was_read(warehouse: Warehouse) -> bool:
+    """Whether any block was read."""
+    return bool(
+        warehouse.query("SELECT count() FROM (SELECT 1 FROM coverage WHERE source = 'chain' LIMIT 1)").rows[0][0]
+    )
+
+
 def missing(warehouse: Warehouse, group: str, first: int, last: int) -> list[Interval]:
     """The blocks between ``first`` and ``last`` (both included) that were not read yet."""
     return without([(first, last)], covered(warehouse, group)) if first <= last else []

@@ -1,7 +1,7 @@
 """Who is seen where: pages that name wallets register them, and the run counts what each source brought.
 
-The registry is told before the page that names a wallet is committed: a wallet is never lost to a kill, and telling it
-twice changes nothing but when it was last seen.
+The registry is told before the page that names a wallet is written: whatever the warehouse holds belongs to wallets
+that are known, so none is lost to a kill, and telling it twice changes nothing but when it was last seen.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Discovery:
         self.rejected: Counter[str] = Counter()
 
     def __call__(self, deliveries: Sequence[Delivery]) -> None:
-        """Runs in the writer's thread, after the warehouse acknowledged."""
+        """Runs in the writer's thread, before the warehouse is given the rows."""
         seen: dict[str, set[bytes]] = {}
         for delivery in deliveries:
             self.rejected[self._source_of(delivery.stream)] += len(delivery.page.rejected)

@@ -1,15 +1,16 @@
-"""Everything ``polyhouse check`` tests: models, blocks of the chain, checkpoints against rows, how fresh it all is."""
+"""Everything ``polyhouse check`` tests: models, blocks of the chain, the stores against each other, how fresh it is."""
 
 from __future__ import annotations
 
 import time
 
+from polyhouse.domain.ids import format_address
 from polyhouse.models.checks import CheckResult, run_checks
 from polyhouse.ports import Warehouse
 from polyhouse.sync.coverage import run_coverage_checks
 from polyhouse.sync.served import upstream_is_in_step
 from polyhouse.sync.store import RunState
-from polyhouse.sync.verify import ahead_of_rows
+from polyhouse.sync.verify import ahead_of_rows, unregistered
 
 STALE_SECONDS = 24 * 3_600
 """A source that is read again and again is late after a day."""
@@ -23,6 +24,7 @@ def all_checks(warehouse: Warehouse, state: RunState) -> list[CheckResult]:
         *run_checks(warehouse),
         *run_coverage_checks(warehouse),
         checkpoints_have_rows(warehouse, state),
+        wallets_are_registered(warehouse, state),
         sources_are_fresh(warehouse, state, int(time.time())),
         upstream_is_in_step(state),
     ]
@@ -39,6 +41,20 @@ def checkpoints_have_rows(warehouse: Warehouse, state: RunState) -> CheckResult:
         detail = f"violated: {meaning}; e.g. {', '.join(shown)}; the next sync sets them back and reads them again"
     return CheckResult(
         "checkpoints_have_rows", not found, len(found), detail, shown, seconds=time.monotonic() - started
+    )
+
+
+def wallets_are_registered(warehouse: Warehouse, state: RunState) -> CheckResult:
+    """Whoever has rows is in the registry, and so in the queue."""
+    started = time.monotonic()
+    meaning = "every wallet with rows is registered"
+    found = unregistered(warehouse, state)
+    shown = tuple(map(format_address, found[:_EXAMPLES]))
+    detail = meaning
+    if found:
+        detail = f"violated: {meaning}; e.g. {', '.join(shown)}; polyhouse check --heal registers them"
+    return CheckResult(
+        "wallets_are_registered", not found, len(found), detail, shown, seconds=time.monotonic() - started
     )
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
+from polyhouse.domain.contracts import INFRA
 from polyhouse.ports import Checkpoint, PartitionStatus, Warehouse
 from polyhouse.sync.gaps import forget_trades
 from polyhouse.sync.manifest import parse_position, position_text
@@ -145,7 +147,12 @@ def _rebuild(warehouse: Warehouse, state: RunState, killed: int) -> Verdict:
                 rebuilt += state.restore_checkpoints(group)
                 group = []
         rebuilt += state.restore_checkpoints(group)
-    wallets = 0
+    wallets = sum(state.register_wallets(found, "warehouse") for found in wallets_of_rows(warehouse))
+    return Verdict(rebuilt=rebuilt, wallets=wallets, killed_runs=killed)
+
+
+def wallets_of_rows(warehouse: Warehouse) -> Iterator[list[bytes]]:
+    """Whose rows the warehouse holds, in order, some at a time."""
     after = ""
     while rows := warehouse.query(
         """
@@ -154,10 +161,33 @@ def _rebuild(warehouse: Warehouse, state: RunState, killed: int) -> Verdict:
         """,
         {"after": after, "chunk": _CHUNK},
     ).rows:
-        found = [bytes(row[0]) for row in rows]
-        wallets += state.register_wallets(found, "warehouse")
-        after = found[-1].hex()
-    return Verdict(rebuilt=rebuilt, wallets=wallets, killed_runs=killed)
+        yield [bytes(row[0]) for row in rows]
+        after = bytes(rows[-1][0]).hex()
+
+
+def unregistered(warehouse: Warehouse, state: RunState) -> list[bytes]:
+    """Wallets of rows that the registry does not know, in order. Changes nothing; ``register_all`` registers them."""
+    known = chain.from_iterable(_registered(state))
+    newest = next(known, None)
+    missing = []
+    for wallet in chain.from_iterable(wallets_of_rows(warehouse)):
+        while newest is not None and newest < wallet:
+            newest = next(known, None)
+        if newest != wallet and wallet not in INFRA:
+            missing.append(wallet)
+    return missing
+
+
+def register_all(warehouse: Warehouse, state: RunState) -> int:
+    """Register the wallets whose rows the warehouse holds; how many were missing."""
+    return state.register_wallets(unregistered(warehouse, state), "warehouse")
+
+
+def _registered(state: RunState) -> Iterator[Sequence[bytes]]:
+    after = b""
+    while page := state.wallet_addresses(limit=_CHUNK, after=after):
+        yield page
+        after = page[-1]
 
 
 _NEWEST = """partition, argMax(position_to, (seq, version)) AS newest, max(seq) AS pages,

@@ -137,8 +137,9 @@ class BatchWriter:
         run: number of the run.
         clock: time and sleep.
         limits: batch sizes.
-        before_commit: called in the writer's thread with the batch, after the warehouse acknowledged and before
-            the checkpoints move (registers the wallets that the rows mention). Must be idempotent.
+        before_write: called in the writer's thread with the batch, before anything of it is written (registers the
+            wallets that the rows mention: some rows say themselves that they need not be read again). Must be
+            idempotent.
         census: counts what is new in each batch.
         journal: keeps pages until they are committed.
     """
@@ -150,7 +151,7 @@ class BatchWriter:
         run: int,
         clock: Clock,
         limits: BatchLimits | None = None,
-        before_commit: Callable[[Sequence[Delivery]], None] | None = None,
+        before_write: Callable[[Sequence[Delivery]], None] | None = None,
         census: Census | None = None,
         journal: Keeper | None = None,
     ) -> None:
@@ -159,7 +160,7 @@ class BatchWriter:
         self._run = run
         self._clock = clock
         self._limits = limits or BatchLimits()
-        self._before_commit = before_commit
+        self._before_write = before_write
         self._census = census
         self._journal = journal or NoJournal()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="polyhouse-writer")
@@ -339,6 +340,8 @@ class BatchWriter:
         # A batch may be written in part and never acknowledged. Whoever reads the same partitions next has to know.
         if over := {(one.stream, one.partition) for one in deliveries if one.writes_over and one.weight}:
             await self._retried(lambda: self._state.doubt(over))
+        if (tell := self._before_write) is not None:
+            await self._retried(lambda: tell(deliveries))
         await self._retried(lambda: self._write(deliveries))
         await self._retried(lambda: self._move(deliveries))
         if self._census is not None and counted is not None:
@@ -379,8 +382,6 @@ class BatchWriter:
 
     def _move(self, deliveries: Sequence[Delivery]) -> None:
         """Runs in the writer's thread, only after ``_write`` returned."""
-        if self._before_commit is not None:
-            self._before_commit(deliveries)
         commits = [
             PageCommit(
                 stream=d.stream,
