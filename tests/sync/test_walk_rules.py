@@ -43,6 +43,9 @@ class Memory:
     def checkpoint(self, stream: str, partition: str) -> Checkpoint | None:
         return self.start.get(partition)
 
+    def take_ahead(self, stream: str, partition: str) -> None:
+        return None
+
     def doubt(self, partitions: Collection[tuple[str, str]]) -> None:
         self.doubted |= set(partitions)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from polyhouse.state.access import AccessStore, ApiKey, AuditEntry
+from polyhouse.state.ahead import LONGEST_SECONDS
 from polyhouse.state.checkpoints import CheckpointStore, QuarantinedRow
 from polyhouse.state.jobs import JobRecord, JobStore
 from polyhouse.state.lifecycle import database_clock, open_engine
@@ -70,4 +71,5 @@ def open_state(
     name = worker or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
     state = StateStore(engine, now or database_clock(engine), name)
     state.lease_seconds = lease_seconds
+    state.ahead.longest_seconds = min(LONGEST_SECONDS, lease_seconds / 4)
     return state

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, case, delete, func, select, update
 
 from polyhouse.ports import Checkpoint, PageCommit, PartitionStatus
+from polyhouse.state.ahead import ReadAhead
 from polyhouse.state.database import Database, storable
 from polyhouse.state.schema import checkpoints, quarantine
 
 _BATCH = 5_000
 _ONE = select(checkpoints).where(checkpoints.c.stream == bindparam("of"), checkpoints.c.partition == bindparam("key"))
 """Made once: it is asked for every wallet that is read."""
+_SOME = select(checkpoints).where(
+    checkpoints.c.stream == bindparam("of"), checkpoints.c.partition.in_(bindparam("keys", expanding=True))
+)
+_KEYS = 1_000
+"""Partitions of one such statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,25 @@ class CheckpointStore(Database):
         with self._reading() as connection:
             row = connection.execute(_ONE, {"of": stream, "key": partition}).mappings().first()
         return _checkpoint(row) if row else None
+
+    def read_ahead(self, streams: Collection[str], partitions: Sequence[str]) -> None:
+        """Read the checkpoints of these partitions in each of the streams; ``take_ahead`` will be asked for them soon.
+
+        The caller holds the leases of the wallets that they belong to.
+        """
+        moves = self.ahead.moves()
+        found: dict[tuple[str, str], Checkpoint] = {}
+        with self._reading() as connection:
+            for stream in streams:
+                for start in range(0, len(partitions), _KEYS):
+                    some = {"of": stream, "keys": list(partitions[start : start + _KEYS])}
+                    for row in connection.execute(_SOME, some).mappings():
+                        found[stream, row["partition"]] = _checkpoint(row)
+        self.ahead.keep([(stream, one) for stream in streams for one in partitions], found, moves)
+
+    def take_ahead(self, stream: str, partition: str) -> ReadAhead | None:
+        """What ``read_ahead`` read of a partition, once; None if it has to be asked for. Asks no database."""
+        return self.ahead.take((stream, partition))
 
     def checkpoints(self, stream: str | None = None, status: PartitionStatus | None = None) -> list[Checkpoint]:
         """All checkpoints, or those of one stream and/or one status, by stream and partition."""
@@ -84,7 +110,7 @@ class CheckpointStore(Database):
             checkpoints.c.stream == bindparam("of"), checkpoints.c.partition == bindparam("key"),
             checkpoints.c.doubtful == 0,
         )  # fmt: skip
-        with self._writing() as connection:
+        with self._moving(partitions) as connection:
             connection.execute(
                 update(checkpoints).where(here).values(doubtful=1),
                 [{"of": name, "key": partition} for name, partition in sorted(partitions)],
@@ -118,7 +144,7 @@ class CheckpointStore(Database):
             if row["status"] == "ok" and not row["rows"] and not row["rejected"]:
                 row["status"] = "empty"
         rejects = _rejects(run, commits, now)
-        with self._writing() as connection:
+        with self._moving(moved) as connection:
             connection.execute(self._move_statement(), list(moved.values()))
             if rejects:
                 self._quarantine(connection, rejects)
@@ -134,7 +160,7 @@ class CheckpointStore(Database):
             "stream": stream, "partition": partition, "position": "{}", "status": "failed", "pages": 0, "rows": 0,
             "rejected": 0, "updated_at": self._time(), "error": storable(error, 2000), "run": run,
         }  # fmt: skip
-        with self._writing() as connection:
+        with self._moving([(stream, partition)]) as connection:
             connection.execute(statement, [row])
 
     def restore_checkpoint(self, checkpoint: Checkpoint) -> None:
@@ -161,7 +187,7 @@ class CheckpointStore(Database):
             index_elements=[checkpoints.c.stream, checkpoints.c.partition],
             set_={name: statement.excluded[name] for name in names},
         )
-        with self._writing() as connection:
+        with self._moving(None) as connection:
             for start in range(0, len(rows), _BATCH):
                 connection.execute(statement, rows[start : start + _BATCH])
         return len(rows)
@@ -171,7 +197,7 @@ class CheckpointStore(Database):
         condition = checkpoints.c.stream == stream
         if partition is not None:
             condition = and_(condition, checkpoints.c.partition == partition)
-        with self._writing() as connection:
+        with self._moving(None) as connection:
             return connection.execute(delete(checkpoints).where(condition)).rowcount
 
     def quarantine_counts(self) -> dict[str, int]:
@@ -193,6 +219,16 @@ class CheckpointStore(Database):
                 )
                 for row in connection.execute(query).mappings()
             ]  # fmt: skip
+
+    @contextmanager
+    def _moving(self, keys: Collection[tuple[str, str]] | None) -> Iterator[Connection]:
+        """A transaction that moves the checkpoints of these partitions; None: of any."""
+        try:
+            with self._writing() as connection:
+                yield connection
+        finally:
+            # After an error too: it may be that only the answer to the commit was lost.
+            self.ahead.moved(keys)
 
     def _move_statement(self) -> Any:
         statement = self._insert(checkpoints)

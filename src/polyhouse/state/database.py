@@ -25,6 +25,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from polyhouse.errors import ConfigError, RetryableError
 from polyhouse.failpoints import reach
+from polyhouse.state.ahead import AheadOfTime
 from polyhouse.state.failures import translate
 
 SUPPORTED = "sqlite:////absolute/state.db or postgresql://user:password@host:5432/database"
@@ -41,6 +42,8 @@ LONG_STATEMENT_SECONDS = 900
 _BUSY_SECONDS = 30
 _CONNECT_SECONDS = 10
 _RECYCLE_SECONDS = 1_800
+FORGOT = "polyhouse_forgot"
+"""Set in the ``info`` of a connection whose transaction deletes checkpoints: what was read ahead is void with it."""
 
 
 def parse_url(url: str) -> URL:
@@ -172,6 +175,7 @@ class Database:
 
     Attributes:
         patience_seconds: how long a call waits for a server that is away (see ``patience``).
+        ahead: checkpoints that were read before they are asked for.
     """
 
     patience_seconds = 0.0
@@ -180,6 +184,7 @@ class Database:
         self._engine = engine
         self._now = now
         self.worker = worker
+        self.ahead = AheadOfTime()
         self._is_sqlite = engine.dialect.name == "sqlite"
         # SQLite has one writer; those of this process queue here instead of polling for the file's lock.
         self._write_lock = threading.RLock() if self._is_sqlite else nullcontext()
@@ -194,12 +199,18 @@ class Database:
         """A transaction; ``everything``: it changes the whole registry, so it is alone with it and may take long."""
         with self._write_lock, translated(self._engine.url), self._engine.connect() as plain:
             connection = plain.execution_options(polyhouse_long=everything)
-            with connection.begin():
-                if everything and not self._is_sqlite:
-                    # Row by row in any order, it could deadlock with those who change a few wallets.
-                    connection.execute(text("LOCK TABLE wallets IN EXCLUSIVE MODE"))
-                yield connection
-                reach("K11")
+            info = connection.info
+            try:
+                with connection.begin():
+                    if everything and not self._is_sqlite:
+                        # Row by row in any order, it could deadlock with those who change a few wallets.
+                        connection.execute(text("LOCK TABLE wallets IN EXCLUSIVE MODE"))
+                    yield connection
+                    reach("K11")
+            finally:
+                # After an error too: it may be that only the answer to the commit was lost.
+                if info.pop(FORGOT, False):
+                    self.ahead.moved(None)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, fu
 
 from polyhouse.failpoints import reach
 from polyhouse.state import priority
-from polyhouse.state.database import Database
+from polyhouse.state.database import FORGOT, Database
 from polyhouse.state.schema import LEASED, WALLET_STATUSES, checkpoints, runs, wallets
 from polyhouse.state.wallets import WalletRecord, chunks, record
 
@@ -270,4 +270,6 @@ def forget(connection: Connection, addresses: Sequence[bytes]) -> int:
     for few in chunks(addresses):
         keys = ["0x" + address.hex() for address in few]
         forgotten += connection.execute(delete(checkpoints).where(checkpoints.c.partition.in_(keys))).rowcount
+    if forgotten:
+        connection.info[FORGOT] = True
     return forgotten

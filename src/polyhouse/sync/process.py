@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from polyhouse.domain.ids import format_address
 from polyhouse.domain.times import format_time
 from polyhouse.sync.context import RunContext
 from polyhouse.sync.engine import SyncEngine
@@ -180,7 +181,12 @@ class _Round:
         if self._ctx.state.is_shared:
             self._ctx.state.renew_leases()  # those that ran out in an outage must not be given to us again
         self._ctx.state.promote_due()
-        return list(self._ctx.state.claim_wallets(size))
+        claimed = list(self._ctx.state.claim_wallets(size))
+        if claimed:
+            sources = self._ctx.sources
+            streams = [sources.activity.name, sources.positions.name, sources.values.name]
+            self._ctx.state.read_ahead(streams, [format_address(wallet) for wallet in claimed])
+        return claimed
 
     def _settled(self, wallet: bytes, has_rows: bool, is_done: bool) -> None:
         if has_rows:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from polyhouse.ports import Checkpoint, PartitionStatus, State
+from polyhouse.sync.walk import Known
 
 if TYPE_CHECKING:
     from polyhouse.state import Synced, WalletRecord
@@ -96,6 +97,14 @@ class RunState(State, Protocol):
 
     def set_note(self, key: str, value: Any) -> None:
         """Remember a small fact."""
+        ...
+
+    def read_ahead(self, streams: Collection[str], partitions: Sequence[str]) -> None:
+        """Read the checkpoints of these partitions, whose leases the caller has, in each of the streams."""
+        ...
+
+    def take_ahead(self, stream: str, partition: str) -> Known | None:
+        """What was read ahead of a partition, once; None if its checkpoint has to be asked for."""
         ...
 
     def checkpoints(self, stream: str | None = None, status: PartitionStatus | None = None) -> Sequence[Checkpoint]:

@@ -36,11 +36,24 @@ UNSUPPORTED = frozenset({"protocol_v2"})
 """Reasons for rejects that are no fault: kinds of rows whose rules the product does not have yet."""
 
 
+class Known(Protocol):
+    """That a checkpoint was looked for."""
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """What was found, None: the partition was never read."""
+        ...
+
+
 class Checkpoints(Protocol):
     """The part of the state store that a walk needs."""
 
     def checkpoint(self, stream: str, partition: str) -> Checkpoint | None:
         """The checkpoint of one partition."""
+        ...
+
+    def take_ahead(self, stream: str, partition: str) -> Known | None:
+        """The checkpoint if it was read shortly before, None if it has to be asked for; waits for nothing."""
         ...
 
     def fail_partition(self, run: int, stream: str, partition: str, error: str) -> None:
@@ -195,7 +208,9 @@ class Walk:
         return self._result()
 
     async def _begin(self) -> None:
-        checkpoint = await asyncio.to_thread(self._state.checkpoint, self.partition.stream, self.partition.key)
+        stream, key = self.partition.stream, self.partition.key
+        ahead = self._state.take_ahead(stream, key)
+        checkpoint = ahead.checkpoint if ahead else await asyncio.to_thread(self._state.checkpoint, stream, key)
         if checkpoint is not None:
             self._seq = checkpoint.pages
             self._had_rows = checkpoint.rows > 0

@@ -169,7 +169,7 @@ async def _listed(ctx: RunContext, groups: Iterable[Sequence[bytes]], since: int
     """The wallets of the groups that are left to read; those that other processes work on are counted as done."""
     for group in groups:
         wanted = await asyncio.to_thread(_not_read_since, ctx, group, since)
-        free = await asyncio.to_thread(ctx.state.lease_wallets, wanted)
+        free = await asyncio.to_thread(_lease, ctx, wanted)
         if len(free) < len(wanted):
             ctx.tally.counts["wallets_with_others"] += len(wanted) - len(free)
             ctx.reporter.advance(len(wanted) - len(free))
@@ -207,7 +207,20 @@ def _claim(ctx: RunContext) -> Sequence[bytes]:
     if ctx.state.is_shared:
         # Leases may have run out while the store was away: what is still in our hands must not be given to us again.
         ctx.state.renew_leases()
-    return ctx.state.claim_wallets(ctx.limits.claim)
+    claimed = ctx.state.claim_wallets(ctx.limits.claim)
+    _read_ahead(ctx, claimed)
+    return claimed
+
+
+def _lease(ctx: RunContext, wanted: Sequence[bytes]) -> Sequence[bytes]:
+    free = ctx.state.lease_wallets(wanted)
+    _read_ahead(ctx, free)
+    return free
+
+
+def _read_ahead(ctx: RunContext, wallets: Sequence[bytes]) -> None:
+    if wallets:
+        ctx.state.read_ahead([ctx.sources.activity.name], [format_address(wallet) for wallet in wallets])
 
 
 async def _jobs(

@@ -16,6 +16,7 @@ from faultlab.vtime import Life
 from polyhouse.errors import RetryableError
 from polyhouse.ports import Checkpoint, PageCommit, PartitionStatus
 from polyhouse.state import QuarantinedRow, RunRecord, Synced
+from polyhouse.state.ahead import AheadOfTime, ReadAhead
 from polyhouse.state.outcomes import FIRST_RETRY_SECONDS, MAX_ATTEMPTS
 
 _STALE_SECONDS = 6 * 3600
@@ -59,6 +60,7 @@ class MemoryState:
         self.worker = life.name
         self.is_shared = is_elsewhere
         self.committed: Callable[[Sequence[PageCommit]], None] = lambda _: None
+        self._ahead = AheadOfTime(lambda: life.wall)
 
     @contextmanager
     def _writing(self) -> Iterator[StateData]:
@@ -93,10 +95,27 @@ class MemoryState:
     def checkpoint(self, stream: str, partition: str) -> Checkpoint | None:
         return self._read().checkpoints.get((stream, partition))
 
+    def read_ahead(self, streams: Collection[str], partitions: Sequence[str]) -> None:
+        moves, data = self._ahead.moves(), self._read()
+        keys = [(stream, one) for stream in streams for one in partitions]
+        found = {key: data.checkpoints[key] for key in keys if key in data.checkpoints}
+        self._ahead.keep(keys, found, moves)
+
+    def take_ahead(self, stream: str, partition: str) -> ReadAhead | None:
+        return self._ahead.take((stream, partition))
+
+    @contextmanager
+    def _moving(self, keys: Collection[tuple[str, str]] | None) -> Iterator[StateData]:
+        try:
+            with self._writing() as data:
+                yield data
+        finally:
+            self._ahead.moved(keys)
+
     def commit_pages(self, run: int, commits: Sequence[PageCommit]) -> None:
         if not commits:
             return
-        with self._writing() as data:
+        with self._moving([(one.stream, one.partition) for one in commits]) as data:
             for commit in commits:
                 key = commit.stream, commit.partition
                 old = data.checkpoints.get(key) or Checkpoint(*key, {}, "new")
@@ -114,13 +133,13 @@ class MemoryState:
             self.committed(commits)
 
     def doubt(self, partitions: Collection[tuple[str, str]]) -> None:
-        with self._writing() as data:
+        with self._moving(partitions) as data:
             for key in sorted(partitions):
                 if key in data.checkpoints:
                     data.checkpoints[key] = replace(data.checkpoints[key], is_doubtful=True)
 
     def fail_partition(self, run: int, stream: str, partition: str, error: str) -> None:
-        with self._writing() as data:
+        with self._moving([(stream, partition)]) as data:
             old = data.checkpoints.get((stream, partition)) or Checkpoint(stream, partition, {}, "new")
             data.checkpoints[stream, partition] = replace(old, status="failed", error=error)
 
@@ -135,7 +154,7 @@ class MemoryState:
         return sorted(found, key=lambda one: one.partition)[:limit]
 
     def restore_checkpoints(self, restored: Iterable[Checkpoint]) -> int:
-        with self._writing() as data:
+        with self._moving(None) as data:
             given = list(restored)
             data.checkpoints |= {(one.stream, one.partition): one for one in given}
         return len(given)
