@@ -165,6 +165,22 @@ def test_a_build_between_two_parts_begins_again_and_at_last_gives_up(house, trad
     assert not (tmp_path / "u.parquet").exists()
 
 
+def test_of_two_exports_to_one_file_the_second_is_refused(house, trades, tmp_path):
+    target = tmp_path / "trades.csv"
+
+    def meanwhile(_):
+        with pytest.raises(RetryableError, match="another export writes"):
+            written(house, target)
+        assert not target.exists()
+        refused.append(1)
+
+    refused = []
+    export(house.connection, Export(Question(table="trades"), target, rows_per_part=400), meanwhile)
+    assert refused
+    assert written(house, target)["rows"] == len(trades)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["trades.csv", "trades.csv.manifest.json"]
+
+
 def test_a_killed_export_goes_on_with_the_same_command(house, home, trades, tmp_path):
     house.close()  # the commands below need the store
     target = tmp_path / "trades.parquet"

@@ -14,6 +14,7 @@ from polyhouse.errors import ConfigError, RetryableError
 from polyhouse.export.formats import FORMATS, Format, format_of
 from polyhouse.export.manifest import manifest_of, write_json
 from polyhouse.export.staging import Parts, ResultChangedError, begin, key_ranges
+from polyhouse.export.turn import alone_at
 from polyhouse.failpoints import reach
 from polyhouse.reads.relations.catalogue import SOURCES
 from polyhouse.reads.relations.question import Question
@@ -71,11 +72,16 @@ def export(connection: Connection, job: Export, note: Callable[[str], None] = la
     Raises:
         BadInputError: the question cannot be answered.
         ConfigError: the target cannot be written, or holds fewer rows than there are (Excel).
-        RetryableError: builds are published faster than the table is read.
+        RetryableError: builds are published faster than the table is read, or another export writes the target.
     """
     form = job.format()
     if not job.target.parent.is_dir():
         raise ConfigError(f"{job.target.parent} is no folder", hint="make it first")
+    with alone_at(job.target):
+        return _write(connection, job, form, note)
+
+
+def _write(connection: Connection, job: Export, form: Format, note: Callable[[str], None]) -> dict[str, Any]:
     for _ in range(_TRIES):
         try:
             parts = _staged(connection, job, note)
