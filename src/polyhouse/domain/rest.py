@@ -42,16 +42,17 @@ def trade_amounts(size: Any, price: Any) -> tuple[int, int]:
         BadInputError: size or price cannot be read exactly.
     """
     shares = printed_micros(size, "size")
-    return shares, _notional(shares, _price_of(price))
+    digits, decimals = _price_of(price)
+    return shares, notional(shares, digits, 10**decimals)
 
 
 def _price_of(price: Any) -> tuple[int, int]:
     return _printed_price(price) if type(price) is str else parse_price(price)
 
 
-def _notional(shares: int, price: tuple[int, int]) -> int:
-    digits, decimals = price
-    return ratio_half_up(shares * digits, 10**decimals)
+def notional(shares: int, digits: int, scale: int) -> int:
+    """Micro-USDC of so many micro-shares at the price ``digits / scale``, half up."""
+    return ratio_half_up(shares * digits, scale)
 
 
 def fee_tolerance(shares: int) -> int:
@@ -71,17 +72,22 @@ def activity_amounts(side: str, size: Any, price: Any, usdc_size: Any, ts: int) 
     """
     shares = printed_micros(size, "size")
     cash = printed_micros(usdc_size, "usdc_size")
-    unit_price = _price_of(price)
-    difference = _notional(shares, unit_price) - cash
+    digits, decimals = _price_of(price)
+    if side not in {"BUY", "SELL"}:
+        raise BadInputError(f"side {shown(side)} is not valid: expected BUY or SELL")
+    return ActivityAmounts(shares, cash, *fee_and_gross(side, shares, cash, digits, 10**decimals, ts))
+
+
+def fee_and_gross(side: str, shares: int, cash: int, digits: int, scale: int, ts: int) -> tuple[int, int]:
+    """Disclosed fee and gross cash of a TRADE row, as ``ActivityAmounts`` says; the price is ``digits / scale``."""
+    difference = notional(shares, digits, scale) - cash
     if side == "BUY":
         difference = -difference
-    elif side != "SELL":
-        raise BadInputError(f"side {shown(side)} is not valid: expected BUY or SELL")
-    priced = shares > 0 and unit_price[0] > 0
+    priced = shares > 0 and digits > 0
     fee = difference if priced and difference > fee_tolerance(shares) else 0
     if side == "SELL":
-        return ActivityAmounts(shares, cash, fee, cash + fee)
-    return ActivityAmounts(shares, cash, fee, cash - fee if ts >= CLOB_V2_CUTOVER_TS else cash)
+        return fee, cash + fee
+    return fee, cash - fee if ts >= CLOB_V2_CUTOVER_TS else cash
 
 
 def merge_fetches(fetches: Iterable[Iterable[Hashable]]) -> Counter[Hashable]:

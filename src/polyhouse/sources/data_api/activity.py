@@ -19,9 +19,8 @@ from typing import Any
 
 import msgspec
 
-from polyhouse.domain.amounts import printed_micros
 from polyhouse.domain.ids import parse_address, parse_hash
-from polyhouse.domain.rest import activity_amounts
+from polyhouse.domain.rest import fee_and_gross
 from polyhouse.errors import RowRejectedError, UpstreamContractError
 from polyhouse.ports import Page, Partition, Position
 from polyhouse.sources.columns import NO_TOKEN, checked, condition_of, tables, token_of
@@ -31,11 +30,11 @@ from polyhouse.sources.data_api.rows import (
     OVERLAP_SECONDS,
     PROTOCOL_V2_DIGITS,
     SMALLEST_REPEAT,
-    Number,
+    Printed,
+    micros_of,
     observation_columns,
     outcome_of,
     price_of,
-    printed,
     require_time,
 )
 from polyhouse.sources.http import HttpClient
@@ -47,7 +46,7 @@ INCOME_TYPES = frozenset({"REWARD", "YIELD", "MAKER_REBATE", "TAKER_REBATE", "RE
 _START_HORIZON = 1_000 * 86_400  # the feed moves any start but 1 up to three years ago; stay well inside
 
 
-class ActivityRow(msgspec.Struct):
+class ActivityRow(msgspec.Struct, gc=False):
     """One row on the wire."""
 
     proxy_wallet: str
@@ -55,16 +54,16 @@ class ActivityRow(msgspec.Struct):
     type: str
     transaction_hash: str | None = None
     condition_id: str | None = None
-    size: Number = None
-    usdc_size: Number = None
-    price: Number = None
+    size: Printed = None
+    usdc_size: Printed = None
+    price: Printed = None
     token_id: str | int | None = None
     side: str | None = None
     outcome_index: int | None = None
     is_combo: bool | None = None
 
 
-_decoder = RowsDecoder(ActivityRow)
+_decoder = RowsDecoder(ActivityRow, numbers=("size", "usdc_size", "price"))
 _Amounts = tuple[str, bytes, int, int, int, int, int, str, str]
 """kind, condition, shares, cash, usdc_gross, fee, price_e12, label, flags"""
 _TS = OBSERVATION_NAMES.index("ts")
@@ -74,20 +73,21 @@ def _trade(row: ActivityRow) -> _Amounts | None:
     side = row.side or ""
     if side not in {"BUY", "SELL"}:
         raise RowRejectedError("bad_side", f"a trade with side {side[:20]!r}")
-    price = printed(row.price) if row.price is not None else "0"
-    amounts = activity_amounts(side, printed(row.size), price, printed(row.usdc_size), row.timestamp)
-    if amounts.shares == 0 and amounts.cash == 0:
+    shares = micros_of(row.size, "size")
+    cash = micros_of(row.usdc_size, "usdc_size")
+    digits, scale, price = price_of(0 if row.price is None else row.price)
+    if shares == 0 and cash == 0:
         return None
-    condition = condition_of(row.condition_id)
-    return side, condition, amounts.shares, amounts.cash, amounts.usdc_gross, amounts.fee_usdc, price_of(price), "", ""
+    fee, gross = fee_and_gross(side, shares, cash, digits, scale, row.timestamp)
+    return side, condition_of(row.condition_id), shares, cash, gross, fee, price, "", ""
 
 
 def _moves_shares(kind: str) -> Callable[[ActivityRow], _Amounts]:
     def read(row: ActivityRow) -> _Amounts:
-        shares = printed_micros(row.size, "size")
+        shares = micros_of(row.size, "size")
         # A whole set is worth its number of dollars, said or not. What a redemption paid has to be said: a default
         # would book a payout of nothing, and the row as it is printed later would be another row.
-        cash = shares if row.usdc_size is None and kind in _WHOLE_SETS else printed_micros(row.usdc_size, "usdc_size")
+        cash = shares if row.usdc_size is None and kind in _WHOLE_SETS else micros_of(row.usdc_size, "usdc_size")
         # The feed names the condition of each burned NO leg, not the neg-risk market that the chain names.
         flags = "leg" if kind == "CONVERT" else ""
         return kind, condition_of(row.condition_id), shares, cash, 0, 0, 0, "", flags
@@ -97,7 +97,7 @@ def _moves_shares(kind: str) -> Callable[[ActivityRow], _Amounts]:
 
 def _moves_cash(kind: str) -> Callable[[ActivityRow], _Amounts]:
     def read(row: ActivityRow) -> _Amounts:
-        cash = printed_micros(row.usdc_size if row.usdc_size is not None else row.size, "usdc_size")
+        cash = micros_of(row.usdc_size if row.usdc_size is not None else row.size, "usdc_size")
         condition = condition_of(row.condition_id) if row.condition_id else b""
         label = row.type if kind == "INCOME" else ""
         flags = (row.side or "").lower() if kind == "TIP" else ""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import chain
+from operator import attrgetter
+from types import NoneType
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -15,6 +19,8 @@ from polyhouse.ports import Reject
 T = TypeVar("T")
 R = TypeVar("R")
 _RAW_LENGTH = 4_000
+_PRINTED = frozenset({bytes, int, NoneType})
+"""What a decoder makes of numbers that it hands over as they are printed. Text in quotes stays ``str``."""
 
 
 class Pagination(msgspec.Struct):
@@ -92,21 +98,37 @@ _raw_decoder = msgspec.json.Decoder(Envelope[list[msgspec.Raw]], strict=False)
 _raws_decoder = msgspec.json.Decoder(_Raws)
 
 
+def _with_decimals(row: type[Any], numbers: Sequence[str]) -> type[msgspec.Struct]:
+    """The same Struct with Decimals in these fields."""
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
+    for one in msgspec.structs.fields(row):
+        kind = Decimal | None if one.name in numbers else one.type
+        fields.append((one.name, kind) if one.required else (one.name, kind, one.default))
+    return msgspec.defstruct(row.__name__, fields, gc=False)
+
+
 class RowsDecoder(Generic[T]):
     """Decodes list answers into rows of one type.
 
     Args:
         row: the Struct of a row; unknown keys are passed over, numbers may come as text.
         paged: the route has cursors, so that ``pagination`` must be there and must not contradict itself.
+        numbers: fields of type ``Any`` (two or more) that hold exact numbers. They are handed over as JSON prints them,
+            ``bytes`` with a point or an exponent, else ``int``: to make a Decimal of each and a text of that again
+            costs as much as the rest of the row. A page on which one of them is anything else is read by Decimals.
     """
 
-    def __init__(self, row: type[T], *, paged: bool = True) -> None:
+    def __init__(self, row: type[T], *, paged: bool = True, numbers: Sequence[str] = ()) -> None:
+        exact: Any = _with_decimals(row, numbers) if numbers else row
         self._paged = paged
-        self._page: msgspec.json.Decoder[Envelope[list[T]]] = msgspec.json.Decoder(
+        self._page: msgspec.json.Decoder[Envelope[list[T]]] = msgspec.json.Decoder(Envelope[list[exact]], strict=False)
+        self._row: msgspec.json.Decoder[T] = msgspec.json.Decoder(exact, strict=False)
+        self._numbers = attrgetter(*numbers) if numbers else None
+        self._printed: msgspec.json.Decoder[Envelope[list[T]]] = msgspec.json.Decoder(
             Envelope[list[row]],  # type: ignore[valid-type]
             strict=False,
+            float_hook=str.encode,
         )
-        self._row = msgspec.json.Decoder(row, strict=False)
 
     def decoder(self, where: str) -> Callable[[bytes], RowsPage[T]]:
         """The decode function of one request; ``where`` names stream and partition."""
@@ -121,11 +143,19 @@ class RowsDecoder(Generic[T]):
             UpstreamUnavailableError: an error in the shape of an answer.
         """
         try:
-            envelope: Envelope[Any] = self._page.decode(body)
+            envelope: Envelope[Any] = self._as_printed(body) or self._page.decode(body)
         except msgspec.ValidationError:
             return self._row_by_row(body, where)
         cursor = self._checked(envelope, where)
         return RowsPage(envelope.data or [], [], cursor, where, body, _limit(envelope))
+
+    def _as_printed(self, body: bytes) -> Envelope[list[T]] | None:
+        """The answer with its numbers as they are printed; None if a number is no plain one."""
+        if self._numbers is None:
+            return None
+        envelope = self._printed.decode(body)
+        numbers = chain.from_iterable(map(self._numbers, envelope.data or ()))
+        return envelope if set(map(type, numbers)) <= _PRINTED else None
 
     def _row_by_row(self, body: bytes, where: str) -> RowsPage[T]:
         envelope = _raw_decoder.decode(body)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from polyhouse.domain.amounts import price_e12
+from polyhouse.domain.amounts import PRICE_SCALE, parse_price, printed_micros, ratio_half_up
 from polyhouse.domain.times import MAX_TIME, MIN_TIME
 from polyhouse.errors import RowRejectedError
 from polyhouse.sources.columns import columns
@@ -15,8 +15,8 @@ from polyhouse.tables import Columns
 Number = Decimal | None
 """A JSON number or its text, exactly as printed."""
 
-price_of = lru_cache(maxsize=50_000)(price_e12)
-"""``price_e12`` with a memory: most fills are at a tick."""
+Printed = Any
+"""The same as ``RowsDecoder`` hands over its ``numbers``: ``b"12.5"``, ``12``, None, or a ``Decimal``."""
 
 PROTOCOL_V2_DIGITS = 64
 """Length of ``0x`` and the 62 hex digits of a Protocol V2 condition (accounting §5.3)."""
@@ -27,6 +27,10 @@ OVERLAP_SECONDS = 600
 """How far a finished walk is read again: caches are up to 5 minutes old, and labels come late (upstream.md §2)."""
 SMALLEST_AMOUNT = "0.000001"
 """One micro-share. Leaving the filter out, or 0, means the default of 0.01 and would hide dust (accounting §1.10)."""
+
+_MICRO_DECIMALS = 6
+_PLAIN_DIGITS = 12
+_TENS = tuple(10 ** (_MICRO_DECIMALS - decimals) for decimals in range(_MICRO_DECIMALS + 1))
 
 OBSERVATION_NAMES = (
     "wallet", "token", "condition", "tx", "kind", "ts", "pos", "ordinal", "shares", "cash", "usdc_gross", "fee_usdc",
@@ -45,9 +49,39 @@ def observation_columns(rows: list[tuple[Any, ...]], source: str) -> Columns:
     return table
 
 
-def printed(number: Number) -> str | None:
-    """A number as text, made once: the exact parsers read text faster than they read a Decimal."""
+def printed(number: Printed) -> str | None:
+    """A number as text: the exact parsers read text faster than they read a Decimal."""
+    if type(number) is bytes:
+        text: str = number.decode()
+        return text
     return None if number is None else str(number)
+
+
+def micros_of(number: Printed, what: str) -> int:
+    """``printed_micros`` of a number; the common spelling, with at most six decimals, is read at once.
+
+    Raises:
+        BadInputError: as ``printed_micros``.
+    """
+    if type(number) is bytes:
+        whole, _, decimals = number.partition(b".")
+        digits = whole + decimals
+        if len(decimals) <= _MICRO_DECIMALS and len(whole) < _PLAIN_DIGITS and digits.isdigit():
+            scaled: int = int(digits) * _TENS[len(decimals)]
+            return scaled
+    return printed_micros(printed(number), what)
+
+
+@lru_cache(maxsize=50_000)
+def price_of(number: Printed) -> tuple[int, int, int]:
+    """(digits, scale, price in 10⁻¹²) of a printed price = digits / scale; remembered, since most fills are at a tick.
+
+    Raises:
+        BadInputError: as ``parse_price``.
+    """
+    digits, decimals = parse_price(printed(number))
+    scale = 10**decimals
+    return digits, scale, ratio_half_up(digits * PRICE_SCALE, scale)
 
 
 def require_time(ts: int | None) -> int:

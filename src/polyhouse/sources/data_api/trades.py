@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from polyhouse.domain.ids import parse_address, parse_hash
-from polyhouse.domain.rest import trade_amounts
+from polyhouse.domain.rest import notional
 from polyhouse.domain.times import MAX_TIME, MIN_TIME
 from polyhouse.errors import BadInputError, ConfigError, RowRejectedError, UpstreamContractError
 from polyhouse.ports import Page, Partition, Position
@@ -29,11 +29,11 @@ from polyhouse.sources.data_api.rows import (
     PROTOCOL_V2_DIGITS,
     SMALLEST_AMOUNT,
     SMALLEST_REPEAT,
-    Number,
+    Printed,
+    micros_of,
     observation_columns,
     outcome_of,
     price_of,
-    printed,
     require_time,
 )
 from polyhouse.sources.data_api.takers import TakerFeed
@@ -48,7 +48,7 @@ _SPELLINGS = 301
 looks for news writes zeros behind the filter's last decimal, another number of them every second."""
 
 
-class TradeRow(msgspec.Struct):
+class TradeRow(msgspec.Struct, gc=False):
     """One row on the wire."""
 
     proxy_wallet: str
@@ -57,12 +57,12 @@ class TradeRow(msgspec.Struct):
     condition_id: str
     token_id: str | int
     transaction_hash: str
-    size: Number = None
-    price: Number = None
+    size: Printed = None
+    price: Printed = None
     outcome_index: int | None = None
 
 
-decoder = RowsDecoder(TradeRow)
+decoder = RowsDecoder(TradeRow, numbers=("size", "price"))
 
 
 def _key(row: TradeRow, shares: int, usdc: int, price: int) -> tuple[Any, ...]:
@@ -70,11 +70,17 @@ def _key(row: TradeRow, shares: int, usdc: int, price: int) -> tuple[Any, ...]:
     return row.transaction_hash, row.proxy_wallet, row.token_id, row.side, row.timestamp, shares, usdc, price
 
 
+def _amounts(row: TradeRow) -> tuple[int, int, int]:
+    """Shares, USDC and price in 10⁻¹², as ``domain.rest.trade_amounts`` reads them."""
+    shares = micros_of(row.size, "size")
+    digits, scale, price = price_of(row.price)
+    return shares, notional(shares, digits, scale), price
+
+
 def taker_key(row: TradeRow) -> tuple[Any, ...]:
     """The key of a row of the taker-only view; () for a row that cannot be read, which no fill is equal to."""
-    price = printed(row.price)
     try:
-        return _key(row, *trade_amounts(printed(row.size), price), price_of(price))
+        return _key(row, *_amounts(row))
     except BadInputError:
         return ()
 
@@ -103,11 +109,9 @@ class PageReader:
             raise RowRejectedError("protocol_v2", "a trade of Protocol V2")
         if row.side not in {"BUY", "SELL"}:
             raise RowRejectedError("bad_side", f"a trade with side {row.side[:20]!r}")
-        price = printed(row.price)
-        shares, usdc = trade_amounts(printed(row.size), price)
+        shares, usdc, price_e12 = _amounts(row)
         if shares == 0 and usdc == 0:
             return None
-        price_e12 = price_of(price)
         key = _key(row, shares, usdc, price_e12)
         ordinal = self.counter.ordinal(key)
         role = "" if self._takers is None else "TAKER" if ordinal < self._takers.count(key) else "MAKER"
