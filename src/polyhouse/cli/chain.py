@@ -107,6 +107,7 @@ def heal_chain(run: Run) -> None:
     from polyhouse.cli.progress import reporter_for
     from polyhouse.jobs.chain import chain_work
     from polyhouse.sync.chain import ChainOptions
+    from polyhouse.sync.reorg import wallets_to_rebuild
     from polyhouse.sync.touched import rebuild_touched
     from polyhouse.wiring import open_stores
 
@@ -122,7 +123,8 @@ def heal_chain(run: Run) -> None:
         report, _ = run_in_stores(settings, stores, reporter, job, concurrency=options.workers)
         if report.status not in {"ok", "partial"}:
             raise UpstreamUnavailableError("; ".join(report.errors[:3]) or f"healing was {report.status}")
-        rebuild_touched(stores.warehouse, stores.state, report.touched, reporter)
+        if report.touched != () or wallets_to_rebuild(stores.state) != []:
+            rebuild_touched(stores.warehouse, stores.state, report.touched, reporter)
     say(f"heal: {report.counts.get('pages', 0):,} ranges read")
 
 
