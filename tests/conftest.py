@@ -18,9 +18,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from accounting_builds import accounting_builds
+from memory_folder import use_memory
 from migrated_stores import MigratedStores
 from postgres_server import running_server
 
+use_memory()
 _numbers = itertools.count(1)
 _stores = pytest.StashKey[MigratedStores]()
 _SCHEMA_TESTS = "warehouse"
