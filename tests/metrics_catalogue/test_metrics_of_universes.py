@@ -20,7 +20,7 @@ from trade_rows import by_place, trades_of_store
 from polyhouse.errors import BadInputError
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, METRICS, computed
 from polyhouse.models import build as build_module
-from polyhouse.models import metric_tables, packed_metrics, priced_trades
+from polyhouse.models import metric_tables, priced_trades
 from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
 from polyhouse.reads.builds import newest_build_time
@@ -170,7 +170,6 @@ def test_a_changed_definition_is_computed_for_all_wallets(
 
 def test_columns_follow_the_catalogue(warehouse: Warehouse) -> None:
     for table in metric_tables.METRIC_TABLES:
-        warehouse.command(f"ALTER TABLE {table} {', '.join(packed_metrics.unpacking())}")
         warehouse.command(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS gone Nullable(Float64)")
         warehouse.command(f"ALTER TABLE {table} DROP COLUMN IF EXISTS omega_net")
     metric_tables.prepare_metric_tables(warehouse)
@@ -179,7 +178,7 @@ def test_columns_follow_the_catalogue(warehouse: Warehouse) -> None:
         assert described.items() >= metric_tables.metric_columns().items()
         assert "gone" not in described
         shown = {row[0] for row in warehouse.query(f"DESCRIBE TABLE vw_{table}").rows}
-        assert shown == set(described) - {"version", "is_deleted", *packed_metrics.COLUMNS}
+        assert shown == set(described) - {"version", "is_deleted"}
 
 
 def test_reading_says_why_there_is_no_value(warehouse: Warehouse) -> None:

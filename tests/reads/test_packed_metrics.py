@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import struct
 import sys
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "scores"))
@@ -15,10 +16,11 @@ sys.path.append(str(Path(__file__).parents[1] / "scores"))
 from polyhouse.domain.ids import parse_address
 from polyhouse.metrics.catalogue import computed
 from polyhouse.models.metric_tables import METRIC_TABLES, prepare_metric_tables
-from polyhouse.models.packed_metrics import number_names, order, packed, word_names
+from polyhouse.models.packed_metrics import number_names, part_names, unpacked, word_names
 from polyhouse.models.runner import build
+from polyhouse.models.wallet_documents import SMALL
 from polyhouse.reads.exact import shortest
-from polyhouse.reads.flags import PARTS, Levels, flagged, flags
+from polyhouse.reads.flags import Levels, flagged, flags
 from polyhouse.reads.parts import read_parts
 from polyhouse.reads.wallet import wallet
 from polyhouse.warehouse import ClickHouseWarehouse
@@ -41,47 +43,50 @@ def test_every_column_of_the_catalogue_is_packed_once() -> None:
     assert len({*number_names(), *word_names()}) == len(number_names()) + len(word_names())
 
 
+def contents(warehouse: ClickHouseWarehouse) -> dict[str, bytes]:
+    sql = "SELECT toString(part), part_bytes FROM wallet_documents FINAL WHERE wallet = unhex({w:String})"
+    return dict(warehouse.query(sql, {"w": WALLET[2:]}).rows)
+
+
 def test_the_packed_values_are_those_of_the_columns(warehouse: ClickHouseWarehouse) -> None:
     names = (*number_names(), *word_names())
-    for table in METRIC_TABLES:
-        rows = warehouse.query(f"SELECT packed_by, packed, packed_words, {', '.join(names)} FROM {table} FINAL").rows
-        assert rows
-        for by, numbers, words, *wide in rows:
-            assert by == order()
-            assert [*numbers, *words] == wide
-        assert any(value is not None for value in rows[0][3:])
+    found = unpacked(contents(warehouse))
+    assert found is not None
+    wide = {}
+    for table, category in (("wallet_metrics_complete", "'overall'"), ("wallet_metrics_by_category", "category")):
+        sql = f"SELECT toString({category}), toString(window), {', '.join(names)} FROM {table} FINAL"
+        rows = warehouse.query(f"{sql} WHERE wallet = unhex({{w:String}})", {"w": WALLET[2:]}).rows
+        wide |= {row[:2]: list(row[2:]) for row in rows}
+    assert {(row["category"], row["window"]): [row[name] for name in names] for row in found} == wide
+    assert len(wide) == 8
+    assert any(value is not None for value in wide["overall", "lifetime"])
 
 
-def test_packing_columns_gives_what_the_engine_packs(warehouse: ClickHouseWarehouse) -> None:
-    for table in METRIC_TABLES:
-        names = ", ".join((*number_names(), *word_names()))
-        sql = f"SELECT {names}, packed, packed_words FROM {table} FINAL ORDER BY ALL"
-        rows = pa.Table.from_batches(list(warehouse.query_columns(sql)))
-        made = packed({name: rows.column(name).combine_chunks() for name in rows.column_names})
-        assert len(rows) > 1
-        for name in ("packed", "packed_words"):
-            assert made[name].to_pylist() == rows.column(name).to_pylist()
-        assert set(made["packed_by"].to_pylist()) == {order()}
-
-
-def test_rows_that_were_packed_in_another_order_are_read_from_the_columns(warehouse: ClickHouseWarehouse) -> None:
+def test_metrics_that_were_packed_in_another_order_are_read_from_the_columns(warehouse: ClickHouseWarehouse) -> None:
     known = shown(warehouse)
     assert len(known) == 8
-    for table in METRIC_TABLES:
+    for word, is_gone in ((part_names()[0], 1), ("metrics of old", 0)):
         warehouse.command(
-            f"ALTER TABLE {table} MODIFY COLUMN packed_by LowCardinality(String) MATERIALIZED 'of old',"
-            " MODIFY COLUMN packed Array(Nullable(Float64)) MATERIALIZED [1., 2.]"
+            f"INSERT INTO wallet_documents SELECT wallet, '{word}', 'x', version + 1, {is_gone} FROM wallet_documents"
+            " FINAL WHERE part = 'facts'"
         )
-        warehouse.command(f"INSERT INTO {table} SELECT * REPLACE (version + 1 AS version) FROM {table} FINAL")
-        assert warehouse.query(f"SELECT DISTINCT packed_by FROM {table} FINAL").rows == [("of old",)]
+    assert unpacked(contents(warehouse)) is None
     assert shown(warehouse) == known
-    prepare_metric_tables(warehouse)
     build(warehouse, [parse_address(WALLET)])
-    assert warehouse.query(f"SELECT DISTINCT packed_by FROM {METRIC_TABLES[0]} FINAL").rows == [(order(),)]
+    assert sorted(contents(warehouse)) == ["facts", *sorted(part_names()), "positions", "totals", "units"]
     assert shown(warehouse) == known
 
 
-def test_a_metric_that_is_gone_leaves_the_tables_packed(warehouse: ClickHouseWarehouse) -> None:
+def test_a_number_that_is_none_is_not_taken_for_a_missing_one(warehouse: ClickHouseWarehouse) -> None:
+    found = contents(warehouse)
+    numbers = bytearray(found[part_names()[0]])
+    numbers[32:40] = struct.pack("<d", float("nan"))
+    rows = unpacked(found | {part_names()[0]: bytes(numbers)})
+    assert rows is not None
+    assert math.isnan(rows[0][number_names()[0]])
+
+
+def test_a_metric_that_is_gone_leaves_the_tables(warehouse: ClickHouseWarehouse) -> None:
     table = METRIC_TABLES[0]
     warehouse.command(f"ALTER TABLE {table} ADD COLUMN of_yesterday Nullable(Float64)")
     prepare_metric_tables(warehouse)
@@ -109,7 +114,7 @@ def test_flags_are_decided_as_in_the_view(warehouse: ClickHouseWarehouse) -> Non
     assert len(stored) >= 2 * len(given)
     assert flagged(warehouse, steps) == sorted((bytes(wallet), flag) for wallet, flag, yes, _ in stored if yes)
     for name, flag, is_flagged, q_value in stored:
-        parts = read_parts(warehouse, PARTS, {"wallet": bytes(name).hex()})
+        parts = read_parts(warehouse, {"flags": SMALL["flags"]}, {"wallet": bytes(name).hex()})
         (shown_flag,) = (one for one in flags(steps, parts["flags"], [], known=True) if one["flag"] == flag)
         assert (shown_flag["is_flagged"], shown_flag["q_value"]) == (is_flagged, shortest_or_none(q_value))
 

@@ -37,6 +37,22 @@ def names(places: Ints, known: pa.Array) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(places.astype(np.int32)), known)
 
 
+def words(column: pa.Array, size: int) -> NDArray[np.bytes_]:
+    """A column of text as cells of a fixed size.
+
+    Raises:
+        ValueError: a text is longer.
+    """
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    known = np.array([text if isinstance(text, bytes) else text.encode() for text in column.dictionary.to_pylist()])
+    if known.itemsize > size and len(known):
+        raise ValueError(f"a word of more than {size} letters")
+    return known.astype(f"S{size}")[column.indices.to_numpy()] if len(column) else np.zeros(0, f"S{size}")
+
+
 def lists(starts: Ints, values: pa.Array) -> pa.Array:
     """A column of lists; ``starts`` has the number of all values at its end."""
     import pyarrow as pa

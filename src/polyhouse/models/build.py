@@ -39,6 +39,7 @@ BULK = "SETTINGS max_block_size = 65505, preferred_block_size_bytes = 4194304"
 BY_WALLET = (
     "ledger", "unmapped", "positions", "wallet_days", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1",
     "priced_trades", "positions_polymarket", *METRIC_TABLES, "wallet_flags", "wallet_intervals", "category_edges",
+    "wallet_documents",
 )  # fmt: skip
 """Published tables that are keyed by wallet, in build order."""
 

@@ -15,16 +15,10 @@ from polyhouse.models.arrow_columns import binary, names
 from polyhouse.models.metric_evaluation import KEYS, PLACE
 from polyhouse.models.metric_tables import metric_columns
 from polyhouse.models.metric_values import OVERALL
-from polyhouse.models.packed_metrics import packed
 from polyhouse.models.segment_maps import ranked
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-PACKED_FROM = 2_000
-"""Rows from which on they are packed here; below, the engine does it as they are written, in ten times the time a row.
-Only the embedded engine takes packed rows, and only from memory: so they must be more than what goes through a file.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +55,14 @@ class MetricRows:
         kind = pa.binary() if "String" in metric_columns()[name] else pa.float64()
         return self.columns[name] if name in self.columns else pa.nulls(len(self.is_overall), kind)
 
-    def of_table(self, *, has_categories: bool, packs: bool = False) -> dict[str, pa.Array]:
-        """The columns of the table of categories, or of that of whole wallets.
-
-        Args:
-            has_categories: which one.
-            packs: whether the rows may be packed here.
-        """
+    def of_table(self, *, has_categories: bool) -> dict[str, pa.Array]:
+        """The columns of the table of categories, or of that of whole wallets."""
         import pyarrow as pa
 
         rows = pa.array(np.flatnonzero(self.is_overall != has_categories))
         found = {name: self.column(name).take(rows) for name in metric_columns()}
         keys = {name: column.take(rows) for name, column in self.keys.items() if has_categories or name != "category"}
-        return keys | found | (packed(found) if packs and len(rows) >= PACKED_FROM else {})
+        return keys | found
 
 
 def by_place(batches: Iterable[pa.RecordBatch]) -> dict[str, pa.Array]:

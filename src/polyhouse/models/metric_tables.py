@@ -7,7 +7,6 @@ from functools import cache
 from importlib import resources
 
 from polyhouse.metrics.catalogue import METRICS, RELATIONS, Metric, Relation, computed, digest
-from polyhouse.models import packed_metrics
 from polyhouse.models.metric_plan import Plan, plan
 from polyhouse.ports import Warehouse
 
@@ -15,7 +14,7 @@ COMPLETE, BY_CATEGORY = "wallet_metrics_complete", "wallet_metrics_by_category"
 METRIC_TABLES = (COMPLETE, BY_CATEGORY)
 _MODELS = ("priced_trades", "trade_facts", *(relation.name for relation in RELATIONS))
 _COUNT = "UInt64"
-_KEYS = {"wallet", "category", "window", "as_of", "version", "is_deleted", *packed_metrics.COLUMNS}
+_KEYS = {"wallet", "category", "window", "as_of", "version", "is_deleted"}
 
 
 def metric_columns() -> dict[str, str]:
@@ -28,25 +27,22 @@ def prepare_metric_tables(warehouse: Warehouse) -> None:
     """Bring the columns of both tables, and their views for people, to the catalogue."""
     wanted = metric_columns()
     found = warehouse.query(
-        "SELECT table, name, type, default_expression FROM system.columns WHERE database = currentDatabase()"
+        "SELECT table, name, type FROM system.columns WHERE database = currentDatabase()"
         f" AND table IN ({', '.join(repr(name) for table in METRIC_TABLES for name in (table, f'vw_{table}'))})"
     ).rows
     for table in METRIC_TABLES:
         rows = [row[1:] for row in found if row[0] == table]
-        stored = {name: kind for name, kind, _ in rows if name not in _KEYS}
+        stored = {name: kind for name, kind in rows if name not in _KEYS}
         if stored != wanted:
             gone = [f"DROP COLUMN IF EXISTS {name}" for name, kind in stored.items() if wanted.get(name) != kind]
             if gone:
-                warehouse.command(f"ALTER TABLE {table} {', '.join(packed_metrics.unpacking())}")
                 warehouse.command(f"ALTER TABLE {table} {', '.join(gone)}")
             new = [
                 f"ADD COLUMN IF NOT EXISTS {name} {kind}" for name, kind in wanted.items() if stored.get(name) != kind
             ]
             if new:
                 warehouse.command(f"ALTER TABLE {table} {', '.join(new)}")
-        if stored != wanted or not packed_metrics.is_today({name: sql for name, _, sql in rows}):
-            warehouse.command(f"ALTER TABLE {table} {', '.join(packed_metrics.packing())}")
-        shown = {name: kind for view, name, kind, _ in found if view == f"vw_{table}" and name not in _KEYS}
+        shown = {name: kind for view, name, kind in found if view == f"vw_{table}" and name not in _KEYS}
         if shown != wanted:
             warehouse.command(
                 f"CREATE OR REPLACE VIEW vw_{table} AS SELECT lower(concat('0x', hex(wallet))) AS wallet,"

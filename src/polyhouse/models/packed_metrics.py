@@ -1,8 +1,8 @@
-"""Metrics of a row side by side in one column, for readers who want all of a wallet.
+"""All metrics of a wallet side by side, for readers who want all of them.
 
-The engine plans a read of 140 columns longer than it reads them, so both metric tables hold the same numbers once more
-in ``packed``, the words in ``packed_words``; the engine fills both whenever a row is written without them.
-``packed_by`` names the order of a row's values: rows of older definitions keep theirs until a build writes them anew.
+The engine plans a read of 140 columns longer than it reads them. So the same numbers stand once more among the parts of
+the wallet's document (``wallet_documents``): one part has the numbers of all its categories and windows, another the
+words. Their names hold the order of the values: what older definitions packed is not read as something else.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polyhouse.metrics.catalogue import RELATIONS, computed
-from polyhouse.models.arrow_columns import lists, names
+from polyhouse.models.arrow_columns import words
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from polyhouse.models.metric_rows import MetricRows
 
-COLUMNS = {
-    "packed": "Array(Nullable(Float64))",
-    "packed_words": "Array(Nullable(String))",
-    "packed_by": "LowCardinality(String)",
-}
-"""Name → type of the columns that hold the others once more."""
+NUMBERS, WORDS = "metrics", "metric words"
+_UNKNOWN = 0x7FF8_0000_0000_0001
+"""Bits that say that a number has no value; a NaN that somebody computed has others, and is refused by readers."""
+_KEY_BYTES = 16
+_ROW_ENDS, _WORD_ENDS, _NO_WORD = "\x1e", "\x1f", "\x00"
 
 
 @cache
 def number_names() -> tuple[str, ...]:
-    """Columns in ``packed``, in its order: the samples of the relations, then the metrics that are numbers."""
+    """The numbers of a row, in their order: the samples of the relations, then the metrics that are numbers."""
     return (
         *(relation.sample_column for relation in RELATIONS),
         *(metric.name for metric in computed() if not metric.is_text),
@@ -39,61 +39,75 @@ def number_names() -> tuple[str, ...]:
 
 @cache
 def word_names() -> tuple[str, ...]:
-    """Columns in ``packed_words``, in its order."""
+    """The words of a row, in their order."""
     return tuple(metric.name for metric in computed() if metric.is_text)
 
 
 @cache
-def order() -> str:
-    """Names today's order of the values."""
-    return hashlib.sha256(" ".join((*number_names(), "/", *word_names())).encode()).hexdigest()[:12]
+def part_names() -> tuple[str, str]:
+    """The parts of numbers and of words in today's order."""
+    order = " ".join((*number_names(), "/", *word_names()))
+    digest = hashlib.sha256(order.encode()).hexdigest()[:12]
+    return f"{NUMBERS} {digest}", f"{WORDS} {digest}"
 
 
-def is_today(defaults: Mapping[str, str]) -> bool:
-    """Whether a table whose columns have these default expressions packs its rows in today's order."""
-    return order() in defaults.get("packed_by", "")
-
-
-def unpacking() -> list[str]:
-    """Changes of a table after which none of its columns is needed for packing."""
-    return [f"MODIFY COLUMN {name} {kind} MATERIALIZED {_EMPTY[name]}" for name, kind in COLUMNS.items()]
-
-
-def packing() -> list[str]:
-    """Changes of a table that has all metrics, after which its rows are packed as they are written."""
-    samples = {relation.sample_column for relation in RELATIONS}
-    numbers = ", ".join(f"toNullable(toFloat64({name}))" if name in samples else name for name in number_names())
-    made = {"packed": f"[{numbers}]", "packed_words": f"[{', '.join(word_names())}]", "packed_by": f"'{order()}'"}
-    return [f"MODIFY COLUMN {name} {kind} MATERIALIZED {made[name]}" for name, kind in COLUMNS.items()]
-
-
-def packed(columns: Mapping[str, pa.Array]) -> dict[str, pa.Array]:
-    """What these changes make of rows; for rows that are written as columns, where it costs a tenth."""
+def packed(rows: MetricRows) -> tuple[NDArray[np.void], list[str]]:
+    """The numbers and the words of each row."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
-    rows = len(next(iter(columns.values())))
-    numbers = [columns[name] for name in number_names()]
-    values = np.empty((len(numbers), rows), np.float64)
-    unknown = np.zeros((len(numbers), rows), bool)
-    for place, column in enumerate(numbers):
-        values[place] = column.fill_null(0).to_numpy()
+    count = len(rows.is_overall)
+    records = np.zeros(count, _dtype())
+    for key in ("category", "window"):
+        records[key] = words(rows.keys[key], _KEY_BYTES)
+    values = records["values"]
+    for place, name in enumerate(number_names()):
+        column = rows.column(name)
+        values[:, place] = column.fill_null(0).to_numpy(zero_copy_only=False)
         if column.null_count:
-            unknown[place] = column.is_null().to_numpy(zero_copy_only=False)
-    words = pa.concat_arrays([columns[name] for name in word_names()])
-    order_of_words = np.arange(len(words)).reshape(-1, rows).T.ravel()
-    made = {
-        "packed": pa.array(values.T.ravel(), mask=unknown.T.ravel()),
-        "packed_words": words.take(pa.array(order_of_words)),
-    }
-    found = {name: lists(np.arange(rows + 1) * (len(made[name]) // max(rows, 1)), made[name]) for name in made}
-    return found | {"packed_by": names(np.zeros(rows, np.int32), pa.array([order()]))}
+            is_unknown = column.is_null().to_numpy(zero_copy_only=False)
+            values.view(np.uint64)[is_unknown, place] = _UNKNOWN
+    texts = [rows.column(name).cast(pa.string()) for name in word_names()]
+    options = {"null_handling": "replace", "null_replacement": _NO_WORD}
+    joined: list[str] = pc.binary_join_element_wise(*texts, _WORD_ENDS, **options).to_pylist()
+    return records, joined
 
 
-def unpacked(numbers: Sequence[float | None], words: Sequence[str | None], by: str) -> dict[str, Any] | None:
-    """Name → value of one row; None if it was packed in another order than today's."""
-    if by != order():
-        return None
-    return dict(zip((*number_names(), *word_names()), (*numbers, *words), strict=True))
+def words_of_rows(texts: Sequence[str]) -> bytes:
+    """The content of the part of words."""
+    return _ROW_ENDS.join(texts).encode()
 
 
-_EMPTY = {"packed": "[]", "packed_words": "[]", "packed_by": "''"}
+def unpacked(contents: Mapping[str, bytes]) -> list[dict[str, Any]] | None:
+    """Rows of a wallet with ``category``, ``window`` and all samples and metrics, from its parts by their names.
+
+    Returns:
+        None if they are not there in today's order, but in another one.
+    """
+    numbers, texts = part_names()
+    if numbers not in contents:
+        return None if any(name.startswith(NUMBERS) for name in contents) else []
+    records = np.frombuffer(contents[numbers], _dtype())
+    values = records["values"].tolist()
+    names = (*number_names(), *word_names())
+    said = contents[texts].decode().split(_ROW_ENDS)
+    for place, column in np.argwhere(np.ascontiguousarray(records["values"]).view(np.uint64) == _UNKNOWN).tolist():
+        values[place][column] = None
+    return [
+        {"category": category.decode(), "window": window.decode()}
+        | dict(zip(names, (*row, *_split(text)), strict=True))
+        for category, window, row, text in zip(
+            records["category"].tolist(), records["window"].tolist(), values, said, strict=True
+        )
+    ]
+
+
+def _split(text: str) -> list[str | None]:
+    return [None if word == _NO_WORD else word for word in text.split(_WORD_ENDS)]
+
+
+@cache
+def _dtype() -> np.dtype[np.void]:
+    return np.dtype(
+        [("category", f"S{_KEY_BYTES}"), ("window", f"S{_KEY_BYTES}"), ("values", "<f8", (len(number_names()),))]
+    )

@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from polyhouse.models import metric_tables
+from polyhouse.models import metric_tables, wallet_documents
 from polyhouse.models.build import BY_WALLET, CATALOGUE, OF_ALL, TOKEN_MAP, Build, BuildReport
 from polyhouse.models.checks import check_build, held_by, joined_results, keep_results
 from polyhouse.models.pairs import FOLD_ROWS, fold_slice
@@ -89,7 +89,7 @@ def build_shard(warehouse: Warehouse, wallets: Sequence[bytes] | None, *, anew: 
     with run.step("checks"):
         results = joined_results(peers.share("checks", check_build(run))) if wishes.checks != "off" else []
     broken = tuple(f"{result.name}: {result.detail}" for result in results if result.guards and not result.ok)
-    held = held_by(results) if wishes.checks == "stop" else frozenset()
+    held = wallet_documents.without(run, held_by(results) if wishes.checks == "stop" else frozenset())
     report = replace(report, broken=broken, held=tuple(sorted(held)), seconds=time.monotonic() - started)
     report = replace(report, steps=run.step_seconds)
     publish_build(run, report, held, keeps_previous=wishes.keeps_previous)
@@ -143,6 +143,8 @@ def _run_steps(run: Build) -> LedgerReach | None:
     with run.step("specialists"):
         build_specialists(run)
         build_category_stats(run)
+    with run.step("documents"):
+        wallet_documents.write_facts(run)
     if measured_all:
         run.write_beside(CATALOGUE)
         metric_tables.store_catalogue(run.warehouse, run.place_of(CATALOGUE), run.version)

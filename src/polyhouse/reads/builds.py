@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-from weakref import WeakKeyDictionary
 
 from polyhouse.ports import Warehouse
+from polyhouse.reads.unchanged import while_unchanged
 
-_kept: WeakKeyDictionary[Any, tuple[int, tuple[int, int]]] = WeakKeyDictionary()
-"""By the changes of a store: how many its table of builds had seen, and what was read then."""
 _BUILD = "SELECT max(build), toUnixTimestamp(max(created_at)) FROM builds"
 _BATCHES = (
     "SELECT cityHash64(groupArray((table, last))) FROM (SELECT table, max(max_block_number) AS last FROM system.parts"
@@ -49,17 +46,9 @@ def read_marks(warehouse: Warehouse, batches: int | None = None) -> Marks:
 def newest_build(warehouse: Warehouse) -> tuple[int, int]:
     """Number and ``as_of`` (Unix seconds) of the newest build; zeros before the first.
 
-    Nearly every page asks for it. Of an embedded store nobody but this process changes anything, so it is read again
-    only when something was written to its table.
+    Nearly every page asks for it.
     """
-    changes = getattr(warehouse, "changes", None)
-    if changes is None or not getattr(warehouse, "is_embedded", False):
-        return _newest_build(warehouse)
-    seen = changes.of_tables("builds")
-    kept = _kept.get(changes)
-    if kept is None or kept[0] != seen:
-        kept = _kept[changes] = (seen, _newest_build(warehouse))
-    return kept[1]
+    return while_unchanged(warehouse, "newest build", ("builds",), lambda: _newest_build(warehouse))
 
 
 def newest_build_time(warehouse: Warehouse) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 from polyhouse.metrics.exact import NO_SAMPLE, OK
 from polyhouse.metrics.flags import FLAGS, LUCKY, MINIMUM, Q_LEVEL, TESTED, THRESHOLD
 from polyhouse.metrics.specialists import MIN_EVENTS
+from polyhouse.models.questions import Row
 from polyhouse.ports import Warehouse
 from polyhouse.reads.boards import boards_of
 from polyhouse.reads.exact import shortest
-from polyhouse.reads.parts import Question, Row, in_order, named
+from polyhouse.reads.parts import in_order
 from polyhouse.reads.scores import NOT_COMPUTED
 
 MEANINGS: Mapping[str, str] = {
@@ -27,19 +28,10 @@ MEANINGS: Mapping[str, str] = {
 }
 """Flag → what it says of a wallet."""
 
-_WALLET = "wallet = toFixedString(unhex({wallet:String}), 20)"
 _SPECIALIST_INPUTS = ("edge", "rest_shrunk", "category_edge", "stake_share", "p_category", "p_rest")
-PARTS = {
-    "flags": Question(
-        named("flag", "status", "meets", "value", "threshold", "p_value", "sample", "minimum_sample", "inputs"),
-        f"FROM wallet_flags FINAL WHERE {_WALLET}",
-    ),
-    "specialists": Question(
-        named("category", "is_specialist", "edge_shrunk", "p_value", "q_value", "events", *_SPECIALIST_INPUTS),
-        f"FROM category_specialists WHERE {_WALLET}",
-    ),
-}
-"""What ``flags`` needs."""
+_SPECIALIST_COLUMNS = (
+    "is_specialist", "edge_shrunk", "p_value", "q_value", "events", *_SPECIALIST_INPUTS
+)  # fmt: skip
 
 
 def flags(levels: Levels, rows: Sequence[Row], specialists: Sequence[Row], *, known: bool) -> list[dict[str, Any]]:
@@ -51,8 +43,8 @@ def flags(levels: Levels, rows: Sequence[Row], specialists: Sequence[Row], *, kn
 
     Args:
         levels: of the same build or a newer one.
-        rows: of ``PARTS["flags"]``.
-        specialists: of ``PARTS["specialists"]``.
+        rows: of ``models.wallet_documents``.
+        specialists: of ``Specialists``.
         known: whether a build has seen the wallet.
     """
     stored = {row["flag"]: row for row in rows}
@@ -88,6 +80,37 @@ class Levels:
 def levels_of(warehouse: Warehouse, build: int) -> Levels:
     """The levels as of a build, or as of a newer one."""
     return boards_of(warehouse).once("flag levels", build, lambda: Levels(warehouse))
+
+
+class Specialists:
+    """Who was tested for being a specialist: the table ``category_specialists`` in memory, by wallet.
+
+    Args:
+        warehouse: the open warehouse.
+    """
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        import pyarrow as pa
+
+        sql = (
+            f"SELECT wallet, toString(category) AS category, {', '.join(_SPECIALIST_COLUMNS)} FROM category_specialists"
+        )
+        batches = list(warehouse.query_columns(f"{sql} ORDER BY wallet"))
+        self._rows = pa.Table.from_batches(batches).combine_chunks() if batches else None
+        self._wallets: list[bytes] = [] if self._rows is None else self._rows.column("wallet").to_pylist()
+
+    def of(self, wallet: bytes) -> list[Row]:
+        """The tests of a wallet (20 bytes), one row per category."""
+        if self._rows is None:
+            return []
+        first, end = bisect_left(self._wallets, wallet), bisect_right(self._wallets, wallet)
+        rows: list[Row] = self._rows.slice(first, end - first).to_pylist()
+        return [row | {"category": _word(row["category"])} for row in rows]
+
+
+def specialists_of(warehouse: Warehouse, build: int) -> Specialists:
+    """Who was tested as of a build, or as of a newer one."""
+    return boards_of(warehouse).once("specialists by wallet", build, lambda: Specialists(warehouse))
 
 
 def flagged(warehouse: Warehouse, levels: Levels) -> list[tuple[bytes, str]]:
@@ -136,6 +159,10 @@ def _specialist(row: Row) -> dict[str, Any]:
         "sample": row["events"], "minimum_sample": MIN_EVENTS,
         "inputs": {name: shortest(row[name]) for name in _SPECIALIST_INPUTS}, "meaning": MEANINGS["specialist"],
     }  # fmt: skip
+
+
+def _word(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _number(value: float | None) -> Decimal | None:

@@ -7,15 +7,10 @@ from typing import Any
 
 from polyhouse.domain.categories import CATEGORIES
 from polyhouse.metrics.catalogue import METRIC_WINDOWS
+from polyhouse.models.questions import Row
 from polyhouse.reads.exact import shortest
-from polyhouse.reads.parts import Question, Row, named
 
 _BOUNDS = ("omega_low", "omega_high", "roi_low", "roi_high")
-PART = Question(
-    named("category", "window", "bets", *_BOUNDS),
-    "FROM wallet_intervals FINAL WHERE wallet = toFixedString(unhex({wallet:String}), 20)",
-)
-"""What ``intervals`` needs."""
 
 
 def intervals(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -25,7 +20,7 @@ def intervals(rows: Sequence[Row]) -> list[dict[str, Any]]:
     that does not exist is None (nothing won or lost, nothing staked, or no loss in too many replicates).
 
     Args:
-        rows: of ``PART``.
+        rows: of ``intervals``.
     """
     windows = tuple(METRIC_WINDOWS)
     ordered = sorted(

@@ -14,10 +14,9 @@ from polyhouse.domain.categories import CATEGORIES
 from polyhouse.domain.ids import format_address, parse_address
 from polyhouse.domain.suggestions import check_word
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, METRICS, RELATIONS, Metric, computed
-from polyhouse.models.packed_metrics import COLUMNS, unpacked
+from polyhouse.models.questions import Row
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import moment
-from polyhouse.reads.parts import Question, Row, named
 
 OK = "OK"
 SMALL_SAMPLE = "SMALL_SAMPLE"
@@ -31,15 +30,6 @@ NEEDS_DATA = "NEEDS_DATA"
 OVERALL = "overall"
 
 _WALLET = "wallet = toFixedString(unhex({wallet:String}), 20)"
-PARTS = {
-    "metrics": Question(
-        named("window", *COLUMNS, category=f"'{OVERALL}'"), f"FROM wallet_metrics_complete FINAL WHERE {_WALLET}"
-    ),
-    "metrics_by_category": Question(
-        named("window", *COLUMNS, "category"), f"FROM wallet_metrics_by_category FINAL WHERE {_WALLET}"
-    ),
-}
-"""What ``metric_rows`` needs."""
 _SAMPLES = {relation.name: relation.sample_column for relation in RELATIONS}
 
 
@@ -85,7 +75,7 @@ def metrics(warehouse: Warehouse, address: str, *, category: str = OVERALL, wind
     }
 
 
-def metric_rows(warehouse: Warehouse, wallet: bytes, parts: Sequence[Row]) -> list[dict[str, Any]]:
+def metric_rows(warehouse: Warehouse, wallet: bytes, packed: Sequence[Row] | None) -> list[dict[str, Any]]:
     """All metrics of a wallet, one entry per category and window of which a build has rows; ``overall`` first.
 
     ``values`` has every computed entry of the catalogue, None where there is no value; ``statuses`` says why for those
@@ -93,23 +83,14 @@ def metric_rows(warehouse: Warehouse, wallet: bytes, parts: Sequence[Row]) -> li
     rows per relation. What public data cannot give is not repeated here: ``metrics`` lists it.
 
     Args:
-        warehouse: asked for rows that older definitions packed.
+        warehouse: asked where there is nothing packed.
         wallet: 20 bytes.
-        parts: the rows of ``PARTS`` for this wallet.
+        packed: the rows of ``models.packed_metrics`` for this wallet; None if only the tables have them.
     """
-    rows = [_unpacked(part) for part in parts]
-    known = [row for row in rows if row is not None]
-    if len(known) < len(rows):
-        known = _wide_rows(warehouse, wallet)
+    known = _wide_rows(warehouse, wallet) if packed is None else list(packed)
     categories, windows = (OVERALL, *CATEGORIES), tuple(METRIC_WINDOWS)
     known.sort(key=lambda row: (categories.index(row["category"]), windows.index(row["window"])))
     return [_brief(row) for row in known]
-
-
-def _unpacked(part: Row) -> Row | None:
-    """A row with a column for each metric; None if only the table has that."""
-    values = unpacked(*(part[name] for name in COLUMNS))
-    return None if values is None else {"category": part["category"], "window": part["window"], **values}
 
 
 def _wide_rows(warehouse: Warehouse, wallet: bytes) -> list[Row]:

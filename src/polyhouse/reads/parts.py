@@ -6,54 +6,47 @@ document that is made of a dozen small tables is therefore asked for at once: ea
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from polyhouse.models.questions import Part, Row
 from polyhouse.ports import Warehouse
 
-Row = dict[str, Any]
 
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One question.
-
-    Attributes:
-        columns: name → SQL of its value: a number, text (ids as hex), a truth value, or a list or map of them.
-        rest: the statement behind its columns, ``FROM …``. Its order is lost: whoever wants one sorts.
-    """
-
-    columns: Mapping[str, str]
-    rest: str
-
-
-def named(*names: str, **others: str) -> dict[str, str]:
-    """Columns of a part: these as they are, and others by their SQL."""
-    return {name: name for name in names} | others
-
-
-def read_parts(warehouse: Warehouse, parts: Mapping[str, Question], bound: Mapping[str, Any]) -> dict[str, list[Row]]:
-    """The rows of every part, by its name. Whole numbers are exact, whatever their size; ratios are doubles.
+def read_parts(warehouse: Warehouse, parts: Mapping[str, Part], bound: Mapping[str, Any]) -> dict[str, list[Row]]:
+    """The rows of every part, by its name.
 
     Args:
         warehouse: the open warehouse.
         parts: name → question; one statement answers all of them.
         bound: parameters of the statement.
     """
-    questions = [
-        f"SELECT '{name}' AS part, formatRowNoNewline('JSONCompactEachRow', {', '.join(part.columns.values())})"
-        f" AS row_text {part.rest}"
-        for name, part in parts.items()
-    ]
+    return read_parts_and(warehouse, parts, "", bound)[0]
+
+
+def read_parts_and(
+    warehouse: Warehouse, parts: Mapping[str, Part], more: str, bound: Mapping[str, Any]
+) -> tuple[dict[str, list[Row]], dict[str, bytes]]:
+    """The same, and by name the content of whatever else a SELECT of ``part`` and ``part_bytes`` finds.
+
+    Args:
+        warehouse: the open warehouse.
+        parts: name → question.
+        more: the SELECT; its parts have other names. "" = none.
+        bound: parameters of the statement.
+    """
+    questions = [f"SELECT '{name}' AS part, {part.text} AS part_bytes {part.rest}" for name, part in parts.items()]
     # A NaN would become a null that nobody notices; as a word it is refused where numbers are read.
-    sql = f"{' UNION ALL '.join(questions)} SETTINGS output_format_json_quote_denormals = 1"
+    sql = f"{' UNION ALL '.join([*questions, *filter(None, [more])])} SETTINGS output_format_json_quote_denormals = 1"
     used = {name: value for name, value in bound.items() if f"{{{name}:" in sql}
-    found: dict[str, list[Row]] = {name: [] for name in parts}
-    for name, text in warehouse.query(sql, used).rows:
-        found[name].append(dict(zip(parts[name].columns, json.loads(text), strict=True)))
-    return found
+    found: dict[str, list[bytes]] = {name: [] for name in parts}
+    others: dict[str, bytes] = {}
+    for name, content in warehouse.query(sql, used).rows:
+        if name in found:
+            found[name].append(content)
+        else:
+            others[name] = content
+    return {name: part.rows(found[name]) for name, part in parts.items()}, others
 
 
 def in_order(rows: Sequence[Row], *names: str) -> list[Row]:

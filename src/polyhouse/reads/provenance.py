@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from polyhouse.models.questions import OF_WALLET, Question, Row
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import moment
-from polyhouse.reads.parts import Question, Row, read_parts
+from polyhouse.reads.parts import read_parts
 from polyhouse.tables import SOURCES
 
-_WALLET = "toFixedString(unhex({wallet:String}), 20)"
 _BEGINNING = 0
 
 Interval = tuple[int, int]
@@ -25,11 +25,11 @@ PARTS = {
             "source": "toString(source)", "rows": "count()", "first": "toUnixTimestamp(min(ts))",
             "last": "toUnixTimestamp(max(ts))",
         },
-        f"FROM observations FINAL WHERE wallet = {_WALLET} GROUP BY toString(source)",
+        f"FROM observations FINAL WHERE {OF_WALLET} GROUP BY toString(source)",
     ),
     "used_rows": Question(
         {"source": "toString(source)", "used": "uniqExact(ts, tx, row_key)"},
-        f"FROM ledger FINAL WHERE wallet = {_WALLET} GROUP BY toString(source)",
+        f"FROM ledger FINAL WHERE {OF_WALLET} GROUP BY toString(source)",
     ),
     # From the beginning to the end of the newest walk of the wallet's activity that reached its proven end.
     "own_feed": Question(

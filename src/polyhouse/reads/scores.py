@@ -16,9 +16,11 @@ from polyhouse.metrics.scores import (
     insider,
     whale,
 )
+from polyhouse.models.questions import Row
+from polyhouse.models.wallet_documents import SMALL
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import moment, money
-from polyhouse.reads.parts import Question, Row, named, read_parts
+from polyhouse.reads.parts import read_parts
 
 NOTE = "a ranking aid, not an accusation"
 NOT_COMPUTED = "NOT_COMPUTED"
@@ -34,15 +36,6 @@ _INSIDER_COLUMNS = {
     "timing_stake": "timing_stake", "timing_gain": "timing_gain", "timing_best": "timing_best",
 }  # fmt: skip
 _BATCH = 10_000
-
-PART = Question(
-    named(
-        *_WHALE_COLUMNS.values(), *_INSIDER_COLUMNS.values(), "whale_tenths", "insider_tenths", "is_whale",
-        "is_suspected", insider_status="toString(insider_status)", scored_at="toUnixTimestamp(as_of)",
-    ),
-    "FROM wallet_scores_v1 FINAL WHERE wallet = toFixedString(unhex({wallet:String}), 20)",
-)  # fmt: skip
-"""What ``scores_document`` needs."""
 
 
 def whale_scores(warehouse: Warehouse, wallets: Sequence[bytes]) -> dict[bytes, int]:
@@ -60,11 +53,11 @@ def whale_scores(warehouse: Warehouse, wallets: Sequence[bytes]) -> dict[bytes, 
 
 def scores(warehouse: Warehouse, wallet: bytes) -> dict[str, Any]:
     """Both scores of one wallet (20 bytes): see ``scores_document``."""
-    return scores_document(read_parts(warehouse, {"scores": PART}, {"wallet": wallet.hex()})["scores"])
+    return scores_document(read_parts(warehouse, {"scores": SMALL["scores"]}, {"wallet": wallet.hex()})["scores"])
 
 
 def scores_document(rows: Sequence[Row]) -> dict[str, Any]:
-    """Both scores of one wallet from the rows of ``PART``, as the wallet document shows them.
+    """Both scores of one wallet from the rows of ``scores``, as the wallet document shows them.
 
     Every part comes with its points and with the numbers behind it, so that each score can be worked out by hand.
     ``value`` is None with a ``status`` where there is nothing to score; a part without input has no points and lowers

@@ -7,8 +7,8 @@ from typing import Any
 
 from polyhouse.domain.categories import CATEGORIES
 from polyhouse.domain.suggestions import check_word
+from polyhouse.models.questions import named
 from polyhouse.reads.exact import moment, money
-from polyhouse.reads.parts import named
 from polyhouse.reads.ratios import omega_of, omega_shrunk_of, roi_of, win_rate_of
 
 OVERALL = "overall"

@@ -2,68 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from polyhouse.domain.ids import format_address, parse_address
 from polyhouse.errors import BadInputError
+from polyhouse.models.questions import Row
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import moment, money
-from polyhouse.reads.flags import PARTS as FLAGS
-from polyhouse.reads.flags import flags, levels_of
-from polyhouse.reads.intervals import PART as INTERVALS
+from polyhouse.reads.flags import flags, levels_of, specialists_of
 from polyhouse.reads.intervals import intervals
-from polyhouse.reads.kept_parts import with_kept
-from polyhouse.reads.metrics import PARTS as METRICS
 from polyhouse.reads.metrics import metric_rows
-from polyhouse.reads.parts import Question, Row, in_order, read_parts
-from polyhouse.reads.provenance import PARTS as PROVENANCE
+from polyhouse.reads.outcomes import outcome_names
+from polyhouse.reads.parts import in_order
 from polyhouse.reads.provenance import coverage_document
-from polyhouse.reads.scores import PART as SCORES
 from polyhouse.reads.scores import scores_document
-from polyhouse.reads.totals import CHOSEN, OVERALL, check_window, no_totals, totals_document
-
-_WALLET = "toFixedString(unhex({wallet:String}), 20)"
-_PARTS = {
-    "build": Question({"build": "max(build)", "as_of": "toUnixTimestamp(argMax(as_of, build))"}, "FROM builds"),
-    "totals": Question(
-        CHOSEN, f"FROM wallet_totals FINAL WHERE wallet = {_WALLET} AND `window` = {{window:String}}"
-    ),
-    "coverage": Question(
-        {"coverage": "toString(coverage)", "provisional": "provisional"},
-        f"FROM wallet_coverage FINAL WHERE wallet = {_WALLET}",
-    ),
-    "units": Question(
-        {
-            "unit": "lower(hex(unit))", "conditions": "arrayMap(c -> lower(hex(c)), conditions)",
-            "category": "category", "realized": "realized", "unrealized": "unrealized", "result": "toString(result)",
-            "is_open": "is_open", "closed": "toUnixTimestamp(closed_ts)",
-        },
-        f"FROM units FINAL WHERE wallet = {_WALLET}",
-    ),
-    "positions": Question(
-        {
-            "token": "hex(token)", "condition": "lower(hex(condition))", "outcome": "outcome", "shares": "shares",
-            "external_shares": "external_shares", "cost": "cost", "realized": "realized", "unrealized": "unrealized",
-            "status": "toString(status)",
-        },
-        f"FROM positions FINAL WHERE wallet = {_WALLET}",
-    ),
-    "names": Question(
-        {"condition": "lower(hex(condition))", "names": "argMax(outcomes, length(outcomes))"},
-        f"FROM markets FINAL WHERE condition IN (SELECT condition FROM positions WHERE wallet = {_WALLET})"
-        " GROUP BY condition",
-    ),
-    "scores": SCORES,
-    "intervals": INTERVALS,
-    **FLAGS,
-    **METRICS,
-    **PROVENANCE,
-}  # fmt: skip
-_BUILT = {
-    name: part.rest.split()[1] for name, part in _PARTS.items() if name not in {"names", "sources", "own_feed", "chain"}
-}
-"""Parts that only a build changes, and the table of each."""
+from polyhouse.reads.totals import OVERALL, check_window, no_totals, totals_document
+from polyhouse.reads.wallet_parts import wallet_parts
 
 
 class UnknownWalletError(BadInputError):
@@ -94,20 +49,18 @@ def wallet(
     """
     check_window(window)
     wallet_id = parse_address(address)
-    bound = {"wallet": wallet_id.hex(), "window": window}
-
-    def read(kept: Collection[str]) -> dict[str, list[Row]]:
-        return read_parts(warehouse, {name: part for name, part in _PARTS.items() if name not in kept}, bound)
-
-    parts = with_kept(warehouse, (wallet_id, window), _BUILT, read)
-    if not parts["totals"] and not parts["positions"] and sync is None:
+    read = wallet_parts(warehouse, wallet_id)
+    parts = read.rows
+    totals = [_total(row) for row in in_order(parts["totals"], "category") if row["window"] == window]
+    if not totals and not parts["positions"] and sync is None:
         raise unknown_wallet(wallet_id)
-    totals, coverage, (build,) = in_order(parts["totals"], "category"), parts["coverage"], parts["build"]
+    coverage = parts["coverage"]
     overall = next((row for row in totals if row["category"] == OVERALL), None)
-    levels = levels_of(warehouse, build["build"])
+    levels, specialists = levels_of(warehouse, read.build), specialists_of(warehouse, read.build).of(wallet_id)
+    names = outcome_names(warehouse, [row["condition"] for row in parts["positions"]])
     return {
         "wallet": format_address(wallet_id),
-        "as_of": moment(build["as_of"]),
+        "as_of": moment(read.as_of),
         "coverage": coverage[0]["coverage"] if coverage else None,
         "provisional": coverage[0]["provisional"] if coverage else _not_built(),
         "coverage_details": coverage_document(warehouse, parts),
@@ -115,12 +68,12 @@ def wallet(
         "categories": [
             {"category": row["category"], **totals_document(row)} for row in totals if row["category"] != OVERALL
         ],
-        "units": _units(parts["units"]),
-        "positions": _positions(parts["positions"], {row["condition"]: row["names"] for row in parts["names"]}),
+        "units": _units(parts["units"], parts["joint units"]),
+        "positions": _positions(parts["positions"], names),
         "scores": scores_document(parts["scores"]),
-        "flags": flags(levels, parts["flags"], parts["specialists"], known=bool(coverage)),
+        "flags": flags(levels, parts["flags"], specialists, known=bool(coverage)),
         "intervals": intervals(parts["intervals"]),
-        "metrics": metric_rows(warehouse, wallet_id, [*parts["metrics"], *parts["metrics_by_category"]]),
+        "metrics": metric_rows(warehouse, wallet_id, read.metrics),
         "sync": dict(sync) if sync is not None else _never_queued(),
     }
 
@@ -137,28 +90,35 @@ def _never_queued() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _units(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _total(row: Row) -> Row:
+    return row | {"first_trade": row["first_trade_ts"], "last_trade": row["last_trade_ts"]}
+
+
+def _units(rows: Sequence[Row], joint: Sequence[Row]) -> list[dict[str, Any]]:
+    conditions: dict[bytes, list[bytes]] = {}
+    for row in joint:
+        conditions.setdefault(row["unit"], []).append(row["condition"])
     return [
         {
-            "unit": f"0x{row['unit']}",
-            "condition_ids": [f"0x{condition}" for condition in row["conditions"]],
+            "unit": f"0x{row['unit'].hex()}",
+            "condition_ids": [f"0x{condition.hex()}" for condition in conditions.get(row["unit"], [row["unit"]])],
             "category": row["category"],
             "realized": money(row["realized"]),
             "unrealized": money(row["unrealized"]),
             "result": None if row["is_open"] else row["result"] or None,
-            "closed_at": None if row["is_open"] else moment(row["closed"]),
+            "closed_at": None if row["is_open"] else moment(row["closed_ts"]),
         }
         for row in in_order(rows, "unit")
     ]
 
 
-def _positions(rows: Sequence[Row], names: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+def _positions(rows: Sequence[Row], names: Mapping[bytes, Sequence[str]]) -> list[dict[str, Any]]:
     return [
         {
-            "token_id": str(int(row["token"], 16)),
-            "condition_id": f"0x{row['condition']}",
+            "token_id": str(int.from_bytes(row["token"])),
+            "condition_id": f"0x{row['condition'].hex()}",
             "outcome_index": row["outcome"],
-            "outcome": _name(names.get(row["condition"], ()), row["outcome"]),
+            "outcome": _name(names[row["condition"]], row["outcome"]),
             "shares": money(row["shares"]),
             "external_shares": money(row["external_shares"]),
             "cost": money(row["cost"]),

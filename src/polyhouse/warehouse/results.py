@@ -7,8 +7,12 @@ from typing import Any
 
 from polyhouse.ports import QueryResult
 
-BINARY_COLUMNS = frozenset({"condition", "conditions", "unit", "neg_risk_market", "question_id", "market"})
-"""String columns of the schema that hold 31- or 32-byte ids; the views name theirs otherwise (``condition_id``, …)."""
+BINARY_COLUMNS = frozenset(
+    {"condition", "conditions", "unit", "neg_risk_market", "question_id", "market", "part_bytes"}
+)
+"""String columns of the schema that hold 31- or 32-byte ids, or other bytes; the views name ids otherwise
+(``condition_id``, …).
+"""
 
 
 def decode_columns(result: Any) -> QueryResult:

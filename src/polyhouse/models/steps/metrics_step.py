@@ -14,6 +14,7 @@ from polyhouse.models.build import Build
 from polyhouse.models.metric_rows import Measured, MetricRows, by_place, joined
 from polyhouse.models.metric_values import Rows, Windows, gather, values_of
 from polyhouse.models.steps.intervals_step import build_intervals
+from polyhouse.models.wallet_documents import write_metrics
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +26,6 @@ SLICE_ROWS = 1_000_000
 def build_metrics(run: Build) -> bool:
     """Write the metrics; return whether those of all wallets follow today's definitions now."""
     everyone = run.full or not metric_tables.is_current(run.warehouse)
-    packs = bool(getattr(run.warehouse, "is_embedded", False))
     for wallets in run.slices(everyone=everyone, most=SLICE_ROWS):
         measured = {}
         for relation in RELATIONS:
@@ -41,9 +41,11 @@ def build_metrics(run: Build) -> bool:
             if found is None:
                 run.bury(table, wallets)
             else:
-                columns = found.of_table(has_categories=table == metric_tables.BY_CATEGORY, packs=packs)
+                columns = found.of_table(has_categories=table == metric_tables.BY_CATEGORY)
                 as_of = numbers(np.full(len(columns["wallet"]), run.as_of), "uint32")
                 run.store(table, wallets, columns | {"as_of": as_of})
+        if found is not None:
+            write_metrics(run, found)
         run.bury_gone()
     return everyone
 

@@ -20,6 +20,7 @@ from polyhouse.ledger.valuation import TokenFacts, Valued, value_pairs
 from polyhouse.models.arrow_columns import binary, lists, names, numbers
 from polyhouse.models.build import WINDOWS, Build
 from polyhouse.models.pairs import SlicePairs
+from polyhouse.models.wallet_documents import write_packed
 
 _OVERALL_NAME = "overall"
 _STATE = {
@@ -50,9 +51,14 @@ def build_positions(run: Build, wallets: str, pairs: SlicePairs) -> Valued:
     condition, category = np.full((2, len(pairs.places)), OVERALL, dtype=np.int64)
     condition[mapped], category[mapped] = facts.condition, facts.category
     totals = sum_totals(pairs.columns, pairs.wallet, condition, category, units, boundaries)
-    run.store("positions", wallets, _positions(pairs, mapped, facts, unit, valued))
-    run.store("units", wallets, _units(pairs, units))
-    run.store("wallet_totals", wallets, _totals(pairs, totals))
+    columns = {
+        "positions": _positions(pairs, mapped, facts, unit, valued),
+        "units": _units(pairs, units),
+        "wallet_totals": _totals(pairs, totals),
+    }
+    for table, found in columns.items():
+        run.store(table, wallets, found)
+    write_packed(run, columns)
     return valued
 
 

@@ -17,7 +17,7 @@ from polyhouse.reads.relations.catalogue import KEY_COLUMNS, Source, find_source
 from polyhouse.reads.relations.question import Question
 
 Kind = Literal["text", "money", "ratio", "time", "date", "whole", "number", "flag", "list"]
-_HIDDEN = frozenset({"version", "is_deleted", "run", "packed", "packed_words", "packed_by", "row_key"})
+_HIDDEN = frozenset({"version", "is_deleted", "run", "row_key"})
 _IDS_AS_BYTES = frozenset({"condition", "unit", "neg_risk_market", "question_id", "market"})
 _WRAPPED = re.compile(r"^(?:Nullable|LowCardinality)\((.*)\)$")
 _DECIMAL = re.compile(r"Decimal\(\d+, (\d+)\)")

@@ -1,0 +1,160 @@
+"""What builds leave ready of a wallet is what the tables say: after builds of all, of some, and of less than all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "scores"))
+
+from score_store import load, universe_tables
+
+from polyhouse.models import checks
+from polyhouse.models.runner import build
+from polyhouse.models.wallet_documents import PACKED, TABLE
+from polyhouse.reads import kept_parts, wallet_parts
+from polyhouse.reads.parts import read_parts
+from polyhouse.reads.wallet import wallet
+from polyhouse.sim.universe import Universe
+from polyhouse.warehouse import open_warehouse
+from polyhouse.warehouse.store import ClickHouseWarehouse
+
+_NOTHING = "SELECT '' AS part, '' AS part_bytes WHERE 0"
+
+
+@pytest.fixture(scope="module")
+def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseWarehouse]:
+    with open_warehouse(f"chdb://{tmp_path_factory.mktemp('store')}/warehouse") as opened:
+        load(opened, universe_tables(Universe(seed=4, wallets=30, fills=700)))
+        build(opened)
+        yield opened
+
+
+def everybody(warehouse: ClickHouseWarehouse) -> list[bytes]:
+    rows = warehouse.query("SELECT DISTINCT wallet FROM wallet_totals FINAL ORDER BY wallet").rows
+    return [bytes(name) for (name,) in rows]
+
+
+def documents(warehouse: ClickHouseWarehouse, window: str = "lifetime") -> dict[bytes, dict[str, Any]]:
+    """Read without what was kept of earlier reads."""
+    kept_parts._of_store.clear()
+    return {
+        name: wallet(warehouse, f"0x{name.hex()}", sync=None, window=window) for name in everybody(warehouse)
+    }  # fmt: skip
+
+
+def agree(warehouse: ClickHouseWarehouse, monkeypatch: pytest.MonkeyPatch, window: str = "lifetime") -> None:
+    """Every document is the one that the tables themselves give."""
+    ready = documents(warehouse, window)
+    with monkeypatch.context() as patch:
+        patch.setattr(wallet_parts, "_DOCUMENT", _NOTHING)
+        assert documents(warehouse, window) == ready
+    assert any(one["positions"] and one["units"] and one["metrics"] for one in ready.values())
+
+
+def written(warehouse: ClickHouseWarehouse) -> dict[bytes, int]:
+    """Wallets of which everything is ready, with the build that left it."""
+    return dict(warehouse.query(f"SELECT wallet, version FROM {TABLE} FINAL WHERE part = 'facts'").rows)
+
+
+def test_a_build_of_all_leaves_everybody_ready(warehouse: ClickHouseWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sorted(written(warehouse)) == everybody(warehouse)
+    for window in ("lifetime", "30d"):
+        agree(warehouse, monkeypatch, window)
+
+
+def test_rows_are_packed_to_the_bytes_that_the_engine_makes_of_them(warehouse: ClickHouseWarehouse) -> None:
+    for name in everybody(warehouse):
+        bound = {"wallet": name.hex()}
+        stored = dict(
+            warehouse.query(
+                f"SELECT toString(part), part_bytes FROM {TABLE} FINAL WHERE wallet = unhex({{wallet:String}})", bound
+            ).rows
+        )
+        for part, rows in read_parts(warehouse, PACKED, bound).items():
+            layout = PACKED[part]
+            asked = warehouse.query(f"SELECT {layout.text} AS part_bytes {layout.rest}", bound).rows
+            size = layout.dtype.itemsize
+            ready = stored.get(part, b"")
+            assert sorted(ready[at : at + size] for at in range(0, len(ready), size)) == sorted(one for (one,) in asked)
+            assert len(rows) == len(asked)
+
+
+def test_wallets_that_converted_have_units_of_several_conditions(warehouse: ClickHouseWarehouse) -> None:
+    units = [unit for one in documents(warehouse).values() for unit in one["units"]]
+    stored = warehouse.query(
+        "SELECT lower(hex(unit)), arraySort(arrayMap(c -> lower(hex(c)), conditions)) FROM units FINAL"
+    ).rows
+    shown = sorted((unit["unit"], sorted(unit["condition_ids"])) for unit in units)
+    assert shown == sorted((f"0x{unit}", [f"0x{one}" for one in conditions]) for unit, conditions in stored)
+
+
+def test_a_build_of_some_wallets_leaves_these_ready_and_the_others_as_they_were(
+    warehouse: ClickHouseWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = written(warehouse)
+    one, gone = everybody(warehouse)[:2]
+    warehouse.command(
+        "INSERT INTO observations SELECT * REPLACE (row_key + 1 AS row_key, version + 1 AS version) FROM observations"
+        f" FINAL WHERE wallet = unhex('{one.hex()}') AND kind = 'BUY' ORDER BY ts LIMIT 1"
+    )
+    warehouse.command(f"DELETE FROM observations WHERE wallet = unhex('{gone.hex()}')")
+    warehouse.command(f"INSERT INTO ledger_changes (wallet) VALUES (unhex('{gone.hex()}'))")
+    report = build(warehouse, [one, gone])
+    after = written(warehouse)
+    assert after[one] == report.build
+    assert gone not in after
+    assert {name for name, version in after.items() if version == before[name]}
+    agree(warehouse, monkeypatch)
+
+
+def test_of_what_is_held_back_nothing_is_left_ready(
+    warehouse: ClickHouseWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = [replace(one, broken="1") if "wallet_flags" in one.guards else one for one in checks.invariants()]
+    chosen = next(one for one in checks.invariants() if "units" in one.guards and one.in_builds)
+    broken = [replace(one, broken="1") if one.name == chosen.name else one for one in broken]
+    with monkeypatch.context() as patch:
+        patch.setattr(checks, "invariants", lambda: broken)
+        report = build(warehouse, everybody(warehouse)[:3])
+    assert "units" in report.held
+    assert TABLE not in report.held
+    assert written(warehouse) == {}
+    agree(warehouse, monkeypatch)
+
+
+def test_a_store_of_an_older_version_is_read_from_its_tables_until_it_is_built(
+    warehouse: ClickHouseWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warehouse.command(f"TRUNCATE TABLE {TABLE}")
+    agree(warehouse, monkeypatch)
+    some = everybody(warehouse)[:3]
+    build(warehouse, some)
+    assert set(some) <= set(written(warehouse)) < set(everybody(warehouse))
+    agree(warehouse, monkeypatch)
+    build(warehouse)
+    assert sorted(written(warehouse)) == everybody(warehouse)
+
+
+def test_a_document_takes_one_statement_when_its_markets_are_known(
+    warehouse: ClickHouseWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, *_ = everybody(warehouse)
+    documents(warehouse)
+    asked: list[str] = []
+    real = type(warehouse).query
+
+    def noting(self: ClickHouseWarehouse, sql: str, *args: Any) -> Any:
+        asked.append(sql)
+        return real(self, sql, *args)
+
+    monkeypatch.setattr(ClickHouseWarehouse, "query", noting)
+    kept_parts._of_store.clear()
+    wallet(warehouse, f"0x{name.hex()}", sync=None)
+    assert len(asked) == 1
+    assert "FROM positions" not in asked[0]
