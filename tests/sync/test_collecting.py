@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from polyhouse.collecting import SELDOM, seldom
+from polyhouse.collecting import SELDOM, pass_over_what_is_loaded, seldom
 
 
 def test_what_was_set_comes_back_with_the_last_one_that_leaves() -> None:
@@ -18,6 +18,16 @@ def test_what_was_set_comes_back_with_the_last_one_that_leaves() -> None:
         assert gc.get_freeze_count() > frozen
     assert gc.get_threshold() == before
     assert gc.get_freeze_count() == 0
+
+
+def test_what_a_process_loads_later_is_passed_over_too() -> None:
+    pass_over_what_is_loaded()
+    assert gc.get_freeze_count() == 0
+    with seldom():
+        before = gc.get_freeze_count()
+        loaded = [[number] for number in range(1_000)]
+        pass_over_what_is_loaded()
+        assert gc.get_freeze_count() >= before + len(loaded)
 
 
 def test_cycles_made_meanwhile_are_found_without_being_asked_for() -> None:

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from polyhouse import telemetry
+from polyhouse.collecting import pass_over_what_is_loaded
 from polyhouse.errors import PolyhouseError, RetryableError
 from polyhouse.jobs.actions import ACTIONS, Session
 from polyhouse.jobs.live import Beside, following
@@ -100,10 +101,14 @@ class JobRunner:
         self._ready.set()
         await self._take_over()
         live = asyncio.create_task(self._follow(), name="live") if self._is_live else None
+        has_worked = False
         while not self._stopping.is_set():
             job = await self._claim()
             if job is not None:
                 await self._execute(job)
+                if not has_worked:  # a first job loads what no request needs
+                    pass_over_what_is_loaded()
+                    has_worked = True
         if live is not None:
             await asyncio.wait({live})
             if live.exception() is not None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
+from polyhouse.collecting import seldom
 from polyhouse.errors import ConfigError
 from polyhouse.jobs.runner import JobRunner
 from polyhouse.jobs.schedule import Schedule
@@ -69,7 +70,11 @@ def serve(
         stores.warehouse.set_server_url(url, str(token_file))
         try:
             hosts = answered_hosts(settings.api_hosts, host, is_local=_is_loopback(host))
-            with _context(settings, stores, token, hosts, scheduled=scheduled, live=live) as context, _working(context):
+            with (
+                _context(settings, stores, token, hosts, scheduled=scheduled, live=live) as context,
+                seldom(),
+                _working(context),
+            ):
                 return _loop(lambda: _run(context, listener, lambda: ready(url)))
         finally:
             stores.warehouse.set_server_url("")
