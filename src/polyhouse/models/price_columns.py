@@ -17,6 +17,8 @@ DAY_SECONDS = 86_400
 MICRO = 1_000_000
 _READ = "token, toUnixTimestamp(ts), bitShiftLeft(toInt64(block), 16) + tx_index, toInt64(pos), price_e6"
 _KEY_BITS = 32
+_LAST_DAY = 2**32 // DAY_SECONDS
+"""Times have 32 bits."""
 COMPILED_FROM = 100_000
 """Prices or trades from which on compiling pays."""
 
@@ -69,6 +71,25 @@ def load_prices(warehouse: Warehouse, chosen: str) -> PriceColumns:
 def load_closes(warehouse: Warehouse, chosen: str) -> PriceColumns:
     """The last price of every day, of the tokens for which a condition holds."""
     return _load(warehouse, f"SELECT {_READ} FROM token_days FINAL WHERE {chosen}")
+
+
+def load_prices_since(warehouse: Warehouse, whole: str, recent: str, since: int) -> PriceColumns:
+    """All prices of some tokens, and what others traded at since the beginning of a day and last before it.
+
+    Args:
+        warehouse: where the history is.
+        whole: SELECT of tokens.
+        recent: SELECT of other tokens.
+        since: the day, counted from 1970-01-01; any large number if there are no other tokens.
+    """
+    day = min(since, _LAST_DAY)
+    chosen = f"(token IN ({whole}) OR token IN ({recent}) AND ts >= toDateTime({day * DAY_SECONDS}, 'UTC'))"
+    last = f"SELECT * FROM token_days FINAL WHERE token IN ({recent}) AND day < toDate({day})"
+    return _load(
+        warehouse,
+        f"SELECT {_READ} FROM token_prices FINAL WHERE source = 'fill' AND {chosen} UNION ALL"
+        f" SELECT {_READ} FROM ({last} ORDER BY token, day DESC LIMIT 1 BY token)",
+    )
 
 
 def _load(warehouse: Warehouse, sql: str) -> PriceColumns:

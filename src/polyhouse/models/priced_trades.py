@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,9 +14,6 @@ from polyhouse.models.build import BULK, Build
 from polyhouse.models.price_columns import COMPILED_FROM, PriceColumns, second_prices
 from polyhouse.models.token_facts import places_of
 from polyhouse.models.trade_columns import load_facts, pair_blocks, trades_of
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 LAGS = {"30s": 30, "2m": 120, "5m": 300, "1h": 3_600, "6h": 21_600, "1d": 86_400}
 """Later moments whose prices are noted, in seconds after the trade."""
@@ -60,7 +57,7 @@ def store_priced_trades(run: Build, wallets: str, history: PriceColumns) -> None
     for fills in pair_blocks(run.query_columns(run.sql("priced_trades", wallets)), BLOCK_ROWS):
         trades = trades_of(fills, facts)
         if len(trades["at"]):
-            run.write("priced_trades", _priced(trades, prices, run))
+            write_trades(run, trades, looked_up(prices, numbers_of(trades), run.as_of))
 
 
 def _prices(run: Build, history: PriceColumns) -> Prices:
@@ -73,26 +70,31 @@ def _prices(run: Build, history: PriceColumns) -> Prices:
     return Prices(*second_prices(history, market[place], outcome[place]))
 
 
-def _priced(trades: dict[str, Any], prices: Prices, run: Build) -> pa.Table:
+def numbers_of(trades: dict[str, Any]) -> dict[str, Ints]:
+    """What the prices around trades depend on (``trade_columns.trades_of``), as numbers; 0 where there is none."""
+    return {name: _ints(trades[name]) for name in _NUMBERS}
+
+
+def looked_up(prices: Prices, numbers: dict[str, Ints], as_of: int) -> dict[str, tuple[Ints, Any]]:
+    """``prices_around`` of trades in any order."""
+    # In the order of (market, time) neighbours look at the same prices.
+    order = np.argsort((numbers["market"] << _KEY_BITS) | numbers["at"])
+    around = prices_around(prices, {name: values[order] for name, values in numbers.items()}, as_of)
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    return {name: (values[back], is_known[back]) for name, (values, is_known) in around.items()}
+
+
+def write_trades(run: Build, trades: dict[str, Any], around: dict[str, tuple[Ints, Any]]) -> None:
+    """Write trades with the prices around them."""
     import pyarrow as pa
 
     count = len(trades["at"])
-    numbers = {name: _ints(trades[name]) for name in _NUMBERS}
-    # In the order of (market, time) neighbours look at the same prices.
-    order = np.argsort((numbers["market"] << _KEY_BITS) | numbers["at"])
-    around = prices_around(prices, {name: values[order] for name, values in numbers.items()}, run.as_of)
-    back = np.empty_like(order)
-    back[order] = np.arange(count)
-    found = {name: pa.array(values[back], mask=~is_known[back]) for name, (values, is_known) in around.items()}
     written = {name: column for name, column in trades.items() if name != "market"}
-    return pa.table(
-        written
-        | found
-        | {
-            "version": pa.array(np.full(count, run.version, dtype=np.uint64)),
-            "is_deleted": pa.array(np.zeros(count, dtype=np.uint8)),
-        }
-    )
+    written |= {name: pa.array(values, mask=~is_known) for name, (values, is_known) in around.items()}
+    written["version"] = pa.array(np.full(count, run.version, dtype=np.uint64))
+    written["is_deleted"] = pa.array(np.zeros(count, dtype=np.uint8))
+    run.write("priced_trades", pa.table(written))
 
 
 _NUMBERS = ("market", "outcome", "at", "resolved_at", "payout_e6", "closes_at")

@@ -20,17 +20,22 @@ _TOUCHED_CONDITIONS = (
 )
 
 
-def price_cuts(run: Build, *, everyone: bool = False) -> Iterator[str]:
-    """Conditions on ``condition`` that cut the markets of the chosen wallets into parts of a bounded history.
+_OF_TOUCHED = "condition IN (SELECT condition FROM touched_conditions)"
+
+
+def touched_markets(run: Build) -> str:
+    """Condition on ``condition``: the markets of the wallets of a partial build, written down."""
+    run.stage_rows("touched_conditions", run.named(f"SELECT DISTINCT condition FROM ({_TOUCHED_CONDITIONS})"))
+    return _OF_TOUCHED
+
+
+def price_cuts(run: Build, conditions: str) -> Iterator[str]:
+    """Conditions on ``condition`` that cut markets into parts of a bounded history.
 
     Args:
         run: the build.
-        everyone: cut the markets of all wallets, even in a partial build.
+        conditions: those to cut; ``1`` = all.
     """
-    conditions = "1"
-    if not (run.full or everyone):
-        run.stage_rows("touched_conditions", run.named(f"SELECT DISTINCT condition FROM ({_TOUCHED_CONDITIONS})"))
-        conditions = "condition IN (SELECT condition FROM touched_conditions)"
     # The engine knows how many there are; how many of them are chosen it would have to count.
     rows = run.warehouse.query("SELECT count() FROM token_prices").rows[0][0]
     count = int(rows) // PRICE_SLICE_ROWS + 1

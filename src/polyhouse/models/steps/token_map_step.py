@@ -19,6 +19,8 @@ def build_token_map(run: Build) -> None:
     run.write_beside("token_map")
     run.insert("token_map", "1")
     _stage_remapped(run)
+    if not run.full:
+        run.insert_rows("SELECT DISTINCT condition FROM remapped_tokens WHERE condition != ''", "moved_conditions")
     revalued = [] if run.full else _holders_of_revalued(run)
     if run.wallets is not None:
         remapped = [bytes(wallet) for (wallet,) in run.warehouse.query(run.named(remapped_wallets())).rows]
