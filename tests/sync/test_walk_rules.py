@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Any
 
@@ -245,6 +246,30 @@ async def test_back_pressure_bounds_what_waits() -> None:
         await one.fetch()
         assert (await one.settle()).rows == 39 * 4
     assert 10 <= most <= 20
+
+
+async def test_pages_that_wait_for_room_do_not_make_batches_small() -> None:
+    memory = Memory()
+    sizes: list[int] = []
+
+    def write_slowly(table: str, columns: Any) -> None:
+        if table == "observations":
+            sizes.append(len(columns["pos"]))
+            time.sleep(0.02)  # meanwhile more pages come than there is room for
+
+    memory.refuse = write_slowly
+    limits = BatchLimits(rows=40, seconds=10.0, waiting_rows=60)
+    stream = Scripted(lambda _: [page({"n": n}, rows=4, is_last=n == 10) for n in range(1, 11)])
+    async with BatchWriter(memory, memory, 1, SystemClock(), limits) as writer:  # type: ignore[arg-type]
+        walks = [
+            Walk(stream, Partition("scripted", str(n)), writer=writer, state=memory, run=1, stop=asyncio.Event())
+            for n in range(12)
+        ]
+        await asyncio.gather(*(one.fetch() for one in walks))
+        for one in walks:
+            await one.settle()
+    assert sum(sizes) == 12 * 10 * 4
+    assert set(sizes[:-1]) == {40}, "the last one is what is left"
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class Census:
             counts += Counter(rows_unchanged=repeated, ledger_unchanged=repeated)
             for table, columns in delivery.page.tables.items():
                 if table == _LEDGER:
-                    counts["trades_fetched"] += sum(kind in _FILLS for kind in columns.get("kind", ()))
+                    counts["trades_fetched"] += sum(map(columns.get("kind", ()).count, _FILLS))
                 elif table in _FETCHED:
                     counts[_FETCHED[table]] += row_count(columns)
         return counts
@@ -79,7 +79,7 @@ class Census:
         wanted: dict[str, set[bytes]] = {}
         for delivery in deliveries:
             columns = delivery.page.tables.get(_LEDGER, {})
-            for wallet, source in zip(columns.get("wallet", ()), columns.get("source", ()), strict=True):
+            for wallet, source in set(zip(columns.get("wallet", ()), columns.get("source", ()), strict=True)):
                 wanted.setdefault(source, set()).add(wallet)
         read: set[bytes] = set()
         for source, wallets in wanted.items():

@@ -66,7 +66,7 @@ class BatchLimits:
 
     rows: int = 10_000
     seconds: float = 2.0
-    waiting_rows: int = 15_000
+    waiting_rows: int = 20_000
     hands: int = 24
     attempts: int = 4
     retry_seconds: float = 5.0
@@ -240,7 +240,10 @@ class BatchWriter:
     async def _make_room(self, lane: Lane, weight: int) -> None:
         async with self._room:
             while not self._failed(lane) and self._waiting_rows and self._is_full(weight):
-                self._hurry()
+                # A batch that is written, or due, makes room by itself. To write the half of one behind it would cost
+                # as much as the whole, which is there a moment later.
+                if self._waiting_rows == self._queued_rows < self._limits.rows:
+                    self._hurry()
                 await self._room.wait()
             failure = self._failed(lane)
             if failure is not None:

@@ -27,6 +27,7 @@ from polyhouse.warehouse.patience import patiently
 from polyhouse.warehouse.results import decode_columns
 from polyhouse.warehouse.schema_lock import SchemaLock
 from polyhouse.warehouse.streaming import insert_in_memory, stream_batches
+from polyhouse.warehouse.whole_schema import load_whole_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -248,8 +249,11 @@ class ClickHouseWarehouse:
         """
         if not self.is_embedded:
             self._check_database()
-        # The folder of an embedded store has a lock of its own.
-        applied = apply_migrations(self, nullcontext() if self.is_embedded else SchemaLock(self))
+        if self.is_embedded:
+            # Its folder has a lock of its own.
+            applied = apply_migrations(self, nullcontext(), load_whole_schema)
+        else:
+            applied = apply_migrations(self, SchemaLock(self))
         self._continue_versions(self)
         return applied
 
