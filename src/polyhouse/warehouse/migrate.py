@@ -1,5 +1,6 @@
 """Schema migrations: numbered .sql files, applied once and in order, recorded with a checksum.
 
+A new embedded store begins with the tables and views that they end in (``whole_schema``), and records them all.
 Every statement can be run again (IF NOT EXISTS, OR REPLACE) and the record comes last, so a kill in the middle is
 repaired by the next start. Of several processes that start with a new version one applies it and the others wait.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import resources
@@ -19,6 +20,7 @@ from polyhouse.errors import ConfigError
 from polyhouse.failpoints import reach
 from polyhouse.ports import QueryResult
 from polyhouse.warehouse.lexer import split_statements
+from polyhouse.warehouse.whole_schema import WholeSchema
 
 _NAME = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
 _RECORD_TABLE = """
@@ -51,7 +53,10 @@ class Migration:
 
 @dataclass(frozen=True, slots=True)
 class AppliedMigration:
-    """A migration that this call applied, and its statements' number and time in seconds."""
+    """A migration that this call applied, and its statements' number and time in seconds.
+
+    Both are 0 for what a new store begins with.
+    """
 
     number: int
     name: str
@@ -82,12 +87,15 @@ class Schema(Protocol):
         ...
 
 
-def apply_migrations(schema: Schema, lock: AbstractContextManager[object]) -> list[AppliedMigration]:
+def apply_migrations(
+    schema: Schema, lock: AbstractContextManager[object], whole: Callable[[], WholeSchema] | None = None
+) -> list[AppliedMigration]:
     """Apply what is missing.
 
     Args:
         schema: where.
         lock: is held while anything is applied, so that no other process does so at the same time.
+        whole: loads what an empty database begins with; None = the first migration.
 
     Raises:
         ConfigError: the store was made by a newer version, or one of its migrations has another text than ours.
@@ -98,13 +106,38 @@ def apply_migrations(schema: Schema, lock: AbstractContextManager[object]) -> li
     with lock:
         # Who had to wait for the lock finds that the holder did the work.
         missing = _missing(schema)
+        if len(missing) < len(load_migrations()):
+            applied = []
+            for migration in missing:
+                applied.append(_apply(schema, migration))
+                _record(schema, [migration])
+            return applied
         # A new store is recorded once: a kill in the middle leaves it new, and every statement can be run again.
-        at_once = len(missing) if len(missing) == len(load_migrations()) else 1
-        applied = []
-        for start in range(0, len(missing), at_once):
-            applied += [_apply(schema, migration) for migration in missing[start : start + at_once]]
-            _record(schema, missing[start : start + at_once])
+        applied = _make_new(schema, missing, whole)
+        _record(schema, missing)
         return applied
+
+
+def _make_new(
+    schema: Schema, migrations: list[Migration], whole: Callable[[], WholeSchema] | None
+) -> list[AppliedMigration]:
+    begin = whole() if whole is not None and _is_empty(schema) else None
+    if begin is None or begin.number > migrations[-1].number:
+        return [_apply(schema, migration) for migration in migrations]
+    for statement in begin.statements:
+        schema.command(statement)
+        reach("K18")
+    return [
+        _apply(schema, migration)
+        if migration.number > begin.number
+        else AppliedMigration(migration.number, migration.name, 0, 0.0)
+        for migration in migrations
+    ]
+
+
+def _is_empty(schema: Schema) -> bool:
+    """Whether nothing but the record of migrations is there; what a killed process left is mended by all of them."""
+    return schema.query("SELECT count() FROM system.tables WHERE database = currentDatabase()").rows == [(1,)]
 
 
 def _missing(schema: Schema) -> list[Migration]:
