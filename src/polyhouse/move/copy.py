@@ -33,8 +33,8 @@ DERIVED = (
     "as_of_databases", "builds", "category_edges", "category_specialists", "category_stats", "check_results", "copies",
     "flag_levels", "ledger", "ledger_builds", "ledger_changes", "metric_catalogue", "moved_conditions", "positions",
     "positions_polymarket", "price_builds", "price_changes", "priced_fills", "priced_trades", "publications",
-    "schema_migrations", "token_days", "token_map", "token_prices", "units", "unmapped", "wallet_coverage", "wallet_days",
-    "wallet_documents", "wallet_flags", "wallet_intervals", "wallet_metrics_by_category",
+    "schema_migrations", "token_days", "token_map", "token_prices", "units", "unmapped", "wallet_coverage",
+    "wallet_days", "wallet_documents", "wallet_flags", "wallet_intervals", "wallet_metrics_by_category",
     "wallet_metrics_complete", "wallet_scores_v1", "wallet_totals",
 )  # fmt: skip
 """Models, and what a warehouse knows of itself. A test holds that a table is in one of both lists."""
