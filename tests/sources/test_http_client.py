@@ -385,6 +385,19 @@ async def test_the_base_url_keeps_its_path(serve, instant_clock):
     assert paths == ["/data/v2/trades"]
 
 
+async def test_a_key_in_the_query_of_the_setting_reaches_its_host(serve, instant_clock):
+    seen = []
+
+    async def handler(request):
+        seen.append((request.path, request.query_string))
+        return answer_of(OK)
+
+    async with client_for(await serve(handler) + "/rpc?apikey=" + SECRET, instant_clock) as node:
+        for _ in range(2):
+            await node.post("", b"{}", number)
+    assert seen == [("/rpc", f"apikey={SECRET}")] * 2
+
+
 @pytest.mark.parametrize("url", ["", "data-api", "ftp://host", "https://"])
 def test_a_base_url_must_be_one(url):
     with pytest.raises(ConfigError):

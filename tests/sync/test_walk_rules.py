@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from polyhouse.errors import (
 )
 from polyhouse.ports import Checkpoint, Page, PageCommit, Partition, Position, Reject
 from polyhouse.sources.http import SystemClock
+from polyhouse.sync.pool import run_jobs
 from polyhouse.sync.walk import Walk, WalkResult, check_page
 from polyhouse.sync.writer import BatchLimits, BatchWriter
 
@@ -246,6 +248,59 @@ async def test_back_pressure_bounds_what_waits() -> None:
         await one.fetch()
         assert (await one.settle()).rows == 39 * 4
     assert 10 <= most <= 20
+
+
+class Hanging:
+    """A job whose page never comes."""
+
+    def __init__(self) -> None:
+        self.ended: list[str] = []
+        self.asks = asyncio.Event()
+
+    async def fetch(self) -> None:
+        self.asks.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.ended.append("cut")
+            raise
+
+    async def settle(self) -> None:
+        self.ended.append("settled")
+
+
+async def test_after_a_stop_a_page_that_never_comes_is_cut_off_and_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("polyhouse.sync.pool._GRACE_SECONDS", 0.05)
+    stop = asyncio.Event()
+    ctx = SimpleNamespace(stop=stop, should_end=False, limits=SimpleNamespace(concurrency=3))
+    jobs = [Hanging(), Hanging()]
+    running = asyncio.create_task(run_jobs(ctx, jobs))  # type: ignore[arg-type]
+    for job in jobs:
+        await job.asks.wait()
+    stop.set()
+    await running
+    assert [job.ended for job in jobs] == [["cut", "settled"]] * 2
+
+
+async def test_an_abort_is_no_stop_and_settles_nothing() -> None:
+    ctx = SimpleNamespace(stop=asyncio.Event(), should_end=False, limits=SimpleNamespace(concurrency=3))
+    job = Hanging()
+    running = asyncio.create_task(run_jobs(ctx, [job]))  # type: ignore[arg-type]
+    await job.asks.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert job.ended == ["cut"]
+
+
+async def test_a_time_out_of_the_work_itself_is_told() -> None:
+    class TooSlow(Hanging):
+        async def fetch(self) -> None:
+            raise TimeoutError("of its own")
+
+    ctx = SimpleNamespace(stop=asyncio.Event(), should_end=False, limits=SimpleNamespace(concurrency=3))
+    with pytest.raises(TimeoutError, match="of its own"):
+        await run_jobs(ctx, [TooSlow()])  # type: ignore[arg-type]
 
 
 async def test_pages_that_wait_for_room_do_not_make_batches_small() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from polyhouse.errors import PolyhouseError
 from polyhouse.sync.context import RunContext
@@ -67,12 +67,13 @@ async def run_jobs(ctx: RunContext, jobs: AsyncIterator[Job] | Iterable[Job], co
     slots = asyncio.Semaphore(concurrency or ctx.limits.concurrency)
     tails = asyncio.Semaphore((concurrency or ctx.limits.concurrency) * _TAILS_PER_SLOT)
 
-    stopped = asyncio.create_task(ctx.stop.wait())
+    cuts = _Cuts(ctx.stop)
+    watching = asyncio.create_task(cuts.after_stop())
 
     async def run(job: Job) -> None:
         try:
             try:
-                await _fetch_until(stopped, job)
+                await cuts.fetch(job)
             finally:
                 slots.release()
             await job.settle()
@@ -90,27 +91,40 @@ async def run_jobs(ctx: RunContext, jobs: AsyncIterator[Job] | Iterable[Job], co
     except BaseExceptionGroup as errors:
         raise first_error(errors) from errors
     finally:
-        stopped.cancel()
+        watching.cancel()
 
 
-async def _fetch_until(stopped: asyncio.Task[Literal[True]], job: Job) -> None:
-    """Fetch; after a stop the job gets the time of a page and is then cut off where it waits.
+class _Cuts:
+    """After a stop each job gets the time of a page and is then cut off where it waits.
 
     Cutting is safe: what was handed to the writer is settled as usual, what was not is read again by the next run.
+    One task watches for all jobs: to have one for each costs more than its page takes to decode.
     """
-    fetching = asyncio.create_task(job.fetch())
-    try:
-        await asyncio.wait({fetching, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if not fetching.done():
-            await asyncio.wait({fetching}, timeout=_GRACE_SECONDS)
-        if not fetching.done():
-            fetching.cancel()
-            await asyncio.wait({fetching})
-        if not fetching.cancelled():
-            fetching.result()
-    except asyncio.CancelledError:
-        fetching.cancel()
-        raise
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        self._stop = stop
+        self._fetching: set[asyncio.Timeout] = set()
+
+    async def after_stop(self) -> None:
+        """Wait for the stop, then give those that fetch their last seconds."""
+        await self._stop.wait()
+        end = asyncio.get_running_loop().time() + _GRACE_SECONDS
+        for limit in self._fetching:
+            limit.reschedule(end)
+
+    async def fetch(self, job: Job) -> None:
+        """Fetch, until the cut at most."""
+        limit = asyncio.timeout(_GRACE_SECONDS if self._stop.is_set() else None)
+        try:
+            async with limit:
+                self._fetching.add(limit)
+                try:
+                    await job.fetch()
+                finally:
+                    self._fetching.discard(limit)
+        except TimeoutError:
+            if not limit.expired():
+                raise
 
 
 async def each(items: AsyncIterator[T] | Iterable[T]) -> AsyncIterator[T]:

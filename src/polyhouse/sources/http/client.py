@@ -110,6 +110,7 @@ class HttpClient:
         self._max_body_bytes = max_body_bytes
         self._max_connections = connections
         self._session: aiohttp.ClientSession | None = None
+        self._urls: dict[str, URL] = {}
         self._newest_headers: Mapping[str, str] = {}
 
     async def __aenter__(self) -> Self:
@@ -264,8 +265,12 @@ class HttpClient:
     ) -> bytes:
         where = self._where(path, question)
         # No path asks the URL of the setting as it is: node providers keep their keys in it.
-        url = self._base.joinpath(path.lstrip("/")) if path else URL(str(self._base).rstrip("/"))
-        url = url.with_query(_query(params))
+        url = self._urls.get(path)
+        if url is None:
+            url = self._base.joinpath(path.lstrip("/")) if path else URL(str(self._base).rstrip("/"))
+            self._urls[path] = url
+        if params is not None:
+            url = url.with_query(_query(params))
         method = "GET" if question is None else "POST"
         headers = None if question is None else {"Content-Type": "application/json"}
         try:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from math import isfinite
 from typing import TypeVar
 
@@ -135,7 +136,9 @@ def sent_at(headers: Mapping[str, str]) -> float | None:
     return _http_date(headers.get("Date", ""))
 
 
+@lru_cache(maxsize=64)
 def _http_date(text: str) -> float | None:
+    """Remembered: all answers of a second say the same."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError):
