@@ -83,8 +83,10 @@ def fee_and_gross(side: str, shares: int, cash: int, digits: int, scale: int, ts
     difference = notional(shares, digits, scale) - cash
     if side == "BUY":
         difference = -difference
-    priced = shares > 0 and digits > 0
-    fee = difference if priced and difference > fee_tolerance(shares) else 0
+    fee = 0
+    # The tolerance is 1 at least, and few rows miss their price by more.
+    if difference > 1 and shares > 0 and digits > 0 and difference > fee_tolerance(shares):
+        fee = difference
     if side == "SELL":
         return fee, cash + fee
     return fee, cash - fee if ts >= CLOB_V2_CUTOVER_TS else cash

@@ -29,8 +29,9 @@ SMALLEST_AMOUNT = "0.000001"
 """One micro-share. Leaving the filter out, or 0, means the default of 0.01 and would hide dust (accounting §1.10)."""
 
 _MICRO_DECIMALS = 6
+_PRICE_DECIMALS = 12
 _PLAIN_DIGITS = 12
-_TENS = tuple(10 ** (_MICRO_DECIMALS - decimals) for decimals in range(_MICRO_DECIMALS + 1))
+_POWERS = tuple(10**power for power in range(_PRICE_DECIMALS + 1))
 
 OBSERVATION_NAMES = (
     "wallet", "token", "condition", "tx", "kind", "ts", "pos", "ordinal", "shares", "cash", "usdc_gross", "fee_usdc",
@@ -67,8 +68,8 @@ def micros_of(number: Printed, what: str) -> int:
         whole, _, decimals = number.partition(b".")
         digits = whole + decimals
         if len(decimals) <= _MICRO_DECIMALS and len(whole) < _PLAIN_DIGITS and digits.isdigit():
-            scaled: int = int(digits) * _TENS[len(decimals)]
-            return scaled
+            micros: int = int(digits) * _POWERS[_MICRO_DECIMALS - len(decimals)]
+            return micros
     return printed_micros(printed(number), what)
 
 
@@ -79,8 +80,14 @@ def price_of(number: Printed) -> tuple[int, int, int]:
     Raises:
         BadInputError: as ``parse_price``.
     """
-    digits, decimals = parse_price(printed(number))
-    scale = 10**decimals
+    if type(number) is bytes:
+        whole, _, decimals = number.partition(b".")
+        plain, places = whole + decimals, len(decimals)
+        if places <= _PRICE_DECIMALS and len(whole) < _PLAIN_DIGITS // 2 and plain.isdigit():
+            digits = int(plain)
+            return digits, _POWERS[places], digits * _POWERS[_PRICE_DECIMALS - places]
+    digits, places = parse_price(printed(number))
+    scale = 10**places
     return digits, scale, ratio_half_up(digits * PRICE_SCALE, scale)
 
 
