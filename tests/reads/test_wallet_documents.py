@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "scores"))
@@ -141,20 +143,37 @@ def test_a_store_of_an_older_version_is_read_from_its_tables_until_it_is_built(
     assert sorted(written(warehouse)) == everybody(warehouse)
 
 
-def test_a_document_takes_one_statement_when_its_markets_are_known(
+def test_of_a_document_only_what_changed_is_read_again(
     warehouse: ClickHouseWarehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name, *_ = everybody(warehouse)
+    name, other = everybody(warehouse)[:2]
     documents(warehouse)
+    kept_parts._of_store.clear()
     asked: list[str] = []
-    real = type(warehouse).query
+    real = ClickHouseWarehouse.query
 
     def noting(self: ClickHouseWarehouse, sql: str, *args: Any) -> Any:
         asked.append(sql)
         return real(self, sql, *args)
 
     monkeypatch.setattr(ClickHouseWarehouse, "query", noting)
-    kept_parts._of_store.clear()
-    wallet(warehouse, f"0x{name.hex()}", sync=None)
-    assert len(asked) == 1
-    assert "FROM positions" not in asked[0]
+
+    def tables() -> list[set[str]]:
+        """Of each statement of a document the tables that it reads."""
+        asked.clear()
+        before = wallet(warehouse, f"0x{name.hex()}", sync=None)
+        found = [set(re.findall(r"FROM (\w+)", sql)) for sql in asked]
+        assert wallet(warehouse, f"0x{name.hex()}", sync=None) == before
+        return found
+
+    of_syncs, of_builds = {"observations", "sync_pages"}, {TABLE, "ledger"}
+    assert tables() == [of_syncs | of_builds]
+    assert tables() == []
+    for touched, read_again in ((other, []), (name, [of_syncs])):
+        rows = pa.table({"wallet": pa.array([touched], pa.binary(20)), "ts": pa.array([1], pa.uint32())})
+        warehouse.insert_arrow("observations", rows)
+        assert tables() == read_again
+    warehouse.command("INSERT INTO coverage (source, contract_group) SELECT 'chain', 'none' WHERE 0")
+    assert tables() == [{"coverage"}]
+    build(warehouse, [other])
+    assert tables() == [{"builds"}, of_builds]

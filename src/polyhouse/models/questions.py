@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from polyhouse.ledger.columns import binary_cells
 from polyhouse.models.arrow_columns import words
 
 Row = dict[str, Any]
@@ -156,11 +157,12 @@ def _values(records: NDArray[np.void], name: str, kind: str | tuple[str, ...]) -
 def _fill(records: NDArray[np.void], name: str, kind: str | tuple[str, ...], column: Any) -> None:
     if kind == "word":
         records[name] = words(column, _WORD_BYTES)
-    elif kind in ("id", "name"):
+    elif kind == "id":
+        records[name] = binary_cells(column).view(f"V{_ID_BYTES}").ravel()
+    elif kind == "name":
         cells, lengths = _padded(column)
         records[name] = cells.view(f"V{_ID_BYTES}").ravel()
-        if kind == "name":
-            records[f"{name} length"] = lengths
+        records[f"{name} length"] = lengths
     elif kind == "i8?":
         records[name] = column.fill_null(0).to_numpy(zero_copy_only=False)
         records[f"{name} unknown"] = column.is_null().to_numpy(zero_copy_only=False)
@@ -174,10 +176,6 @@ def _padded(column: Any) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     Raises:
         ValueError: one is longer.
     """
-    import pyarrow as pa
-
-    if pa.types.is_fixed_size_binary(column.type):
-        column = column.cast(pa.binary())
     offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
     lengths = np.diff(offsets).astype(np.int64)
     data = np.frombuffer(column.buffers()[2] or b"", np.uint8)

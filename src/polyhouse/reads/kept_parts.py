@@ -1,89 +1,78 @@
-"""Parts of documents that only a build changes, kept between two builds.
+"""Parts of documents, kept until somebody changes what they were read from.
 
-A wallet's document is asked for again whenever a row of the wallet or the name of an outcome came. Nine tenths of it
-are what the newest build says.
+A wallet's document is asked for again whenever a row of the wallet came, a build was published, or the name of an
+outcome came. Each of them changes only a part of it.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from collections.abc import Hashable
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from polyhouse.ports import Warehouse
 from polyhouse.reads.unchanged import changes_of
 
-B = TypeVar("B")
-F = TypeVar("F")
+Mark = tuple[int, ...] | None
+"""What moves with every change of what was read; None where nobody can tell, so that nothing is kept."""
 MOST_ROWS = 50_000
 """Of all that is kept of one store: some 50 MB."""
 
 
 class KeptParts:
-    """What builds left, by what was asked; the least used go first. Holds nothing across a build."""
+    """What was read of a store, by what was asked; the least used go first."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._mark: tuple[int, int] | None = None
-        self._kept: OrderedDict[Hashable, tuple[int, Any]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[Mark, int, Any]] = OrderedDict()
         self._rows = 0
 
-    def get(self, key: Hashable, mark: tuple[int, int]) -> Any:
+    def get(self, key: Hashable, mark: Mark) -> Any:
         """What was kept under this mark; None = nothing."""
         with self._lock:
-            if mark != self._mark or key not in self._kept:
+            known = self._kept.get(key)
+            if known is None or mark is None or known[0] != mark:
                 return None
             self._kept.move_to_end(key)
-            return self._kept[key][1]
+            return known[2]
 
-    def put(self, key: Hashable, mark: tuple[int, int], rows: int, parts: Any) -> None:
-        """Keep what was read since ``mark`` was taken; whatever another mark told is forgotten."""
+    def put(self, key: Hashable, mark: Mark, rows: int, parts: Any) -> None:
+        """Keep what was read since ``mark`` was taken."""
+        if mark is None:
+            return
         with self._lock:
-            if mark != self._mark:
-                self._mark, self._rows = mark, 0
-                self._kept.clear()
-            self._rows += rows - self._kept.pop(key, (0, None))[0]
-            self._kept[key] = rows, parts
+            self._rows += rows - self._kept.pop(key, (None, 0, None))[1]
+            self._kept[key] = mark, rows, parts
             while self._rows > MOST_ROWS:
-                self._rows -= self._kept.popitem(last=False)[1][0]
+                self._rows -= self._kept.popitem(last=False)[1][1]
 
 
 _of_store: WeakKeyDictionary[object, KeptParts] = WeakKeyDictionary()
 _creating = threading.Lock()
+_NOTHING = KeptParts()
 
 
-def with_kept(
-    warehouse: Warehouse,
-    key: Hashable,
-    tables: tuple[str, ...],
-    anew: Callable[[], tuple[B, F]],
-    fresh: Callable[[], F],
-    size: Callable[[B], int],
-) -> tuple[B, F]:
-    """What only builds change, from what is kept if it is, and what else there is, which is always read.
-
-    Only where this process makes every change itself: on servers all is read.
-
-    Args:
-        warehouse: where the parts are read.
-        key: names what the parts are about.
-        tables: those of the parts that only builds change.
-        anew: reads both.
-        fresh: reads what others change as well.
-        size: rows of what is kept.
-    """
+def kept_parts_of(warehouse: Warehouse) -> KeptParts:
+    """What is kept of a store; of one on a server, whose marks are None, nothing is."""
     changes = changes_of(warehouse)
     if changes is None:
-        return anew()
-    mark = (changes.publication, changes.of_tables(*tables))
+        return _NOTHING
     with _creating:
-        kept = _of_store.setdefault(changes, KeptParts())
-    known: B | None = kept.get(key, mark)
-    if known is not None:
-        return known, fresh()
-    built, rows = anew()
-    if mark[0] % 2 == 0:  # else tables were being exchanged, and what was read may be of two builds
-        kept.put(key, mark, size(built), built)
-    return built, rows
+        return _of_store.setdefault(changes, KeptParts())
+
+
+def mark_of_builds(warehouse: Warehouse, *tables: str) -> Mark:
+    """The mark of what is read from published tables: it moves with their changes and with every publication."""
+    changes = changes_of(warehouse)
+    # While tables are exchanged, what is read may be of two builds.
+    if changes is None or changes.publication % 2:
+        return None
+    return changes.publication, changes.of_tables(*tables)
+
+
+def mark_of_wallet(warehouse: Warehouse, wallet: bytes) -> Mark:
+    """The mark of what sources gave of a wallet (20 bytes)."""
+    changes = changes_of(warehouse)
+    return None if changes is None else (changes.of_wallet(wallet),)

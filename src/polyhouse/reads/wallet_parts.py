@@ -10,7 +10,7 @@ from polyhouse.models import packed_metrics, wallet_documents
 from polyhouse.models.questions import OF_WALLET, Part, Question, Row
 from polyhouse.ports import Warehouse
 from polyhouse.reads.builds import newest_build
-from polyhouse.reads.kept_parts import with_kept
+from polyhouse.reads.kept_parts import kept_parts_of, mark_of_builds, mark_of_wallet
 from polyhouse.reads.parts import read_parts, read_parts_and
 from polyhouse.reads.provenance import PARTS as PROVENANCE
 from polyhouse.reads.unchanged import changes_of, while_unchanged
@@ -59,20 +59,26 @@ class WalletParts:
 
 
 def wallet_parts(warehouse: Warehouse, wallet: bytes) -> WalletParts:
-    """Read a wallet (20 bytes)."""
-    bound = {"wallet": wallet.hex()}
+    """Read a wallet (20 bytes), by one statement of what is not kept."""
+    kept = kept_parts_of(warehouse)
+    by_build, by_sync = mark_of_builds(warehouse, *_TABLES), mark_of_wallet(warehouse, wallet)
+    built: BuiltParts | None = kept.get(("built", wallet), by_build)
+    synced: dict[str, list[Row]] | None = kept.get(("synced", wallet), by_sync)
     shared = _shared(warehouse)
-    fresh: dict[str, Part] = {**_OF_SYNCS, **({} if shared else _SHARED)}
-
-    def anew() -> tuple[BuiltParts, dict[str, list[Row]]]:
-        rows, contents = read_parts_and(warehouse, {**fresh, **_OF_BUILDS}, _DOCUMENT, bound)
-        of_build = {name: rows.pop(name) for name in _OF_BUILDS}
-        return _built(warehouse, contents, of_build, bound), rows
-
-    built, rows = with_kept(warehouse, wallet, _TABLES, anew, lambda: read_parts(warehouse, fresh, bound), _size)
-    rows = shared | rows
-    newest = rows["build"][0]
-    return WalletParts(built.rows | rows, built.metrics, int(newest["build"]), int(newest["as_of"]))
+    asked: dict[str, Part] = {} if shared else dict(_SHARED)
+    asked |= {} if synced else _OF_SYNCS
+    asked |= {} if built else _OF_BUILDS
+    bound = {"wallet": wallet.hex()}
+    rows, contents = read_parts_and(warehouse, asked, "" if built else _DOCUMENT, bound) if asked else ({}, {})
+    if built is None:
+        built = _built(warehouse, contents, {name: rows.pop(name) for name in _OF_BUILDS}, bound)
+        kept.put(("built", wallet), by_build, _size(built), built)
+    if synced is None:
+        synced = {name: rows.pop(name) for name in _OF_SYNCS}
+        kept.put(("synced", wallet), by_sync, len(synced), synced)
+    shared = shared or rows
+    newest = shared["build"][0]
+    return WalletParts(built.rows | synced | shared, built.metrics, int(newest["build"]), int(newest["as_of"]))
 
 
 def _shared(warehouse: Warehouse) -> dict[str, list[Row]]:

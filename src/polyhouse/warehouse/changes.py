@@ -17,6 +17,8 @@ _TARGET = re.compile(
     r"\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(\w+)",
     re.IGNORECASE,
 )
+_RENAMING = re.compile(r"\s*(?:EXCHANGE\s+TABLES|RENAME\s+TABLE)\s+(.*)", re.IGNORECASE | re.DOTALL)
+_CHANGES_NOTHING = re.compile(r"\s*SYSTEM\s+(?:STOP|START)\s+MERGES", re.IGNORECASE)
 _GROUPS = 1 << 16
 _ADDRESS = re.compile("0x[0-9a-f]{40}")
 _OF_WALLETS = {"observations": "wallet", "sync_pages": "partition"}
@@ -65,6 +67,12 @@ class Changes:
 
     def note_statement(self, sql: str) -> None:
         """A statement that returned no rows was executed."""
+        if _CHANGES_NOTHING.match(sql):
+            return
+        if renaming := _RENAMING.match(sql):
+            for name in set(re.findall(r"\w+", renaming.group(1))) - {"AND", "TO"}:
+                self.note(table=name)
+            return
         found = _TARGET.match(sql)
         self.note(table=found.group(1) if found else "")
 
