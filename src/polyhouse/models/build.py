@@ -19,6 +19,7 @@ from polyhouse.models.merging import pause_merges, resume_merges
 from polyhouse.models.metric_tables import METRIC_TABLES
 from polyhouse.models.peers import Peers
 from polyhouse.models.staging import Staging
+from polyhouse.models.stored_columns import StoredColumns
 from polyhouse.models.tombstones import tombstones
 from polyhouse.ports import Warehouse
 
@@ -81,8 +82,9 @@ class Build:
     """One build of all wallets (``wallets`` None) or of some; the steps are functions of it (``models.steps``).
 
     A build writes ``X__next`` beside each published table, and reads there what it wrote. Where rows of the build
-    before stay valid (in a partial build, and of what is kept: ``models.steps.ledger_step``) the table beside begins
-    with all of them, which costs no copy: files are shared until they are merged. Newer versions are added to it.
+    before stay valid the table beside has them too, which costs no copy: files are shared until they are merged. It
+    begins with those of what is kept (``models.steps.ledger_step``). In a partial build it has the rows of the touched
+    wallets alone, which are read without those of others, until ``join_rows``.
 
     Attributes:
         anew: make what is kept from build to build anew too.
@@ -109,6 +111,7 @@ class Build:
         self.anew = anew
         self.beside: list[str] = []
         self._empty_at_first: set[str] = set()
+        self._apart: set[str] = set()
         self._is_clean: dict[str, bool] = {}
         self.wallets: list[bytes] | None = None if wallets is None else list(dict.fromkeys(wallets))
         previous = warehouse.query("SELECT max(build) FROM builds").rows[0][0]
@@ -123,8 +126,7 @@ class Build:
         self.params = {f"b_{name}": max(self.as_of - days * DAY_SECONDS, 0) for name, days in WINDOWS.items()}
         self.params["as_of"] = self.as_of
         self._staging = Staging(warehouse)
-        self._columns_of: dict[str, list[str]] = {}
-        self._keys: dict[str, str] = {}
+        self._stored = StoredColumns(warehouse)
         self._observed: dict[str, int] = {}
         self.rows_written: dict[str, int] = {}
         self._to_bury: list[tuple[str, str]] = []
@@ -157,25 +159,40 @@ class Build:
         """Where a table is read and written during this build."""
         return f"{table}__next" if table in self.beside else table
 
-    def write_beside(self, *tables: str, with_rows: bool = False) -> None:
+    def write_beside(self, *tables: str, with_rows: bool = False, apart: bool = False) -> None:
         """Make a table beside each of these; it takes their place when the build is published.
 
         Args:
             tables: published ones.
             with_rows: they begin with the rows of the published ones, else empty.
+            apart: they begin empty, and ``join_rows`` brings these rows.
         """
         if tables:
             self.define(f"DROP TABLE IF EXISTS {', '.join(f'{table}__next' for table in tables)} {ANY_SIZE}")
         for table in tables:
             self.define(f"CREATE TABLE {table}__next AS {table}")
             if with_rows:
-                self.warehouse.command(f"ALTER TABLE {table}__next ATTACH PARTITION tuple() FROM {table}")
+                self._attach(table)
         self.beside = [*(table for table in self.beside if table not in tables), *tables]
         change = self._empty_at_first.difference_update if with_rows else self._empty_at_first.update
         change(tables)
+        self._apart.update(tables if apart else ())
         self._is_clean.clear()
         if self.full:
             pause_merges(self.warehouse, self.observations("1"), map(self.place_of, tables))
+
+    def join_rows(self, *tables: str) -> None:
+        """Bring the rows of the build before into these tables, or all, that were written apart from them."""
+        due = [table for table in self.beside if table in self._apart and table in (tables or self._apart)]
+        for table in due:
+            self._attach(table)
+        self._apart.difference_update(due)
+        self._empty_at_first.difference_update(due)
+        self._is_clean.clear()
+        self.bury_gone()
+
+    def _attach(self, table: str) -> None:
+        self.warehouse.command(f"ALTER TABLE {table}__next ATTACH PARTITION tuple() FROM {table}")
 
     def put_in_place(self, *tables: str) -> None:
         """Put tables that were written beside in their places, with one statement; what was there is beside now."""
@@ -257,13 +274,13 @@ class Build:
 
     def insert_rows(self, sql: str, target: str) -> None:
         """Write the rows of a SELECT, which names every column but ``version``."""
-        names = self._columns(target)
+        names = self._stored.written(target)
         values = [f"{self.version} AS version" if name == "version" else name for name in names]
         self._insert(target, names, values, sql)
 
     def copy_rows(self, sql: str, target: str) -> None:
         """Write the rows of a SELECT with the versions that it gives them."""
-        names = self._columns(target)
+        names = self._stored.written(target)
         self._insert(target, names, names, sql)
 
     def _insert(self, target: str, names: Sequence[str], values: Sequence[str], sql: str) -> None:
@@ -333,13 +350,13 @@ class Build:
             self.warehouse.command(f"TRUNCATE TABLE {table}")
 
     def bury(self, table: str, condition: str) -> None:
-        """Have ``bury_gone`` look for rows of older builds that this one did not write again.
+        """Have ``bury_gone`` look for rows of older builds that this one did not write again, once they are there.
 
         Args:
             table: a published table keyed by wallet.
             condition: on ``wallet``: those that were built.
         """
-        if table not in self.beside or table not in self._empty_at_first:
+        if table not in self.beside or table not in self._empty_at_first or table in self._apart:
             self._to_bury.append((table, condition))
 
     def bury_gone(self) -> None:
@@ -348,10 +365,11 @@ class Build:
         A tombstone is a key: nobody reads what else stood there. Mostly there is none, which one statement tells.
         """
         pending = [
-            tombstones(self.place_of(table), self._key(table), condition, self.version)
+            tombstones(self.place_of(table), self._stored.key(table), condition, self.version)
             for table, condition in self._to_bury
+            if table not in self._apart
         ]
-        self._to_bury.clear()
+        self._to_bury = [one for one in self._to_bury if one[0] in self._apart]
         looks = (f"SELECT {number} FROM (SELECT 1 {rows} LIMIT 1)" for number, (_, rows) in enumerate(pending))
         for (number,) in self.warehouse.query(" UNION ALL ".join(looks)).rows if pending else ():
             self.warehouse.command(" ".join(pending[number]))
@@ -369,25 +387,6 @@ class Build:
     def _used(self, sql: str) -> dict[str, int] | None:
         """The parameters that a statement names."""
         return {name: value for name, value in self.params.items() if f"{{{name}:" in sql} or None
-
-    def _key(self, table: str) -> str:
-        """The columns by which a table is unique; asked for all tables at once."""
-        if not self._keys:
-            sql = "SELECT name, sorting_key FROM system.tables WHERE database = currentDatabase() AND sorting_key != ''"
-            self._keys = dict(self.warehouse.query(sql).rows)
-        return self._keys[table]
-
-    def _columns(self, table: str) -> list[str]:
-        """Names of the columns that are written, in order; asked for all tables at once."""
-        name = table.removesuffix("__next")
-        if name not in self._columns_of:
-            rows = self.warehouse.query(
-                "SELECT table, groupArray(name) FROM (SELECT table, name FROM system.columns WHERE"
-                " database = currentDatabase() AND name != 'is_deleted' AND default_kind != 'MATERIALIZED'"
-                " ORDER BY table, position) GROUP BY table"
-            ).rows
-            self._columns_of = {known: list(columns) for known, columns in rows}
-        return self._columns_of[name]
 
 
 def model_sql(model: str, condition: str) -> str:

@@ -80,7 +80,7 @@ def store_few_trades(run: Build, wallets: str, facts: Facts) -> None:
     """Write the priced trades of a slice of a few wallets.
 
     Args:
-        run: the build; its ``priced_trades`` began with the rows of the builds before.
+        run: the build; what it writes stands apart from the rows of the builds before.
         wallets: SQL condition on ``wallet``, true for the slice.
         facts: of all tokens of these wallets' markets.
     """
@@ -123,13 +123,9 @@ def _found(run: Build, wallets: str) -> _Found:
     rows = run.warehouse.query("SELECT build, toUnixTimestamp(as_of), scope != 'touched' FROM builds").rows
     since = max((int(build) for build, _, is_of_all in rows if is_of_all), default=_NEVER)
     columns = ("wallet", "token", "toUnixTimestamp(p.at)", "tx_key", *_DEPENDS_ON, "version", *PRICES)
-    batches = list(
-        run.query_columns(
-            run.named(
-                f"SELECT {', '.join(columns)} FROM priced_trades AS p FINAL WHERE {wallets} AND version >= {since}"
-            )
-        )
-    )
+    # From the published table: what this build writes stands apart.
+    sql = f"SELECT {', '.join(columns)} FROM priced_trades AS p FINAL WHERE {wallets} AND version >= {since}"
+    batches = list(run.query_columns(sql))
     none = np.zeros(0, np.int64)
     if not batches:
         return _Found(np.zeros((0, 68), np.uint8), dict.fromkeys(_DEPENDS_ON, none), none, none,

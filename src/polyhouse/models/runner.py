@@ -39,6 +39,8 @@ from polyhouse.ports import Warehouse
 
 _SELECTED = ("ledger", "unmapped", "wallet_scores_v1", "wallet_flags")
 """Tables keyed by wallet that the engine fills by itself; of the others a build counts what it writes."""
+_OF_EVERYBODY = ("category_edges", "wallet_totals", *metric_tables.METRIC_TABLES)
+"""Of these the tests of specialists and the statistics of categories read the rows of all wallets."""
 
 
 def build(warehouse: Warehouse, wallets: Sequence[bytes] | None = None, *, anew: bool = False) -> BuildReport:
@@ -89,6 +91,7 @@ def build_shard(warehouse: Warehouse, wallets: Sequence[bytes] | None, *, anew: 
     with run.step("checks"):
         results = joined_results(peers.share("checks", check_build(run))) if wishes.checks != "off" else []
     broken = tuple(f"{result.name}: {result.detail}" for result in results if result.guards and not result.ok)
+    run.join_rows()
     held = wallet_documents.without(run, held_by(results) if wishes.checks == "stop" else frozenset())
     report = replace(report, broken=broken, held=tuple(sorted(held)), seconds=time.monotonic() - started)
     report = replace(report, steps=run.step_seconds)
@@ -116,9 +119,12 @@ def _run_steps(run: Build) -> LedgerReach | None:
     with run.step("token map"):
         build_token_map(run)
         stage_touched(run)
-    kept = KEPT if run.full else BY_WALLET
-    run.write_beside(*(table for table in BY_WALLET if table not in kept), *OF_ALL)
-    run.write_beside(*kept, with_rows=True)
+    if run.full:
+        run.write_beside(*(table for table in BY_WALLET if table not in KEPT), *OF_ALL)
+        run.write_beside(*KEPT, with_rows=True)
+    else:
+        run.write_beside(*OF_ALL)
+        run.write_beside(*BY_WALLET, apart=True)
     with run.step("ledger"):
         reach = keep_ledger(run)
     with run.step("trades"):
@@ -141,6 +147,7 @@ def _run_steps(run: Build) -> LedgerReach | None:
     with run.step("flags"):
         build_flags(run)
     with run.step("specialists"):
+        run.join_rows(*_OF_EVERYBODY)
         build_specialists(run)
         build_category_stats(run)
     with run.step("documents"):

@@ -29,8 +29,12 @@ _CIRCLE_COLUMNS = (
 
 def build_flags(run: Build) -> None:
     """Write the flags of the chosen wallets, or of all where none are stored yet; and their ``category_edges``."""
+    # Partners of the chosen wallets may be others.
+    run.join_rows("ledger")
     run.peers.share("ledgers are complete")
     everyone = run.full or not run.warehouse.query("SELECT count() FROM wallet_flags").rows[0][0]
+    if everyone:
+        run.join_rows()
     for wallets in run.slices(everyone=everyone):
         for model in ("flag_pairs", "flag_habits", "event_bets"):
             run.stage(model, wallets)
@@ -73,6 +77,7 @@ def _store_levels(run: Build) -> None:
     """q-values from the p-values of all wallets, those that this build did not touch included."""
     import pyarrow as pa
 
+    run.join_rows("wallet_flags")
     flags = ", ".join(f"'{flag}'" for flag in TESTED)
     stage_of_all(
         run,

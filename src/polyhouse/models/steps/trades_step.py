@@ -29,6 +29,8 @@ def build_trades(run: Build, tokens: KnownTokens) -> DayMarks:
         What at least the tokens of these wallets were worth at the end of each day.
     """
     everyone = run.full or not is_current(run.warehouse)
+    if everyone:
+        run.join_rows()
     wallets = "1" if everyone else run.chosen
     markets = "1" if everyone else touched_markets(run)
     is_few = not everyone and run.observations(wallets) <= max(SLICE_ROWS, run.observations("1") // _FEW)
