@@ -406,10 +406,12 @@ MARKET_CHECKS = _table(
 ALL = (
     # Block hashes first: rows of a block that is abandoned later can always be found again.
     CHAIN_BLOCKS,
-    OBSERVATIONS, EVENTS, MARKETS, TOKENS, RESOLUTIONS, NEG_RISK_MARKETS, REPORTED_POSITIONS, REPORTED_HOLDERS,
+    OBSERVATIONS, EVENTS, MARKETS, TOKENS,
+    # States before payouts: whoever lacks the payout is asked again, whoever has an old state is not.
+    MARKET_STATES, RESOLUTIONS, NEG_RISK_MARKETS, REPORTED_POSITIONS, REPORTED_HOLDERS,
     REPORTED_VALUES, REPORTED_PAIRS, REPORTED_PNL, RECONCILIATION, GIVEN_MARKS, PRICE_POINTS, PUBLISHED_POSITIONS,
     SYNC_PAGES, CHAIN_LOGS, CHAIN_POOLS, COVERAGE, WALLET_REGISTRY, SYNC_RUNS,
-    REPORTED_STANDINGS, WALLET_LINKS, MARKET_STATES, MARKET_CHECKS,
+    REPORTED_STANDINGS, WALLET_LINKS, MARKET_CHECKS,
 )  # fmt: skip
 """All of them, in the order in which the tables of a batch are written."""
 BY_NAME = {table.name: table for table in ALL}

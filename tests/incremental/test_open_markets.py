@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.incremental.conftest import DAY, EVERYONE
 
 from polyhouse.models.runner import build
+from polyhouse.ports import Page
 from polyhouse.sim.rulings import Ruling
 from polyhouse.sim.truth import Truth, compute_truth
 from polyhouse.sim.universe import Universe
+from polyhouse.sync.manifest import Delivery, merge_tables
 from polyhouse.sync.market_rules import RULES, due_markets, schedule
 from polyhouse.sync.open_markets import walk_events
+from polyhouse.sync.payouts import payouts, withdraw
 from polyhouse.truth_check import compare
+from polyhouse.warehouse import open_warehouse
 
 pytestmark = pytest.mark.usefixtures("accounts_only")
 
@@ -87,6 +92,33 @@ async def test_late_corrected_and_withdrawn_payouts_reach_every_holder(make_lab:
         fresh = lifetime(life)
         assert {table: seen[table] ^ fresh[table] for table in MODELS} == {table: set() for table in MODELS}
         assert compare(life.warehouse, truth_of(universe)).ok
+
+
+def test_a_payout_is_taken_back_only_by_a_state_that_was_told_after_it(tmp_path: Path) -> None:
+    """A run that is killed inside a batch leaves the first of the two: the other one must be asked for again."""
+    assert [table for table in merge_tables([both_told()]) if table != "sync_pages"] == ["market_states", "resolutions"]
+    condition = b"\x07" * 32
+    payout = {"condition": [condition], "source": ["resolutions"], "ts": [1_780_000_000], "numerators": [[1, 0]]}
+    with open_warehouse(f"chdb://{tmp_path}/warehouse") as warehouse:
+
+        def told(status: str, token: str) -> None:
+            warehouse.write("market_states", {"condition": [condition], "status": [status]}, run=1, token=token)
+
+        told("posed", "first")
+        warehouse.write("resolutions", payout, run=1, token="payout")
+        assert withdraw(warehouse, 2) == 0
+        assert payouts(warehouse, [condition])[condition].numerators == (1, 0)
+        told("resolved", "second")
+        assert withdraw(warehouse, 2, [condition]) == 0
+        told("posed", "third")
+        assert withdraw(warehouse, 2, [condition]) == 1
+        assert (payouts(warehouse, [condition]), withdraw(warehouse, 3)) == ({}, 0)
+
+
+def both_told() -> Delivery:
+    """A page of the list of resolutions."""
+    told = {"resolutions": {"condition": [b"\x07" * 32]}, "market_states": {"condition": [b"\x07" * 32]}}
+    return Delivery("data.resolutions", "1", {}, Page(tables=told, position={}, is_last=True, fetched=1), 1)
 
 
 async def test_quiet_markets_are_left_alone_until_they_are_due(make_lab: Any) -> None:

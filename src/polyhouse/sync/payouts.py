@@ -60,10 +60,12 @@ def withdraw(warehouse: Warehouse, run: int, conditions: Sequence[bytes] | None 
     scope = "1" if conditions is None else f"condition IN {_GIVEN}"
     rows = warehouse.query(
         f"""
-        WITH open_again AS (
-            SELECT condition FROM market_states_current WHERE status NOT IN ('', '{_RESOLVED}') AND {scope})
-        SELECT condition, toUnixTimestamp(ts), block, pos, version, condition IN open_again FROM resolutions_current
-        WHERE {_LIVE} AND {scope} AND (condition IN open_again OR condition IN (
+        WITH not_resolved AS (
+            SELECT condition, version AS told FROM market_states_current
+            WHERE status NOT IN ('', '{_RESOLVED}') AND {scope})
+        SELECT condition, toUnixTimestamp(ts), block, pos, version, told > version FROM resolutions_current AS r
+        LEFT JOIN not_resolved AS s ON s.condition = r.condition
+        WHERE {_LIVE} AND {scope} AND (told > version OR condition IN (
             SELECT condition FROM resolutions_current WHERE {_LIVE} AND {scope}
             GROUP BY condition HAVING count() > 1 SETTINGS optimize_aggregation_in_order = 1))
         ORDER BY condition, version DESC
