@@ -14,6 +14,8 @@ import tempfile
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 from benchmarks.measure import in_fresh_process, measured
 
 _AS_OF = 1_790_000_000
@@ -150,6 +152,7 @@ def _fill(warehouse, wallets: int) -> None:
             f" FROM numbers({2 * wallets})"
         )
     _fill_histories(warehouse, wallets)
+    _fill_documents(warehouse)
     warehouse.command(f"INSERT INTO builds VALUES (1, {_AS_OF}, 'all', {wallets}, 1, 1, now())")
 
 
@@ -190,6 +193,37 @@ def _fill_histories(warehouse, wallets: int) -> None:
     ]  # fmt: skip
     for table, values, count in rows:
         warehouse.command(f"INSERT INTO {table} SELECT {values} FROM numbers({count}) SETTINGS max_block_size = 65505")
+
+
+def _fill_documents(warehouse) -> None:
+    """What a build leaves ready of each wallet, made from the tables."""
+    import pyarrow as pa
+
+    from polyhouse.models import wallet_documents as documents
+    from polyhouse.models.build import Build
+    from polyhouse.models.metric_rows import MetricRows
+    from polyhouse.models.metric_tables import metric_columns
+    from polyhouse.models.questions import OF_WALLET
+
+    run = Build(warehouse, None)
+    for name, part in documents.PACKED.items():
+        run.insert_rows(
+            f"SELECT wallet, '{name}' AS part, arrayStringConcat(groupArray({part.text})) AS part_bytes"
+            f" {part.rest.replace(OF_WALLET, '1')} GROUP BY wallet",
+            documents.TABLE,
+        )
+    names = ", ".join(metric_columns())
+    sql = " UNION ALL ".join(
+        f"SELECT wallet, {category} AS category, toString(window) AS window, {names} FROM {table}"
+        for table, category in (("wallet_metrics_complete", "'overall'"), ("wallet_metrics_by_category", "category"))
+    )
+    for part in range(16):
+        where = f"WHERE reinterpretAsUInt8(substring(wallet, 1, 1)) % 16 = {part} ORDER BY wallet, category, window"
+        rows = pa.Table.from_batches(list(warehouse.query_columns(f"SELECT * FROM ({sql}) {where}"))).combine_chunks()
+        columns = {name: rows.column(name).combine_chunks() for name in rows.column_names}
+        keys = {name: columns.pop(name) for name in ("wallet", "category", "window")}
+        documents.write_metrics(run, MetricRows(keys, np.ones(len(rows), bool), columns))
+    documents.write_facts(run)
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from polyhouse.metrics.catalogue import computed
 from polyhouse.models.metric_tables import METRIC_TABLES, prepare_metric_tables
 from polyhouse.models.packed_metrics import number_names, part_names, unpacked, word_names
 from polyhouse.models.runner import build
-from polyhouse.models.wallet_documents import SMALL
+from polyhouse.models.wallet_documents import FACTS, SMALL
 from polyhouse.reads.exact import shortest
 from polyhouse.reads.flags import Levels, flagged, flags
 from polyhouse.reads.parts import read_parts
@@ -68,12 +68,12 @@ def test_metrics_that_were_packed_in_another_order_are_read_from_the_columns(war
     for word, is_gone in ((part_names()[0], 1), ("metrics of old", 0)):
         warehouse.command(
             f"INSERT INTO wallet_documents SELECT wallet, '{word}', 'x', version + 1, {is_gone} FROM wallet_documents"
-            " FINAL WHERE part = 'facts'"
+            f" FINAL WHERE part = '{FACTS}'"
         )
     assert unpacked(contents(warehouse)) is None
     assert shown(warehouse) == known
     build(warehouse, [parse_address(WALLET)])
-    assert sorted(contents(warehouse)) == ["facts", *sorted(part_names()), "positions", "totals", "units"]
+    assert sorted(contents(warehouse)) == [FACTS, *sorted(part_names()), "positions", "totals", "units"]
     assert shown(warehouse) == known
 
 

@@ -18,7 +18,7 @@ from score_store import load, universe_tables
 
 from polyhouse.models import checks
 from polyhouse.models.runner import build
-from polyhouse.models.wallet_documents import PACKED, TABLE
+from polyhouse.models.wallet_documents import FACTS, PACKED, TABLE
 from polyhouse.reads import kept_parts, wallet_parts
 from polyhouse.reads.parts import read_parts
 from polyhouse.reads.wallet import wallet
@@ -61,7 +61,7 @@ def agree(warehouse: ClickHouseWarehouse, monkeypatch: pytest.MonkeyPatch, windo
 
 def written(warehouse: ClickHouseWarehouse) -> dict[bytes, int]:
     """Wallets of which everything is ready, with the build that left it."""
-    return dict(warehouse.query(f"SELECT wallet, version FROM {TABLE} FINAL WHERE part = 'facts'").rows)
+    return dict(warehouse.query(f"SELECT wallet, version FROM {TABLE} FINAL WHERE part = '{FACTS}'").rows)
 
 
 def test_a_build_of_all_leaves_everybody_ready(warehouse: ClickHouseWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,3 +177,14 @@ def test_of_a_document_only_what_changed_is_read_again(
     assert tables() == [{"coverage"}]
     build(warehouse, [other])
     assert tables() == [{"builds"}, of_builds]
+
+
+def test_what_another_version_left_is_not_read(warehouse: ClickHouseWarehouse) -> None:
+    known = documents(warehouse)
+    for word, is_gone in ((FACTS, 1), ("facts of old", 0)):
+        warehouse.command(
+            f"INSERT INTO {TABLE} SELECT wallet, '{word}', 'coverage [1, 2, 3]', version + 1, {is_gone} FROM {TABLE}"
+            f" FINAL WHERE part = '{FACTS}'"
+        )
+    assert written(warehouse) == {}
+    assert documents(warehouse) == known

@@ -31,6 +31,7 @@ MADE_OF = {
     "category_edges": ("units",),
     "wallet_documents": (
         "positions",
+        "units",
         "wallet_totals",
         "wallet_coverage",
         "wallet_scores_v1",

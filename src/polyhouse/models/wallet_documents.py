@@ -8,6 +8,7 @@ written last: a wallet that has it has all. The same questions, asked of the tab
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from polyhouse.models.arrow_columns import names
 from polyhouse.models.flags import starts_of
+from polyhouse.models.invariants import MADE_OF
 from polyhouse.models.packed_metrics import packed, part_names, words_of_rows
 from polyhouse.models.questions import OF_WALLET, Layout, Part, Question, Row, named
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from polyhouse.models.metric_rows import MetricRows
 
 TABLE = "wallet_documents"
-FACTS = "facts"
 _SUMS = ("realized", "unrealized_marked", "fees", "income", "untracked_cash", "redeemed_cash", "volume", "gains",
          "losses_abs", "bought_cost")  # fmt: skip
 _COUNTS = ("unmarked", "markets", "wins", "losses", "flats", "open_units")
@@ -63,8 +64,8 @@ PACKED: Mapping[str, Layout] = {
 """Parts of their own. Units are conditions of their own; those that are not have their conditions among the joint."""
 
 SMALL: Mapping[str, Question] = {
-    "coverage": Question(
-        {"coverage": "toString(coverage)", "provisional": "provisional"},
+    "wallet_coverage": Question(
+        named("provisional", coverage="toString(coverage)"),
         f"FROM wallet_coverage FINAL WHERE {OF_WALLET}",
     ),
     "scores": Question(
@@ -86,6 +87,10 @@ SMALL: Mapping[str, Question] = {
     ),
 }  # fmt: skip
 """Lines of ``FACTS``."""
+
+_MEANING = repr([(name, part.columns) for name, part in SMALL.items()] + [(n, p.fields) for n, p in PACKED.items()])
+FACTS = f"facts {hashlib.sha256(_MEANING.encode()).hexdigest()[:12]}"
+"""Its name holds what all parts mean: what another version of them left is not there."""
 
 ASKED: Mapping[str, Part] = {**PACKED, **SMALL}
 """All parts but the metrics, whose tables have a column for each."""
@@ -152,11 +157,12 @@ def write_facts(run: Build) -> None:
 
 
 def without(run: Build, held: frozenset[str]) -> frozenset[str]:
-    """The tables that must not be published, without that of documents: if what they were made of is not, there are
-    none, and readers ask the tables.
+    """The tables that must not be published, without that of documents, unless nothing of what it is made of is: if
+    only a part of that is published there are no documents, and readers ask the tables.
     """
-    if TABLE in held:
-        run.truncate(run.place_of(TABLE))
+    if TABLE not in held or held.issuperset(MADE_OF[TABLE]):
+        return held
+    run.truncate(run.place_of(TABLE))
     return held - {TABLE}
 
 

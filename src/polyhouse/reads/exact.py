@@ -17,6 +17,7 @@ from polyhouse.domain.amounts import format_micros
 from polyhouse.domain.times import format_time
 
 _INT64_MAX = 2**63 - 1
+_AS_THEY_ARE = frozenset({type(None), str, bool})
 
 
 def money(micros: int | None) -> Decimal | None:
@@ -67,15 +68,16 @@ def decode(text: bytes | str) -> Any:
 
 
 def _raw(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool):
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
         return value
-    if isinstance(value, int):
-        return value if -_INT64_MAX <= value <= _INT64_MAX else msgspec.Raw(str(value).encode())
-    if isinstance(value, Decimal):
+    if kind is Decimal:
         if not value.is_finite():
             raise ValueError(f"{value} cannot be written as a JSON number")
         return msgspec.Raw(format(value, "f").encode())
-    if isinstance(value, Mapping):
+    if isinstance(value, int):
+        return value if -_INT64_MAX <= value <= _INT64_MAX else msgspec.Raw(str(value).encode())
+    if kind is dict or isinstance(value, Mapping):
         return {str(key): _raw(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_raw(item) for item in value]

@@ -54,7 +54,7 @@ def wallet(
     totals = [_total(row) for row in in_order(parts["totals"], "category") if row["window"] == window]
     if not totals and not parts["positions"] and sync is None:
         raise unknown_wallet(wallet_id)
-    coverage = parts["coverage"]
+    coverage = parts["wallet_coverage"]
     overall = next((row for row in totals if row["category"] == OVERALL), None)
     levels, specialists = levels_of(warehouse, read.build), specialists_of(warehouse, read.build).of(wallet_id)
     names = outcome_names(warehouse, [row["condition"] for row in parts["positions"]])
