@@ -8,7 +8,7 @@ SEEDS ?= 20000
 N ?= 100000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup system postgres strace bigquery chromium demo test lint check fuzz soak bench kills lock clean
+.PHONY: help setup compiled system postgres strace bigquery chromium demo test lint check fuzz soak bench kills lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -38,9 +38,13 @@ demo: setup ## the main job on the simulated Polymarket, compared with its truth
 	@$(BIN)/polyhouse demo --seed $(SEED)
 
 test: ## lint, types and all tests
-	@$(MAKE) -j 2 lint system bigquery
-	@# What is compiled is kept, wherever that is switched off: the tests start some hundred processes.
+	@$(MAKE) -j 2 lint compiled system bigquery
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q
+
+compiled: setup
+	@# What is compiled is kept, wherever that is switched off: the tests start some hundred processes. To collect them
+	@# compiles once what all processes of the tests would compile at the same time.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --collect-only -q > $(VENV)/collected || { cat $(VENV)/collected; exit 1; }
 
 system: ## the system packages that the tests need: PostgreSQL, strace, Chromium
 	@# One after the other: they share the package manager.
@@ -68,6 +72,7 @@ lock: setup ## resolve the dependencies again (no registry address is written)
 	@$(BIN)/python -m pip install -q uv
 	@$(BIN)/uv pip compile -q pyproject.toml --group dev --no-emit-index-url --no-header --generate-hashes -o requirements.lock
 	@$(BIN)/uv pip compile -q tests/support/bigquery-emulator.in --no-emit-index-url --no-header --generate-hashes -o tests/support/bigquery-emulator.lock
+	@echo uv | $(BIN)/uv pip compile -q - --no-emit-index-url --no-header --no-annotate --generate-hashes -o scripts/uv.lock
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) $(BIGQUERY) .mypy_cache .ruff_cache .pytest_cache .hypothesis

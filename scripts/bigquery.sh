@@ -7,7 +7,7 @@ lock=tests/support/bigquery-emulator.lock
 
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 echo "bigquery: installing $(grep -c '^[a-z].*==' "$lock") pinned packages into $venv (about 0.5 GB; first time only)"
-"$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$lock"
+sh scripts/install.sh "$venv" "$lock"
 # The emulator loads DuckDB's spatial extension, which would be downloaded otherwise; it looks for it below $HOME.
 mkdir -p "$venv/home"
 HOME=$(cd "$venv/home" && pwd) "$venv/bin/python" -c "import duckdb_extensions; duckdb_extensions.import_extension('spatial')"

@@ -31,6 +31,6 @@ if [ ! -x "$venv/bin/python" ]; then
 fi
 
 echo "setup: installing $(grep -c '^[a-z].*==' requirements.lock) pinned packages into $venv (about 1 GB; first time only)"
-"$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+sh scripts/install.sh "$venv" requirements.lock
 "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 echo "setup: done"
