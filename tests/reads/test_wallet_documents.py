@@ -166,7 +166,7 @@ def test_of_a_document_only_what_changed_is_read_again(
         assert wallet(warehouse, f"0x{name.hex()}", sync=None) == before
         return found
 
-    of_syncs, of_builds = {"observations", "sync_pages"}, {TABLE, "ledger"}
+    of_syncs, of_builds = {"observations", "sync_pages"}, {TABLE}
     assert tables() == [of_syncs | of_builds]
     assert tables() == []
     for touched, read_again in ((other, []), (name, [of_syncs])):

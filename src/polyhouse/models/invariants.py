@@ -30,6 +30,7 @@ MADE_OF = {
     "wallet_flags": ("units",),
     "category_edges": ("units",),
     "wallet_documents": (
+        "ledger",
         "positions",
         "units",
         "wallet_totals",

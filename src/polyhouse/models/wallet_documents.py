@@ -85,6 +85,12 @@ SMALL: Mapping[str, Question] = {
         named("flag", "status", "meets", "value", "threshold", "p_value", "sample", "minimum_sample", "inputs"),
         f"FROM wallet_flags FINAL WHERE {OF_WALLET}",
     ),
+    # Rows of sources: one of them may have changed the shares of several tokens. As hashes they are counted at half the
+    # cost; they have 128 bits.
+    "used_rows": Question(
+        named(source="toString(source)", used="uniqExact(sipHash128(ts, tx, row_key))"),
+        f"FROM ledger FINAL WHERE {OF_WALLET} GROUP BY wallet, toString(source)",
+    ),
 }  # fmt: skip
 """Lines of ``FACTS``."""
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from polyhouse.models.questions import OF_WALLET, Question, Row
+from polyhouse.models.questions import OF_WALLET, Part, Question, Row
+from polyhouse.models.wallet_documents import SMALL
 from polyhouse.ports import Warehouse
 from polyhouse.reads.exact import moment
 from polyhouse.reads.parts import read_parts
@@ -19,7 +20,7 @@ Interval = tuple[int, int]
 """From and to, both inclusive: Unix seconds, or block numbers."""
 
 
-PARTS = {
+PARTS: Mapping[str, Part] = {
     "sources": Question(
         {
             "source": "toString(source)", "rows": "count()", "first": "toUnixTimestamp(min(ts))",
@@ -27,10 +28,7 @@ PARTS = {
         },
         f"FROM observations FINAL WHERE {OF_WALLET} GROUP BY toString(source)",
     ),
-    "used_rows": Question(
-        {"source": "toString(source)", "used": "uniqExact(ts, tx, row_key)"},
-        f"FROM ledger FINAL WHERE {OF_WALLET} GROUP BY toString(source)",
-    ),
+    "used_rows": SMALL["used_rows"],
     # From the beginning to the end of the newest walk of the wallet's activity that reached its proven end.
     "own_feed": Question(
         {"end": "toUnixTimestamp(maxIf(written_at, is_last))"},

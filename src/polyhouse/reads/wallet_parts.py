@@ -21,7 +21,6 @@ _SHARED: Mapping[str, Part] = {
 }
 """What is not of a wallet: kept of an embedded store while nobody changed it."""
 _OF_SYNCS = {name: PROVENANCE[name] for name in ("sources", "own_feed")}
-_OF_BUILDS = {"used_rows": PROVENANCE["used_rows"]}
 _DOCUMENT = f"SELECT toString(part) AS part, part_bytes FROM {wallet_documents.TABLE} FINAL WHERE {OF_WALLET}"
 _TABLES = (
     wallet_documents.TABLE, "ledger", "positions", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1",
@@ -35,7 +34,7 @@ class BuiltParts:
     """What only builds change of a wallet.
 
     Attributes:
-        rows: of each part of ``wallet_documents.ASKED``, and ``used_rows``.
+        rows: of each part of ``wallet_documents.ASKED``.
         metrics: of ``packed_metrics``; None if only the tables have them.
     """
 
@@ -67,11 +66,11 @@ def wallet_parts(warehouse: Warehouse, wallet: bytes) -> WalletParts:
     shared = _shared(warehouse)
     asked: dict[str, Part] = {} if shared else dict(_SHARED)
     asked |= {} if synced else _OF_SYNCS
-    asked |= {} if built else _OF_BUILDS
     bound = {"wallet": wallet.hex()}
-    rows, contents = read_parts_and(warehouse, asked, "" if built else _DOCUMENT, bound) if asked else ({}, {})
+    more = "" if built else _DOCUMENT
+    rows, contents = read_parts_and(warehouse, asked, more, bound) if asked or more else ({}, {})
     if built is None:
-        built = _built(warehouse, contents, {name: rows.pop(name) for name in _OF_BUILDS}, bound)
+        built = _built(warehouse, contents, bound)
         kept.put(("built", wallet), by_build, _size(built), built)
     if synced is None:
         synced = {name: rows.pop(name) for name in _OF_SYNCS}
@@ -92,14 +91,12 @@ def _shared(warehouse: Warehouse) -> dict[str, list[Row]]:
     return {"build": [{"build": build, "as_of": as_of}], **chain}
 
 
-def _built(
-    warehouse: Warehouse, contents: Mapping[str, bytes], of_build: Mapping[str, list[Row]], bound: Mapping[str, Any]
-) -> BuiltParts:
+def _built(warehouse: Warehouse, contents: Mapping[str, bytes], bound: Mapping[str, Any]) -> BuiltParts:
     """What the builds left of a wallet; the tables themselves are asked where they left nothing."""
     found = wallet_documents.unpacked(contents)
     if found is None:
-        return BuiltParts(read_parts(warehouse, wallet_documents.ASKED, bound) | dict(of_build), None)
-    return BuiltParts(found | dict(of_build), packed_metrics.unpacked(contents))
+        return BuiltParts(read_parts(warehouse, wallet_documents.ASKED, bound), None)
+    return BuiltParts(found, packed_metrics.unpacked(contents))
 
 
 def _size(built: BuiltParts) -> int:
