@@ -20,7 +20,7 @@ from polyhouse.models.metric_tables import METRIC_TABLES
 from polyhouse.models.peers import Peers
 from polyhouse.models.staging import Staging
 from polyhouse.models.stored_columns import StoredColumns
-from polyhouse.models.tombstones import tombstones
+from polyhouse.models.tombstones import Burials
 from polyhouse.ports import Warehouse
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class Build:
         step_seconds: what each step took so far.
         rows_to: insert into ``observations`` that was the last one when the build began.
         rows_written: of published tables that ``write`` wrote.
+        stored: keys and columns of stored tables.
         params: parameters of the model files: ``as_of`` and the start of each window, ``b_1d`` … ``b_180d``.
     """
 
@@ -126,10 +127,10 @@ class Build:
         self.params = {f"b_{name}": max(self.as_of - days * DAY_SECONDS, 0) for name, days in WINDOWS.items()}
         self.params["as_of"] = self.as_of
         self._staging = Staging(warehouse)
-        self._stored = StoredColumns(warehouse)
+        self.stored = StoredColumns(warehouse)
         self._observed: dict[str, int] = {}
         self.rows_written: dict[str, int] = {}
-        self._to_bury: list[tuple[str, str]] = []
+        self._burials = Burials(self)
         self.step_seconds: dict[str, float] = {}
 
     @contextmanager
@@ -274,13 +275,13 @@ class Build:
 
     def insert_rows(self, sql: str, target: str) -> None:
         """Write the rows of a SELECT, which names every column but ``version``."""
-        names = self._stored.written(target)
+        names = self.stored.written(target)
         values = [f"{self.version} AS version" if name == "version" else name for name in names]
         self._insert(target, names, values, sql)
 
     def copy_rows(self, sql: str, target: str) -> None:
         """Write the rows of a SELECT with the versions that it gives them."""
-        names = self._stored.written(target)
+        names = self.stored.written(target)
         self._insert(target, names, names, sql)
 
     def _insert(self, target: str, names: Sequence[str], values: Sequence[str], sql: str) -> None:
@@ -357,22 +358,11 @@ class Build:
             condition: on ``wallet``: those that were built.
         """
         if table not in self.beside or table not in self._empty_at_first or table in self._apart:
-            self._to_bury.append((table, condition))
+            self._burials.note(table, condition)
 
     def bury_gone(self) -> None:
-        """Write tombstones for these rows, before anything reads their tables.
-
-        A tombstone is a key: nobody reads what else stood there. Mostly there is none, which one statement tells.
-        """
-        pending = [
-            tombstones(self.place_of(table), self._stored.key(table), condition, self.version)
-            for table, condition in self._to_bury
-            if table not in self._apart
-        ]
-        self._to_bury = [one for one in self._to_bury if one[0] in self._apart]
-        looks = (f"SELECT {number} FROM (SELECT 1 {rows} LIMIT 1)" for number, (_, rows) in enumerate(pending))
-        for (number,) in self.warehouse.query(" UNION ALL ".join(looks)).rows if pending else ():
-            self.warehouse.command(" ".join(pending[number]))
+        """Write tombstones for these rows, before anything reads their tables."""
+        self._burials.write(self._apart)
 
     def query_columns(self, sql: str, *, settings: str = "") -> Iterator[pa.RecordBatch]:
         """The rows of a SELECT as record batches; parameters of the build are bound.

@@ -1,33 +1,16 @@
 -- category_parts: what category_stats is made of, from the totals of the wallets of one engine: sums, and where it takes the
--- median or the largest of all wallets their values. `overall` is the whole market. /*windows*/ are those of the metrics,
--- /*clv*/ the mean gain of a wallet's entries against the close.
+-- median or the largest of all wallets their values. It is made of category_rows; those of elite wallets are staged as
+-- category_elites. /*clv*/ is the mean gain of a wallet's entries against the close.
 WITH
-    rows AS
-    (
-        SELECT
-            wallet, toString(category) AS scope, toString(window) AS span,
-            trades, realized, unrealized, volume, fees, gains, losses_abs,
-            toUInt64(wins) + losses + flats AS closed,
-            toInt256(gains) - losses_abs AS net,
-            closed >= 20 AND toInt128(gains) + losses_abs >= 100000000 AS is_ranked,
-            closed > 50 AND toInt256(gains) + 50000000 > 2 * (toInt256(losses_abs) + 50000000) AS is_elite,
-            toFloat64(toInt256(gains) + 50000000) / toFloat64(toInt256(losses_abs) + 50000000) AS omega
-        FROM wallet_totals FINAL
-        WHERE window IN (/*windows*/)
-    ),
-    elites AS
-    (
-        SELECT DISTINCT wallet FROM rows WHERE is_elite
-    ),
     measured AS
     (
         SELECT wallet, toString(window) AS span, 'overall' AS scope, hours_held_mean, /*clv*/ AS clv
         FROM wallet_metrics_complete FINAL
-        WHERE wallet IN (SELECT wallet FROM elites)
+        WHERE wallet IN (SELECT wallet FROM category_elites)
         UNION ALL
         SELECT wallet, toString(window) AS span, toString(category) AS scope, hours_held_mean, /*clv*/ AS clv
         FROM wallet_metrics_by_category FINAL
-        WHERE wallet IN (SELECT wallet FROM elites)
+        WHERE wallet IN (SELECT wallet FROM category_elites)
     ),
     habits AS
     (
@@ -35,7 +18,7 @@ WITH
             scope, span,
             groupArray(toFloat64(r.net) / 1000000 / (m.hours_held_mean * r.closed)) AS per_hour,
             sum(toInt64(round(ifNull(m.clv, 0) * 1000000000000))) AS clv_e12, count(m.clv) AS closings
-        FROM (SELECT * FROM rows WHERE is_elite) AS r
+        FROM category_elites AS r
         INNER JOIN measured AS m ON m.wallet = r.wallet AND m.scope = r.scope AND m.span = r.span
         WHERE m.hours_held_mean > 0
         GROUP BY scope, span
@@ -57,7 +40,7 @@ FROM
         toString(sum(toInt128(rows.volume) * rows.volume)) AS volume_squares, -- wider than what shards hand each other
         groupArraySorted(10)(-rows.volume) AS top_volumes,
         groupArraySorted(10)(least(-toInt64(net), 0)) AS top_gains
-    FROM rows
+    FROM (/*rows*/) AS rows
     GROUP BY scope, span
 ) AS s
 LEFT JOIN habits AS h ON h.scope = s.scope AND h.span = s.span

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from polyhouse.models.build import Build
+from polyhouse.models.build import BULK, Build
 from polyhouse.models.invariants import WALLETS, Invariant, Part, affected, invariants
 from polyhouse.models.metric_tables import prepare_metric_tables
 from polyhouse.ports import Warehouse
@@ -181,7 +181,7 @@ def _tested(
         looked_at = named(rows.replace(WALLETS, condition))
         started = time.monotonic()
         counts = ", ".join(f"countIf({one.broken})" for one in together)
-        found = warehouse.query(f"SELECT {counts} FROM ({looked_at})").rows[0]
+        found = warehouse.query(f"SELECT {counts} FROM ({looked_at}) {BULK}").rows[0]
         seconds = (time.monotonic() - started) / len(together)
         results += [
             _result(one, int(broken), _examples(warehouse, one, looked_at) if broken else (), seconds, scope)

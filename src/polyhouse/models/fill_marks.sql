@@ -46,7 +46,7 @@ FROM
             SELECT token, ts, block, tx_index, pos, price_e6 FROM token_days FINAL
             UNION ALL
             SELECT token, ts, block, tx_index, pos, price_e6 FROM token_prices FINAL
-            WHERE source = 'fill' AND intDiv(toUInt32(ts), 86400) IN (
+            PREWHERE source = 'fill' AND intDiv(toUInt32(ts), 86400) IN (
                 intDiv({b_1d:UInt32}, 86400), intDiv({b_7d:UInt32}, 86400), intDiv({b_30d:UInt32}, 86400),
                 intDiv({b_90d:UInt32}, 86400), intDiv({b_180d:UInt32}, 86400))
         )

@@ -1,15 +1,10 @@
 -- specialists: every (wallet, category) that is tested for being a specialist, with the sums of everybody's first bets on events
--- (category_edges; category_sums are those of all wallets) and what its closed bets came to. /*least*/ events, /*share*/ of the
--- stake; models/specialists.py does the test.
+-- (category_edges; category_sums are those of all wallets) and what its closed bets came to (tested_totals). /*least*/ events,
+-- /*share*/ of the stake; models/specialists.py does the test.
 WITH
     sums AS
     (
         SELECT wallet, category, events, payout_e9 - price_e9 AS edge_e9, spread_e9 FROM category_edges FINAL
-    ),
-    totals AS
-    (
-        SELECT wallet, category, wins + losses + flats AS closed, bought_cost, gains, losses_abs FROM wallet_totals FINAL
-        WHERE window = 'lifetime' AND wallet IN (SELECT wallet FROM sums WHERE events >= /*least*/)
     )
 SELECT
     e.wallet AS wallet, toString(e.category) AS category,
@@ -26,14 +21,14 @@ INNER JOIN (SELECT wallet, sum(events) AS events, sum(edge_e9) AS edge_e9, sum(s
     ON r.wallet = e.wallet
 INNER JOIN (SELECT category, sum(events) AS events, sum(edge_e9) AS edge_e9 FROM category_sums GROUP BY category) AS c
     ON c.category = e.category
-INNER JOIN (SELECT * FROM totals) AS t ON t.wallet = e.wallet AND t.category = e.category
+INNER JOIN tested_totals AS t ON t.wallet = e.wallet AND t.category = e.category
 INNER JOIN
 (
     -- the category with the most closed bets; of equal ones that with the larger stake, then the first by name
     SELECT
         wallet, sumIf(bought_cost, category = 'overall') AS staked, sumIf(closed, category = 'overall') AS closed,
         tupleElement(min((category = 'overall', -toInt64(totals.closed), -bought_cost, toString(category))), 4) AS first_category
-    FROM totals
+    FROM tested_totals AS totals
     GROUP BY wallet
 ) AS w ON w.wallet = e.wallet
 WHERE toInt128(t.bought_cost) * 1000000 >= toInt128(w.staked) * /*share*/

@@ -1,18 +1,56 @@
-"""Rows that say of a key that it is gone."""
+"""Rows that say of a key that it is gone: of rows of older builds that a build did not write again."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
-def tombstones(table: str, key: str, condition: str, version: int) -> tuple[str, str]:
-    """The statement that buries rows of older builds, in two parts: what is written, and of which rows.
+if TYPE_CHECKING:
+    from polyhouse.models.build import Build
+
+
+class Burials:
+    """Where a build has to look for rows that are gone.
 
     Args:
-        table: where.
-        key: columns by which its rows are unique.
-        condition: on ``wallet``: those that were built.
-        version: of the build; rows of a key that has it were written again.
+        run: the build.
     """
-    return (
-        f"INSERT INTO {table} ({key}, version, is_deleted) SELECT {key}, {version}, 1",
-        f"FROM {table} FINAL WHERE {condition} AND version < {version}",
-    )
+
+    def __init__(self, run: Build) -> None:
+        self._run = run
+        self._pending: list[tuple[str, str]] = []
+
+    def note(self, table: str, condition: str) -> None:
+        """Look at the wallets of a condition in a published table that is keyed by wallet."""
+        self._pending.append((table, condition))
+
+    def write(self, apart: Collection[str]) -> None:
+        """Write tombstones, but for tables that stand apart from the rows of older builds.
+
+        A tombstone is a key: nobody reads what else stood there. Mostly there is none, which one statement tells.
+        """
+        version = self._run.version
+        due = [one for one in self._pending if one[0] not in apart]
+        self._pending = [one for one in self._pending if one[0] in apart]
+        gone = [
+            f"FROM {self._run.place_of(table)} FINAL WHERE {condition} AND version < {version}"
+            for table, condition in due
+        ]
+        for number in self._found(gone):
+            table = due[number][0]
+            self._run.warehouse.command(
+                f"INSERT INTO {self._run.place_of(table)} ({self._key(table)}, version, is_deleted)"
+                f" SELECT {self._key(table)}, {version}, 1 {gone[number]}"
+            )
+
+    def _found(self, rows: Sequence[str]) -> list[int]:
+        """Which of these have any row."""
+        from polyhouse.models.build import BULK
+
+        if not rows:
+            return []
+        looks = (f"SELECT {number} FROM (SELECT 1 {one} LIMIT 1)" for number, one in enumerate(rows))
+        return [int(number) for (number,) in self._run.warehouse.query(f"{' UNION ALL '.join(looks)} {BULK}").rows]
+
+    def _key(self, table: str) -> str:
+        return self._run.stored.key(table)

@@ -13,10 +13,12 @@ HISTORY_DAYS = 100
 
 
 def build_category_stats(run: Build) -> None:
-    """Make the analytics of all categories anew: one pass over the totals of each shard, then over what came of it."""
+    """Make the analytics of all categories anew: two passes over the totals of each shard, then what came of it."""
     clv = "clv_mean" if any(metric.name == "clv_mean" for metric in computed()) else "CAST(NULL AS Nullable(Float64))"
     windows = ", ".join(f"'{window}'" for window in METRIC_WINDOWS)
-    parts = run.sql("category_parts", "1").replace("/*clv*/", clv).replace("/*windows*/", windows)
+    rows = run.sql("category_rows", "1").replace("/*windows*/", windows)
+    run.stage_rows("category_elites", rows.replace("/*chosen*/", "is_elite"))
+    parts = run.sql("category_parts", "1").replace("/*clv*/", clv).replace("/*rows*/", rows.replace("/*chosen*/", "1"))
     stage_of_all(run, "category_parts", parts)
     run.insert("category_stats", "1")
 

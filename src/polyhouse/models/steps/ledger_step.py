@@ -80,11 +80,8 @@ def _known(run: Build) -> LedgerReach | None:
 
 def _reach(run: Build) -> LedgerReach:
     rules = "".join(model_sql(model, "") for model in _RULES)
-    newest = [
-        int(run.warehouse.query(f"SELECT max(_block_number) FROM {table}").rows[0][0])
-        for table in ("observations", "neg_risk_markets")
-    ]
-    return LedgerReach(hashlib.sha256(rules.encode()).hexdigest()[:16], *newest)
+    markets = run.warehouse.query("SELECT max(_block_number) FROM neg_risk_markets").rows[0][0]
+    return LedgerReach(hashlib.sha256(rules.encode()).hexdigest()[:16], run.rows_to, int(markets))
 
 
 def _is_much(run: Build, known: LedgerReach, now: LedgerReach) -> bool:

@@ -69,8 +69,8 @@ def _reach(run: Build) -> _Reach:
     if not run.peers.is_alone:
         rules += run.peers.owned()
     digest = hashlib.sha256(rules.encode()).hexdigest()[:16]
-    newest = [run.warehouse.query(f"SELECT max(_block_number) FROM {table}").rows[0][0] for table in (FILLS, POINTS)]
-    return _Reach(digest, *map(int, newest))
+    points = run.warehouse.query(f"SELECT max(_block_number) FROM {POINTS}").rows[0][0]
+    return _Reach(digest, run.rows_to, int(points))
 
 
 def _since(low: int, high: int) -> str:

@@ -36,6 +36,7 @@ def build_specialists(run: Build) -> None:
         "SELECT toString(category) AS category, sum(toInt64(e.events)) AS events, sum(payout_e9 - price_e9) AS edge_e9"
         f" FROM {run.place_of('category_edges')} AS e FINAL GROUP BY category",
     )
+    run.stage_rows("tested_totals", run.sql("tested_totals", "1").replace("/*least*/", str(MIN_EVENTS)))
     sql = run.sql("specialists", "1").replace("/*least*/", str(MIN_EVENTS))
     stage_of_all(run, "tested_pairs", sql.replace("/*share*/", str(round(MIN_STAKE_SHARE * 1_000_000))))
     rows = _rows(run, "SELECT * FROM tested_pairs ORDER BY category, wallet")
