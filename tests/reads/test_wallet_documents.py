@@ -19,7 +19,8 @@ from score_store import load, universe_tables
 from polyhouse.models import checks
 from polyhouse.models.runner import build
 from polyhouse.models.wallet_documents import FACTS, PACKED, TABLE
-from polyhouse.reads import kept_parts, wallet_parts
+from polyhouse.reads import kept_parts, outcomes, wallet_parts
+from polyhouse.reads.outcomes import outcome_names
 from polyhouse.reads.parts import read_parts
 from polyhouse.reads.wallet import wallet
 from polyhouse.sim.universe import Universe
@@ -177,6 +178,38 @@ def test_of_a_document_only_what_changed_is_read_again(
     assert tables() == [{"coverage"}]
     build(warehouse, [other])
     assert tables() == [{"builds"}, of_builds]
+
+
+def test_names_of_outcomes_are_asked_again_where_their_market_was_written(
+    warehouse: ClickHouseWarehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(version: int, **names: list[str]) -> None:
+        columns = {
+            "condition": pa.array([ids[name] for name in names], pa.binary()), "source": ["gamma"] * len(names),
+            "outcomes": list(names.values()), "version": pa.array([version] * len(names), pa.uint64()),
+        }  # fmt: skip
+        warehouse.insert_arrow("markets", pa.table(columns))
+
+    ids = {name: name.encode() * 4 for name in ("firstone", "secondly", "thirdone")}
+    first, second, third, unknown = *ids.values(), bytes(32)
+    write(1, firstone=["Yes", "No"], secondly=["Up", "Down"], thirdone=["A", "B"])
+    known = outcome_names(warehouse, [first, second, unknown])
+    assert known == {first: ("Yes", "No"), second: ("Up", "Down"), unknown: ()}
+    asked: list[list[bytes]] = []
+    real = outcomes._asked
+
+    def noting(store: Any, conditions: list[bytes]) -> Any:
+        asked.append(conditions)
+        return real(store, conditions)
+
+    monkeypatch.setattr(outcomes, "_asked", noting)
+    write(2, secondly=["Rain", "Sun", "Snow"])
+    again = outcome_names(warehouse, [first, second, third, unknown])
+    assert asked == [[second, third]]
+    assert again == known | {second: ("Rain", "Sun", "Snow"), third: ("A", "B")}
+    monkeypatch.setattr(outcomes, "MOST_NAMES", 2)
+    assert outcome_names(warehouse, [first, second, third, unknown]) == again
+    assert len(outcomes._kept[warehouse.changes]) == 2
 
 
 def test_what_another_version_left_is_not_read(warehouse: ClickHouseWarehouse) -> None:

@@ -8,6 +8,7 @@ import pytest
 from polyhouse.warehouse.changes import Changes
 
 ONE, OTHER = b"\x01" * 20, b"\x02" * 20
+MARKET, ANOTHER = b"\x03" * 32, b"\x04" * 31
 
 
 def numbers(changes: Changes) -> tuple[int, int, int]:
@@ -22,7 +23,7 @@ def numbers(changes: Changes) -> tuple[int, int, int]:
         ("sync_pages", {"partition": [f"0x{OTHER.hex()}", "market:7"]}, (0, 1, 0)),
         ("sync_pages", {"partition": ["0xnothing"]}, (0, 0, 0)),
         ("sync_pages", {"other": [1]}, (1, 1, 0)),
-        ("markets", {"condition": ["x"]}, (0, 0, 0)),
+        ("markets", {"condition": pa.array([MARKET], pa.binary())}, (0, 0, 0)),
         ("builds", {"build": [1]}, (0, 0, 1)),
     ],
 )
@@ -31,6 +32,22 @@ def test_a_batch_counts_for_the_wallets_that_it_names(table, rows, moved):
     changes.note(is_batch=True, table=table, rows=pa.table(rows))
     assert numbers(changes) == moved
     assert (changes.batches, changes.statements) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("table", "rows", "moved"),
+    [
+        ("markets", {"condition": pa.array([MARKET, b""], pa.binary())}, (1, 0)),
+        ("markets", {"condition": pa.array([ANOTHER, MARKET], pa.binary())}, (1, 1)),
+        ("markets", {"other": [1]}, (1, 1)),
+        ("", {"other": [1]}, (1, 1)),
+        ("observations", {"condition": pa.array([MARKET], pa.binary())}, (0, 0)),
+    ],
+)
+def test_a_batch_counts_for_the_markets_that_it_names(table, rows, moved):
+    changes = Changes()
+    changes.note(table=table, rows=pa.table(rows))
+    assert (changes.of_condition(MARKET), changes.of_condition(ANOTHER)) == moved
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +23,14 @@ _GROUPS = 1 << 16
 _ADDRESS = re.compile("0x[0-9a-f]{40}")
 _OF_WALLETS = {"observations": "wallet", "sync_pages": "partition"}
 """Tables whose rows are about one wallet each, and the column that names it."""
+_OF_CONDITIONS = {"markets": "condition"}
 
 
 class Changes:
     """Counts of acknowledged changes; safe for threads.
 
-    Wallets are counted in 65,536 groups, by the last two bytes of their address: a change of one may look like a change
-    of another, never the other way round, and memory does not grow with the number of wallets.
+    Wallets and conditions are counted in 65,536 groups each, by the last two bytes of their ids: a change of one may
+    look like a change of another, never the other way round, and memory does not grow with their number.
 
     Attributes:
         batches: inserts into observation tables.
@@ -40,8 +41,7 @@ class Changes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._tables: Counter[str] = Counter()
-        self._groups = [0] * _GROUPS
-        self._everybody = 0
+        self._wallets, self._conditions = _Groups(), _Groups()
         self.batches = 0
         self.statements = 0
         self.publication = 0
@@ -54,16 +54,16 @@ class Changes:
             table: where; "" = anywhere.
             rows: what was written; None = anything.
         """
-        groups = _groups_of(table, rows)
+        of_wallets = _ids(rows, _OF_WALLETS.get(table, ""), _named)
+        of_conditions = _ids(rows, _OF_CONDITIONS.get(table, ""), bytes)
         with self._lock:
             self.batches += is_batch
             self.statements += 1
             self._tables[table] += 1
-            if groups is not None:
-                for group in groups:
-                    self._groups[group] += 1
-            elif not table or table in _OF_WALLETS:
-                self._everybody += 1
+            if not table or table in _OF_WALLETS:
+                self._wallets.count(of_wallets)
+            if not table or table in _OF_CONDITIONS:
+                self._conditions.count(of_conditions)
 
     def note_statement(self, sql: str) -> None:
         """A statement that returned no rows was executed."""
@@ -93,22 +93,44 @@ class Changes:
 
     def of_wallet(self, wallet: bytes) -> int:
         """A number that moves with every change of the rows that sources gave of a wallet (20 bytes)."""
-        return self._groups[_group(wallet)] + self._everybody
+        return self._wallets.of(wallet)
+
+    def of_condition(self, condition: bytes) -> int:
+        """A number that moves with every change of what sources say of a market."""
+        return self._conditions.of(condition)
 
 
-def _group(wallet: bytes) -> int:
-    return int.from_bytes(wallet[-2:], "big")
+class _Groups:
+    """Counts of changes by the last two bytes of an id."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * _GROUPS
+        self._all = 0
+
+    def count(self, ids: Collection[bytes] | None) -> None:
+        """One more change of each of these; None = of all."""
+        if ids is None:
+            self._all += 1
+        for group in {_group(one) for one in ids or ()}:
+            self._counts[group] += 1
+
+    def of(self, one: bytes) -> int:
+        """A number that moves with every change of this one."""
+        return self._counts[_group(one)] + self._all
 
 
-def _groups_of(table: str, rows: pa.Table | None) -> set[int] | None:
-    """Groups of the wallets that rows are about; None if they do not name any."""
-    name = _OF_WALLETS.get(table, "")
-    if rows is None or name not in rows.column_names:
+def _group(one: bytes) -> int:
+    return int.from_bytes(one[-2:], "big")
+
+
+def _ids(rows: pa.Table | None, column: str, read: Callable[[Any], bytes]) -> list[bytes] | None:
+    """What rows are about; None if they do not say."""
+    if rows is None or column not in rows.column_names:
         return None
-    return {_group(wallet) for wallet in map(_address, rows.column(name).unique().to_pylist()) if wallet}
+    return [one for one in map(read, rows.column(column).unique().to_pylist()) if one]
 
 
-def _address(name: Any) -> bytes:
+def _named(name: Any) -> bytes:
     """An address, or the text by which a partition of a wallet is named; b"" if it is that of something else."""
     if not isinstance(name, str):
         return bytes(name)
