@@ -59,11 +59,11 @@ class Census:
         new = self._of_unread_wallets([one for one in deliveries if one.is_first_read])
         for table, columns in merge_tables([one for one in deliveries if id(one) not in new]).items():
             self._add(counts, table, columns)
-        for table, columns in merge_tables([one for one in deliveries if id(one) in new]).items():
-            if table == _LEDGER:
-                counts += Counter(rows_inserted=row_count(columns), ledger_inserted=row_count(columns))
-            else:
-                self._add(counts, table, columns)
+        unread = [one for one in deliveries if id(one) in new]
+        for table, columns in merge_tables(unread, without={_LEDGER}).items():
+            self._add(counts, table, columns)
+        inserted = sum(row_count(one.page.tables.get(_LEDGER, {})) for one in unread)
+        counts += Counter(rows_inserted=inserted, ledger_inserted=inserted)
         for delivery in deliveries:
             repeated = delivery.page.notes.get(REPEATED_NOTE, 0)
             counts += Counter(rows_unchanged=repeated, ledger_unchanged=repeated)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,15 +64,15 @@ class Delivery:
         return hashlib.sha256(_encode_rows([head, tables])).digest()
 
 
-def merge_tables(deliveries: Sequence[Delivery]) -> dict[str, Columns]:
-    """Join the pages' columns per table, in page order, tables in their declared order.
+def merge_tables(deliveries: Sequence[Delivery], *, without: Collection[str] = ()) -> dict[str, Columns]:
+    """Join the pages' columns per table, in page order, tables in their declared order; ``without`` these.
 
     A column that one page leaves out is filled with its declared default, as the warehouse would do.
     """
     parts: dict[str, list[Columns]] = {}
     for delivery in deliveries:
         for name, columns in delivery.page.tables.items():
-            if row_count(columns):
+            if name not in without and row_count(columns):
                 parts.setdefault(name, []).append(columns)
     return {table.name: _concat(parts[table.name], table.defaults) for table in ALL if table.name in parts}
 
