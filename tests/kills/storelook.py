@@ -35,6 +35,7 @@ RECORDS = frozenset(
         "invariant_results",
         "ledger_builds",
         "ledger_changes",
+        "moved_conditions",
         "price_builds",
         "price_changes",
         "schema_migrations",
