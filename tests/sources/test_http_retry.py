@@ -167,6 +167,21 @@ async def test_breaker_gives_up_when_the_probe_fails(virtual_clock):
     assert breaker.state == "open"
 
 
+async def test_a_probe_that_takes_longer_than_the_pause_is_waited_for(virtual_clock):
+    breaker = CircuitBreaker("data", virtual_clock, pause=0.05)
+    for _ in range(5):
+        breaker.failed(probe=False)
+    virtual_clock.now += 0.05
+
+    async def worker():
+        probe = await breaker.enter()
+        await virtual_clock.sleep(1.0)
+        breaker.succeeded()
+        return probe
+
+    assert await virtual_clock.run(asyncio.gather(*(worker() for _ in range(3)))) == [True, False, False]
+
+
 async def test_a_cancelled_probe_leaves_the_door_to_the_next(virtual_clock):
     breaker = CircuitBreaker("data", virtual_clock)
     for _ in range(5):

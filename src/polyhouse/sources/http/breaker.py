@@ -34,11 +34,11 @@ class CircuitBreaker:
     async def enter(self) -> bool:
         """Wait until a request may be sent; True = it is the probe, and its outcome must be reported.
 
-        A task waits out one pause. If the host is still down after it, the task gives up; and while it stays down,
-        tasks that come during a pause are told at once instead of waiting out another one.
+        A task waits out one pause, and the probe behind it. If the host is still down then, the task gives up; and
+        while it stays down, tasks that come during a pause are told at once instead of waiting out another one.
 
         Raises:
-            CircuitOpenError: the host did not come back within one pause and a half.
+            CircuitOpenError: the host did not come back within one pause and a half, or the probe failed.
         """
         waited = 0.0
         while True:
@@ -46,7 +46,8 @@ class CircuitBreaker:
             if wait <= 0:
                 self._probing = self._open_until is not None
                 return self._probing
-            if waited + wait > self._pause * 1.5 or (self._probe_failed and not self._probing):
+            # A probe that is under way decides soon, however short the pause is.
+            if not self._probing and (waited + wait > self._pause * 1.5 or self._probe_failed):
                 raise CircuitOpenError(
                     f"{self.name}: {self._failures} failures in a row, the host is left alone for {self._pause:.0f} s",
                     hint="Nothing is lost: the same command goes on from where it stopped.",
