@@ -311,7 +311,7 @@ def _of_keys() -> list[Invariant]:
 def _strayed_prices() -> str:
     """Prices that are kept and should not be, or the other way round; none while rows wait for a build."""
     fills = model_sql("priced_fills", "1").replace("FROM observations", "FROM observations FINAL")
-    wanted = model_sql("token_prices", "1").replace("FROM priced_fills FINAL", f"FROM ({fills})")
+    wanted = model_sql("token_prices", "1").replace("FROM priced_fills FINAL PREWHERE 1", f"FROM ({fills})")
     columns = "token, ts, block, tx_index, pos, tx_key, price_e6"
     newest = "(SELECT max(_block_number) FROM observations)"
     return (

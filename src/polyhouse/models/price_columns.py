@@ -87,7 +87,7 @@ def load_prices_since(warehouse: Warehouse, whole: str, recent: str, since: int)
     last = f"SELECT * FROM token_days FINAL WHERE token IN ({recent}) AND day < toDate({day})"
     return _load(
         warehouse,
-        f"SELECT {_READ} FROM token_prices FINAL WHERE source = 'fill' AND {chosen} UNION ALL"
+        f"SELECT {_READ} FROM token_prices FINAL PREWHERE source = 'fill' AND {chosen} UNION ALL"
         f" SELECT {_READ} FROM ({last} ORDER BY token, day DESC LIMIT 1 BY token)",
     )
 

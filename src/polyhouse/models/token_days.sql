@@ -15,6 +15,6 @@ FROM
         max(bitShiftLeft(toUInt256(toUInt32(ts)), 144) + bitShiftLeft(toUInt256(block), 112)
                 + bitShiftLeft(toUInt256(tx_index), 96) + bitShiftLeft(toUInt256(pos), 64) + toUInt64(price_e6)) AS newest
     FROM /*history*/ FINAL
-    WHERE source = 'fill' AND /*wallets*/
+    PREWHERE source = 'fill' AND /*wallets*/
     GROUP BY token, day
 )

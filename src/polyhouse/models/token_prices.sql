@@ -24,8 +24,7 @@ FROM
             bitShiftLeft(toUInt128(toUInt32(ts)), 80) + bitShiftLeft(toUInt128(block), 48)
                 + bitShiftLeft(toUInt128(tx_index), 32) + pos
                 + better * transform(toString(source), ['chain', 'trades', 'activity'], [3, 2, 1], 0) AS order_key
-        FROM priced_fills FINAL
-        WHERE /*wallets*/
+        FROM priced_fills FINAL PREWHERE /*wallets*/
     )
     GROUP BY token, tx_key
     SETTINGS optimize_aggregation_in_order = 1

@@ -139,7 +139,7 @@ def _catch_up_days(run: Build) -> None:
     )
     run.warehouse.command(
         f"INSERT INTO token_days (token, day, version, is_deleted) SELECT token, day, {run.version}, 1"
-        f" FROM token_days FINAL WHERE version < {run.version} AND {changed.format('day')}"
+        f" FROM token_days FINAL PREWHERE {changed.format('day')} WHERE version < {run.version}"
     )
 
 
@@ -149,8 +149,8 @@ def _of_history(run: Build, model: str, chosen: str, history: str) -> str:
 
 
 def _bury(run: Build, where: str) -> None:
-    """Tombstones for prices that were not found again."""
+    """Tombstones for prices that were not found again; ``where`` asks for columns of the key."""
     run.warehouse.command(
         f"INSERT INTO token_prices SELECT p.* REPLACE ({run.version} AS version, 1 AS is_deleted)"
-        f" FROM token_prices AS p FINAL WHERE p.version < {run.version} AND {where}"
+        f" FROM token_prices AS p FINAL PREWHERE {where} WHERE p.version < {run.version}"
     )
