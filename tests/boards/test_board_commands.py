@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from board_rows import AS_OF, USD, built, flag, specialist, totals, wallet
+from commands import running_engine
 from score_store import columns, condition, fill, load, market_tables
 
 from polyhouse.cli.app import run_command_line
@@ -20,7 +21,7 @@ Call = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("home")
     with open_warehouse(f"chdb://{folder / 'warehouse'}") as warehouse:
         load(warehouse, market_tables(1, slug="rain", question="Rain?", outcomes=["Yes", "No"]))
@@ -31,7 +32,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         specialist(warehouse, "aa", "sports", q=0.01)
         flag(warehouse, "bb", "bot", version=2**62)
         built(warehouse, AS_OF)
-    return folder
+    with running_engine(folder):
+        yield folder
 
 
 @pytest.fixture

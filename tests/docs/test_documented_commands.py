@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
+from commands import running_engine
 
 from polyhouse.cli.app import app, run_command_line
 from polyhouse.errors import StoreInUseError
@@ -19,8 +20,6 @@ from polyhouse.settings import Settings
 from polyhouse.sim.runner import ServerThread
 from polyhouse.sim.server import SimServer
 from polyhouse.sim.universe import Universe
-from polyhouse.warehouse.engine import Engine
-from polyhouse.warehouse.location import parse_location
 from polyhouse.wiring import open_stores
 
 _spec = importlib.util.spec_from_file_location("documented", Path(__file__).with_name("documented.py"))
@@ -93,17 +92,11 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
         yield Reader(folder)
 
 
-def keep_engine(kept: contextlib.ExitStack, reader: Reader) -> None:
-    """To start the engine costs more than most commands do: it runs on between them."""
-    location = parse_location(f"chdb://{reader.folder}/home/warehouse")
-    kept.enter_context(kept.enter_context(contextlib.closing(Engine(location))).borrow())
-
-
 @pytest.mark.timeout(600)
 def test_every_command_of_a_block_runs(reader: Reader) -> None:
     failed = []
     with contextlib.ExitStack() as kept:
-        keep_engine(kept, reader)
+        kept.enter_context(running_engine(reader.folder / "home"))
         for command in dict.fromkeys(documented.shown()):
             if command.told_elsewhere is None:
                 words = [reader.own(word) for word in command.words[1:]]
@@ -112,7 +105,7 @@ def test_every_command_of_a_block_runs(reader: Reader) -> None:
                 if code == StoreInUseError.exit_code:
                     kept.close()  # it opens another store, as it may in a process of its own
                     code, _, talk = run(*words)
-                    keep_engine(kept, reader)
+                    kept.enter_context(running_engine(reader.folder / "home"))
                 if code not in {0, 1}:
                     failed.append(f"{command.page}: {' '.join(words)}: exit {code}: {talk[-300:]}")
     assert not failed, "\n".join(failed)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import running_engine
 from score_store import columns, fill, load, market_tables
 
 from polyhouse.cli.app import run_command_line
@@ -27,7 +28,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         rows = [fill(5, 1, 100, 4_000), fill(5, 5, 50, 3_000, kind="SELL"), fill(6, 9, 10, 700)]
         load(stores.warehouse, market_tables() | {"observations": columns(rows)})
         build(stores.warehouse)
-    return folder
+    with running_engine(folder):
+        yield folder
 
 
 @pytest.fixture

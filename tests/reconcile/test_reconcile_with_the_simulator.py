@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import running_engine
 
 from polyhouse.cli.app import run_command_line
 from polyhouse.models.runner import build
@@ -54,7 +55,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     try:
         assert ready.wait(20)
         (folder / "polyhouse.toml").write_text(f'data_url = "{server.data_url}"\nrate_scale = 1000\n')
-        yield folder
+        with running_engine(folder):
+            yield folder
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(20)
