@@ -31,7 +31,8 @@ _LONGEST = {
     "dashboard/test_dashboard_in_a_browser.py", "chain_sync/test_every_depth.py", "machines/test_machines.py",
     "matrix/test_every_store.py", "publication/test_readers_during_builds.py", "jobs/test_live_server.py",
     "cluster/test_shards_equal_one_engine.py", "crash/test_sigkill.py", "fleet/test_workers.py",
-    "docs/test_documented_commands.py", "bigquery/test_bigquery_warehouse.py",
+    "bigquery/test_bigquery_warehouse.py", "as_of/test_as_of_universes.py", "history/test_live.py",
+    "process/test_process_queue.py", "faults/test_fault_schedules.py",
 }  # fmt: skip
 """Files of a minute and more."""
 
