@@ -34,7 +34,7 @@ from polyhouse.warehouse.sharded import ClusterWarehouse
 pytestmark = pytest.mark.timeout(600)  # a fixture builds on four engines
 
 SHARDS = 3
-EVERYWHERE = ("token_map", "token_prices", *OF_ALL, "leaderboard_history")
+EVERYWHERE = ("token_map", "token_prices", "token_days", *OF_ALL, "leaderboard_history")
 """Tables that every shard has as a whole."""
 _PLAIN = {"flag_levels", "category_specialists", "category_stats", "leaderboard_history"}
 
