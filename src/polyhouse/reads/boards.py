@@ -190,7 +190,9 @@ def _aligned(
     """Columns of another table in the order of the board's wallets; NaN where there is no row or no value."""
     if not names:
         return {}
-    stored = stored_columns(warehouse, table)
+    stored = boards_of(warehouse).once(
+        f"columns of {table}", board.build, lambda: stored_columns(warehouse, table)
+    )  # fmt: skip
     chosen = {name: f"toFloat64(ifNull({name}, nan))" for name in names if name in stored}
     rows = _read(warehouse, chosen, f"FROM {table} FINAL PREWHERE {condition}", bound)
     wallets = rows.pop("wallet")

@@ -63,12 +63,15 @@ class Levels:
         import pyarrow as pa
 
         self._steps: dict[str, tuple[list[float], list[float]]] = {}
-        for flag in TESTED:
-            sql = "SELECT p_upto, q_value FROM flag_levels WHERE flag = {flag:String} ORDER BY p_upto"
-            batches = list(warehouse.query_columns(sql, {"flag": flag}))
-            if batches:
-                steps = pa.Table.from_batches(batches)
-                self._steps[flag] = steps.column("p_upto").to_pylist(), steps.column("q_value").to_pylist()
+        sql = "SELECT toString(flag) AS flag, p_upto, q_value FROM flag_levels ORDER BY flag, p_upto"
+        batches = list(warehouse.query_columns(sql))
+        if batches:
+            steps = pa.Table.from_batches(batches)
+            flags = [_word(flag) for flag in steps.column("flag").to_pylist()]
+            upto, q_values = steps.column("p_upto").to_pylist(), steps.column("q_value").to_pylist()
+            for flag in TESTED:
+                first, end = bisect_left(flags, flag), bisect_right(flags, flag)
+                self._steps[flag] = upto[first:end], q_values[first:end]
 
     def q_value(self, flag: str, p_value: float) -> float:
         """The q-value of a p-value: that of the smallest step that is not below it; 1 above all of them."""

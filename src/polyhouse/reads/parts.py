@@ -1,7 +1,7 @@
 """Several questions about one thing as one statement.
 
 The engine takes a millisecond to begin a statement, whatever it reads, and longer the more columns it returns. A
-document that is made of a dozen small tables is therefore asked for at once: each part comes as rows of JSON text.
+document that is made of several small tables is therefore asked for at once: each part comes as rows of text or bytes.
 """
 
 from __future__ import annotations
