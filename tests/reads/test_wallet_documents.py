@@ -33,7 +33,7 @@ _NOTHING = "SELECT '' AS part, '' AS part_bytes WHERE 0"
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseWarehouse]:
     with open_warehouse(f"chdb://{tmp_path_factory.mktemp('store')}/warehouse") as opened:
-        load(opened, universe_tables(Universe(seed=4, wallets=30, fills=700)))
+        load(opened, universe_tables(Universe(seed=4, wallets=14, fills=400)))
         build(opened)
         yield opened
 
