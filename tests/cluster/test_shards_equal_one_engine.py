@@ -185,3 +185,30 @@ def test_a_full_build_on_what_is_kept_is_equal(
     build_both(single, cluster, None)
     assert_equal(single, cluster)
     assert rows_of(single, "category_specialists")
+
+
+def test_a_price_that_a_killed_build_took_out_on_its_shard_goes_from_all(
+    cluster: ClusterWarehouse, second: None
+) -> None:
+    owner, *_ = cluster.engines
+    token, key = owner.query(
+        "SELECT token, tx_key FROM token_prices FINAL WHERE source = 'fill'"
+        " AND (token, tx_key) IN (SELECT token, tx_key FROM priced_fills) ORDER BY ts, tx_key LIMIT 1"
+    ).rows[0]
+    this = {"token": bytes(token).hex(), "key": int(key)}
+    where = "token = toFixedString(unhex({token:String}), 32) AND tx_key = {key:UInt64}"
+    # A re-organisation took the fill away, and the build that followed was killed before the others had copied.
+    owner.command(f"DELETE FROM priced_fills WHERE {where}", this)
+    owner.command("INSERT INTO price_changes VALUES (toFixedString(unhex({token:String}), 32), {key:UInt64})", this)
+    owner.command(
+        "INSERT INTO token_prices SELECT p.* REPLACE ((SELECT max(version) FROM price_builds) + 1 AS version,"
+        f" 1 AS is_deleted) FROM token_prices AS p FINAL WHERE {where}",
+        this,
+    )
+    assert {engine.query(f"SELECT count() FROM token_prices FINAL WHERE {where}", this).rows[0][0]
+            for engine in cluster.engines} == {0, 1}  # fmt: skip
+    build_shards(cluster.shards(), cluster.divided([]), is_cluster=False, in_processes=False)
+    copies = [rows_of(engine, "token_prices") for engine in cluster.engines]
+    assert copies[0]
+    assert all(copy == copies[0] for copy in copies)
+    assert not owner.query(f"SELECT count() FROM token_prices FINAL WHERE {where}", this).rows[0][0]

@@ -66,18 +66,25 @@ def insert_of_all(run: Build, table: str, selects: Sequence[str]) -> None:
         _copy(run, other.query_columns(f"{selects[rank]} {BULK}"), table)
 
 
-def copy_of_others(run: Build, table: str) -> None:
+def copy_of_others(run: Build, table: str, since: str) -> None:
     """Bring the rows that the other shards' builds wrote for the tokens they own into our copy of a table.
 
     Each shard must come to it when it has written its own; when it ends, nobody reads our copy any more.
+
+    Args:
+        run: the build.
+        table: in which each shard has a copy of everything.
+        since: SQL of the version behind which rows may be missing here: a build that was killed wrote some, too.
     """
     if run.peers.is_alone:
         return
     place = run.place_of(table)
     run.peers.share(f"wrote {table}")
     for rank, other in run.peers.others():
-        written = f"version = {run.version} AND {run.peers.owned(rank)}"
-        _copy(run, other.query_columns(f"SELECT * FROM {place} WHERE {written} {BULK}"), place, is_unique=True)
+        written = f"version > {since} AND {run.peers.owned(rank)}"
+        _copy(
+            run, other.query_columns(f"SELECT * FROM {place} WHERE {written} {BULK}"), place, is_unique=place != table
+        )
     run.peers.share(f"copied {table}")
 
 

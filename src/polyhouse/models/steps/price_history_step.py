@@ -20,6 +20,8 @@ FILLS, POINTS = "observations", "price_points"
 _RULES = ("priced_fills", "token_prices", "point_prices", "token_days")
 _CHANGED = "(token, tx_key) IN (SELECT token, tx_key FROM changed_prices)"
 _POINTED = "token IN (SELECT token FROM pointed_tokens)"
+_COMPLETE = "(SELECT max(version) FROM price_builds)"
+"""Up to which version the history is complete; 0 while it is made anew."""
 _ANEW = 4
 """Above one row in so many that arrived, everything is read again: cheaper than looking up what each one changes."""
 
@@ -99,7 +101,7 @@ def _make_anew(run: Build, spans: Sequence[tuple[int, int]]) -> None:
     insert_of_all(run, "priced_fills", _fills(run, spans))
     run.insert("token_prices", "1")
     run.insert_rows(_of_history(run, "point_prices", run.peers.owned(), "token_prices__next"), "token_prices__next")
-    copy_of_others(run, "token_prices")
+    copy_of_others(run, "token_prices", _COMPLETE)
     run.insert_rows(_of_history(run, "token_days", "1", "token_prices__next"), "token_days__next")
     run.put_in_place("token_prices", "token_days")
     run.drop_beside("token_prices", "token_days")
@@ -121,7 +123,7 @@ def _catch_up(run: Build, known: _Reach, now: _Reach, spans: Sequence[tuple[int,
     _bury(run, f"source = 'fill' AND token IN (SELECT token FROM changed_prices) AND {_CHANGED}")
     run.insert_rows(_of_history(run, "point_prices", _POINTED, "token_prices"), "token_prices")
     _bury(run, f"source = 'point' AND {_POINTED}")
-    copy_of_others(run, "token_prices")
+    copy_of_others(run, "token_prices", _COMPLETE)
     _catch_up_days(run)
 
 
@@ -129,8 +131,7 @@ def _catch_up_days(run: Build) -> None:
     """Find the last price of every day anew on which a price came or went, also by a build that was killed."""
     run.stage_rows(
         "changed_days",
-        "SELECT DISTINCT token, toDate(ts) AS day FROM token_prices WHERE source = 'fill'"
-        " AND version > (SELECT max(version) FROM price_builds)",
+        f"SELECT DISTINCT token, toDate(ts) AS day FROM token_prices WHERE source = 'fill' AND version > {_COMPLETE}",
     )
     changed = "token IN (SELECT token FROM changed_days) AND (token, {}) IN (SELECT token, day FROM changed_days)"
     since = "ts >= (SELECT toDateTime(min(day), 'UTC') FROM changed_days)"
