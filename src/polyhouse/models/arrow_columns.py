@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from polyhouse.ledger.columns import Bytes, Ints
-
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from polyhouse.ledger.columns import Bytes, Ints
 
 
 def binary(cells: Bytes) -> pa.Array:

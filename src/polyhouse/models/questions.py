@@ -14,7 +14,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from polyhouse.ledger.columns import binary_cells
 from polyhouse.models.arrow_columns import words
 
 Row = dict[str, Any]
@@ -158,6 +157,8 @@ def _fill(records: NDArray[np.void], name: str, kind: str | tuple[str, ...], col
     if kind == "word":
         records[name] = words(column, _WORD_BYTES)
     elif kind == "id":
+        from polyhouse.ledger.columns import binary_cells
+
         records[name] = binary_cells(column).view(f"V{_ID_BYTES}").ravel()
     elif kind == "name":
         cells, lengths = _padded(column)

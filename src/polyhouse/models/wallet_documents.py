@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from polyhouse.models.arrow_columns import names
 from polyhouse.models.flags import starts_of
-from polyhouse.models.invariants import MADE_OF
 from polyhouse.models.packed_metrics import packed, part_names, words_of_rows
 from polyhouse.models.questions import OF_WALLET, Layout, Part, Question, Row, named
 
@@ -166,6 +165,8 @@ def without(run: Build, held: frozenset[str]) -> frozenset[str]:
     """The tables that must not be published, without that of documents, unless nothing of what it is made of is: if
     only a part of that is published there are no documents, and readers ask the tables.
     """
+    from polyhouse.models.invariants import MADE_OF
+
     if TABLE not in held or held.issuperset(MADE_OF[TABLE]):
         return held
     run.truncate(run.place_of(TABLE))
