@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from polyhouse.doctor.finding import Finding, Level
+from polyhouse.memory import available_memory
 
 GIGABYTE = 1 << 30
 DISK_FAIL, DISK_WARN = GIGABYTE, 10 * GIGABYTE
@@ -16,7 +17,6 @@ DISK_FAIL, DISK_WARN = GIGABYTE, 10 * GIGABYTE
 MEMORY_FAIL, MEMORY_WARN = GIGABYTE // 2, 2 * GIGABYTE
 FILES_FAIL, FILES_WARN = 1_024, 16_384
 """Hard limit of open files: a merge opens every column of every part."""
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def examine_machine(home: Path, folders: dict[str, Path]) -> Iterator[Finding]:
@@ -65,20 +65,6 @@ def _memory() -> Finding:
     level = _level(free, MEMORY_FAIL, MEMORY_WARN)
     fix = "end other programs, or give the container more memory (docs/capacity.md)"
     return Finding("memory", level, f"{free / GIGABYTE:,.1f} GB are available", "" if level == "ok" else fix)
-
-
-def available_memory() -> int | None:
-    """Bytes this process may still get: of the machine, or of its container if that has less; None = unknown."""
-    found = []
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        found += [int(line.split()[1]) * 1_024 for line in lines if line.startswith("MemAvailable:")]
-        most = (_CGROUP / "memory.max").read_text("ascii").strip()
-        if most != "max":
-            found.append(int(most) - int((_CGROUP / "memory.current").read_text("ascii")))
-    except (OSError, ValueError, IndexError):
-        pass
-    return max(min(found), 0) if found else None
 
 
 def _files() -> Finding:

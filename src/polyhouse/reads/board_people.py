@@ -31,8 +31,12 @@ class People:
     specialities: Mapping[bytes, tuple[str, ...]]
 
     def with_flag(self, board: Board, flag: str) -> Array:
-        """Which rows of a board carry a flag."""
-        return _among(board, [wallet for wallet, flags in self.flags.items() if flag in flags])
+        """Which rows of a board carry a flag. The board, which is of the same build, keeps the answer."""
+        name = f"flag {flag}"
+        if name not in board.kept:
+            board.kept[name] = _among(board, [wallet for wallet, flags in self.flags.items() if flag in flags])
+        found: Array = board.kept[name]
+        return found
 
     def specialists(self, board: Board, category: str | None) -> Array:
         """Which rows are specialists of a category, or of any (None)."""

@@ -2,7 +2,7 @@
 
 A leaderboard is one question out of very many: any of a hundred orders, any mixture of filters, any page. On columns in
 memory each of them takes about a millisecond, whatever the sort; reading a board from the warehouse takes some dozens.
-The least used boards are forgotten first (``MOST_BYTES``).
+The least used boards are forgotten first.
 """
 
 from __future__ import annotations
@@ -17,13 +17,18 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import numpy.typing as npt
 
+from polyhouse.memory import available_memory
 from polyhouse.metrics.ratios import RANK_MIN_TURNOVER, RANK_MIN_UNITS
 from polyhouse.ports import Warehouse
 from polyhouse.reads.builds import newest_build
 from polyhouse.reads.totals import OVERALL
 
-MOST_BYTES = 256 << 20
-"""Of the columns of all boards of one store."""
+LEAST_KEPT = 256 << 20
+"""Bytes of the columns of all boards of one store that are kept in any case."""
+_SHARE = 8
+"""Else one part in so many of the memory that is available when the first board is asked for."""
+_BLOCKS = "SETTINGS max_block_size = 65505, preferred_block_size_bytes = 4194304"
+"""The embedded engine's small blocks keep loaders small, but a board of 100,000 wallets would come in fifty."""
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
@@ -97,6 +102,7 @@ class Boards:
         self._loading: dict[Slice, threading.Lock] = {}
         self._reading: dict[str, threading.Lock] = {}
         self._facts: dict[str, tuple[int, Any]] = {}
+        self._most_bytes = max((available_memory() or 0) // _SHARE, LEAST_KEPT)
 
     def get(self, warehouse: Warehouse, part: Slice, metrics: Sequence[str] = (), *, scores: bool = False) -> Board:
         """The board of a slice as of the newest build, with these metrics (and the scores) among its columns."""
@@ -145,7 +151,7 @@ class Boards:
             board.columns[f"whole_{name}"] = column
 
     def _forget_least_used(self) -> None:
-        while len(self._kept) > 1 and sum(one.size() for one in self._kept.values()) > MOST_BYTES:
+        while len(self._kept) > 1 and sum(one.size() for one in self._kept.values()) > self._most_bytes:
             self._kept.popitem(last=False)
 
 
@@ -221,7 +227,7 @@ def _read(warehouse: Warehouse, chosen: Mapping[str, str], rest: str, bound: Map
     import pyarrow as pa
 
     selected = ", ".join(["wallet", *(f"{sql} AS {name}" for name, sql in chosen.items())])
-    batches = list(warehouse.query_columns(f"SELECT {selected} {rest}", dict(bound)))
+    batches = list(warehouse.query_columns(f"SELECT {selected} {rest} {_BLOCKS}", dict(bound)))
     if not batches:
         return {"wallet": np.zeros(0, "S20")} | {name: np.zeros(0) for name in chosen}
     table = pa.Table.from_batches(batches)
