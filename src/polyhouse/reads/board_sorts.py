@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -46,12 +47,16 @@ class Sort:
             return tenths, None, ~np.isnan(tenths)
         return _total(self.name, self.field, board)
 
-    def key(self, board: Board, place: int) -> Fraction | None:
-        """The exact value of a row, None where there is none."""
+    def keys(self, board: Board) -> Callable[[int], Fraction | None]:
+        """The exact value of a row by its place, None where there is none."""
         above, below, known = self.fraction(board)
-        if not known[place]:
-            return None
-        return Fraction(above[place].item()) / (1 if below is None else int(below[place]))
+
+        def key(place: int) -> Fraction | None:
+            if not known[place]:
+                return None
+            return Fraction(above[place].item()) / (1 if below is None else int(below[place]))
+
+        return key
 
     def order(self, board: Board, *, reverse: bool = False) -> Array:
         """Places of all rows, best first (worst first if reversed); equal values by address, no value last."""

@@ -94,7 +94,11 @@ class Board:
 
 
 class Boards:
-    """The boards of one store. Holds no reference to it: the store is given with every call."""
+    """The boards of one store. Holds no reference to it: the store is given with every call.
+
+    Attributes:
+        most_bytes: of all columns that are kept; one board is, whatever it takes.
+    """
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Slice, Board] = OrderedDict()
@@ -102,7 +106,7 @@ class Boards:
         self._loading: dict[Slice, threading.Lock] = {}
         self._reading: dict[str, threading.Lock] = {}
         self._facts: dict[str, tuple[int, Any]] = {}
-        self._most_bytes = max((available_memory() or 0) // _SHARE, LEAST_KEPT)
+        self.most_bytes = max((available_memory() or 0) // _SHARE, LEAST_KEPT)
 
     def get(self, warehouse: Warehouse, part: Slice, metrics: Sequence[str] = (), *, scores: bool = False) -> Board:
         """The board of a slice as of the newest build, with these metrics (and the scores) among its columns."""
@@ -151,7 +155,7 @@ class Boards:
             board.columns[f"whole_{name}"] = column
 
     def _forget_least_used(self) -> None:
-        while len(self._kept) > 1 and sum(one.size() for one in self._kept.values()) > self._most_bytes:
+        while len(self._kept) > 1 and sum(one.size() for one in self._kept.values()) > self.most_bytes:
             self._kept.popitem(last=False)
 
 

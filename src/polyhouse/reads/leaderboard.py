@@ -130,9 +130,10 @@ def _ranked(board: Board, asked: Checked, people: People) -> Array:
 def _place_after(board: Board, sort: Sort, places: Array, after: Cursor, *, reverse: bool) -> int:
     """Where the page behind a row begins, whether that row is still there or not."""
     upward = sort.lower_first != reverse
+    key = sort.keys(board)
 
     def standing(place: int) -> tuple[bool, Any, bytes]:
-        return _standing(sort.key(board, place), board.wallet(place), upward=upward)
+        return _standing(key(place), board.wallet(place), upward=upward)
 
     limit = _standing(after.key, after.wallet, upward=upward)
     first = bisect_left(places, limit, key=standing)
@@ -144,7 +145,7 @@ def _standing(key: Any, wallet: bytes, *, upward: bool) -> tuple[bool, Any, byte
 
 
 def _cursor(board: Board, sort: Sort, place: int, build: int) -> Cursor:
-    return Cursor(build, sort.key(board, place), board.wallet(place))
+    return Cursor(build, sort.keys(board)(place), board.wallet(place))
 
 
 _COLUMNS = (
