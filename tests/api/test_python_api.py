@@ -17,6 +17,7 @@ from polyhouse.api import results, rows
 from polyhouse.errors import BadInputError, StoreInUseError
 from polyhouse.reads.relations.catalogue import SOURCES
 from polyhouse.serve.schemas.documents import TABLES
+from polyhouse.warehouse import open_warehouse
 from polyhouse.warehouse.lock import holder
 
 pytestmark = pytest.mark.timeout(300)  # the first one waits for the store
@@ -235,3 +236,11 @@ def test_while_it_is_open_nobody_else_has_the_store_and_closing_gives_it_free(ho
     with polyhouse.open(home) as again:
         assert again.trades().count() > 0
     assert StoreInUseError.exit_code == 5
+
+
+def test_an_answer_that_is_not_read_to_its_end_gives_the_store_back(home, monkeypatch, tmp_path):
+    monkeypatch.setattr(results, "MOST_ROWS", 100)
+    with polyhouse.open(home) as opened, pytest.raises(BadInputError, match="100 rows") as refused:
+        opened.trades().arrow()
+    with open_warehouse(f"chdb://{tmp_path}/warehouse"):  # one process has one embedded store open
+        assert refused.value.__traceback__ is not None, "who keeps the error keeps what failed"

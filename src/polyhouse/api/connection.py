@@ -68,15 +68,17 @@ class Connection:
     @contextmanager
     def stream(self, question: Question) -> Iterator[Answer]:
         """The answer to a question to a table, open for as long as the block lasts. Errors as of ``ask``."""
-
-        def here(stores: Stores) -> Answer:
-            from polyhouse.reads.relations.answer import answer_question
-
-            if question.as_of:
-                self._keep(stores, question.as_of)
-            return answer_question(stores.warehouse, question)
-
         with ExitStack() as stack:
+
+            def here(stores: Stores) -> Answer:
+                from polyhouse.reads.relations.answer import answer_question
+
+                if question.as_of:
+                    self._keep(stores, question.as_of)
+                answer = answer_question(stores.warehouse, question)
+                # Whoever stops in the middle gives the store back now, not when somebody forgets the error.
+                stack.callback(answer.close)
+                return answer
 
             def there(server: HolderInfo) -> Answer:
                 from polyhouse.api.remote import stream_from

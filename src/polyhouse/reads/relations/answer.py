@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,11 @@ class Answer:
 
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
+
+    def close(self) -> None:
+        """Give back what the rest would be read with; nothing once all batches are taken."""
+        if isinstance(self.batches, Generator):
+            self.batches.close()
 
 
 def answer_question(warehouse: Warehouse, question: Question) -> Answer:
