@@ -8,7 +8,7 @@ import tracemalloc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from polyhouse.ports import Page
+from polyhouse.ports import Page, Reject
 from polyhouse.state import open_state
 from polyhouse.sync.discovery_hook import Discovery, Sightings
 from polyhouse.sync.manifest import Delivery
@@ -66,3 +66,17 @@ def test_pages_register_their_wallets_with_where_they_were_seen(tmp_path):
         assert hook.counts("holders") == {"seen": 3, "new": 2, "known": 1, "rejected": 0}
         assert hook.counts("trades") == {"seen": 2, "new": 1, "known": 1, "rejected": 0}
         assert hook.totals() == {"seen": 3, "new": 3, "known": 0}
+
+
+def test_rejected_rows_are_counted_once_however_often_their_page_is_tried(tmp_path):
+    with open_state(f"sqlite:///{tmp_path}/state.db") as state:
+        hook = Discovery(state, ["data.trades"])
+        rejected = (Reject("shape", "row 1", "{}"), Reject("shape", "row 2", "{}"))
+        pages = [
+            Delivery("data.trades", "p", {}, Page({}, {}, is_last=False, fetched=2, rejected=rejected), number)
+            for number in (1, 2)
+        ]
+        hook(pages)  # as a batch that the warehouse then refuses
+        for one in pages:
+            hook([one])
+        assert hook.counts("trades")["rejected"] == 4

@@ -97,18 +97,26 @@ class Discovery:
         self.hints: set[str] = set()
         self.found = 0
         self.rejected: Counter[str] = Counter()
+        self._with_rejected: set[tuple[str, str, int]] = set()
 
     def __call__(self, deliveries: Sequence[Delivery]) -> None:
         """Runs in the writer's thread, before the warehouse is given the rows."""
         seen: dict[str, set[bytes]] = {}
         for delivery in deliveries:
-            self.rejected[self._source_of(delivery.stream)] += len(delivery.page.rejected)
+            self._count_rejected(delivery)
             for source, wallets in _named(delivery, self._streams):
                 seen.setdefault(source, set()).update(wallets)
             if delivery.stream not in self.hints:
                 self.touch(delivery.page.tables.get("observations", {}).get("wallet", ()))
         for source, found in seen.items():
             self.register(found, source)
+
+    def _count_rejected(self, delivery: Delivery) -> None:
+        """Once, however often the page is tried: a batch that is refused is written page by page."""
+        page = (delivery.stream, delivery.partition, delivery.seq)
+        if delivery.page.rejected and page not in self._with_rejected:
+            self._with_rejected.add(page)
+            self.rejected[self._source_of(delivery.stream)] += len(delivery.page.rejected)
 
     def touch(self, addresses: Iterable[bytes]) -> None:
         """Count these wallets among the touched ones."""
