@@ -22,6 +22,7 @@ from polyhouse.models.staging import Staging
 from polyhouse.models.stored_columns import StoredColumns
 from polyhouse.models.tombstones import Burials
 from polyhouse.ports import Warehouse
+from polyhouse.warehouse.streaming import BULK
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,9 +34,6 @@ DAY_SECONDS = 86_400
 SLICE_ROWS = 1_500_000
 """Observations per wallet slice: keeps the peak memory of a build independent of the universe."""
 _MOST_SLICES = 4096
-
-BULK = "SETTINGS max_block_size = 65505, preferred_block_size_bytes = 4194304"
-"""Of statements that read a whole slice: the embedded engine's small blocks keep loaders small, but cost twice here."""
 
 BY_WALLET = (
     "ledger", "unmapped", "positions", "wallet_days", "units", "wallet_totals", "wallet_coverage", "wallet_scores_v1",

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from polyhouse.models.build import BULK, Build
+from polyhouse.models.build import Build
 from polyhouse.models.invariants import WALLETS, Invariant, Part, affected, invariants
 from polyhouse.models.metric_tables import prepare_metric_tables
 from polyhouse.ports import Warehouse
+from polyhouse.warehouse.streaming import BULK
 
 if TYPE_CHECKING:
     from polyhouse.models.build import BuildReport

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from polyhouse.models.build import BULK, Build
+from polyhouse.models.build import Build
+from polyhouse.warehouse.streaming import BULK
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,9 +16,10 @@ from polyhouse.ledger.compiled import pays
 from polyhouse.ledger.fold import Holding, Kind, Settlement, fold_pair
 from polyhouse.ledger.states import Folded, Steps, folded_from
 from polyhouse.ledger.valuation import Flags
-from polyhouse.models.build import BULK, Build
+from polyhouse.models.build import Build
 from polyhouse.models.joined import fold_joined_wallets
 from polyhouse.models.token_facts import KnownTokens
+from polyhouse.warehouse.streaming import BULK
 
 COMPILED_FROM = 50_000
 """Rows of a slice from which on compiling pays."""

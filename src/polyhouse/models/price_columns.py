@@ -10,8 +10,8 @@ import numpy as np
 
 from polyhouse.ledger.columns import Bytes, Ints, binary_cells, differs
 from polyhouse.ledger.compiled import pays
-from polyhouse.models.build import BULK
 from polyhouse.ports import Warehouse
+from polyhouse.warehouse.streaming import BULK
 
 DAY_SECONDS = 86_400
 MICRO = 1_000_000

@@ -10,10 +10,11 @@ import numpy as np
 
 from polyhouse.ledger.columns import Ints, binary_cells
 from polyhouse.ledger.compiled import pays
-from polyhouse.models.build import BULK, Build
+from polyhouse.models.build import Build
 from polyhouse.models.price_columns import COMPILED_FROM, PriceColumns, second_prices
 from polyhouse.models.token_facts import places_of
 from polyhouse.models.trade_columns import load_facts, pair_blocks, trades_of
+from polyhouse.warehouse.streaming import BULK
 
 LAGS = {"30s": 30, "2m": 120, "5m": 300, "1h": 3_600, "6h": 21_600, "1d": 86_400}
 """Later moments whose prices are noted, in seconds after the trade."""

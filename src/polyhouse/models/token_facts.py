@@ -12,8 +12,9 @@ from polyhouse.ledger.columns import Bytes, Ints
 from polyhouse.ledger.day_series import NO_MARK
 from polyhouse.ledger.valuation import TokenFacts
 from polyhouse.models.arrow_columns import binary
-from polyhouse.models.build import BULK, WINDOWS
+from polyhouse.models.build import WINDOWS
 from polyhouse.ports import Warehouse
+from polyhouse.warehouse.streaming import BULK
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from polyhouse.warehouse.streaming import BULK
+
 if TYPE_CHECKING:
     from polyhouse.models.build import Build
 
@@ -45,8 +47,6 @@ class Burials:
 
     def _found(self, rows: Sequence[str]) -> list[int]:
         """Which of these have any row."""
-        from polyhouse.models.build import BULK
-
         if not rows:
             return []
         looks = (f"SELECT {number} FROM (SELECT 1 {one} LIMIT 1)" for number, one in enumerate(rows))

@@ -22,13 +22,12 @@ from polyhouse.metrics.ratios import RANK_MIN_TURNOVER, RANK_MIN_UNITS
 from polyhouse.ports import Warehouse
 from polyhouse.reads.builds import newest_build
 from polyhouse.reads.totals import OVERALL
+from polyhouse.warehouse.streaming import BULK
 
 LEAST_KEPT = 256 << 20
 """Bytes of the columns of all boards of one store that are kept in any case."""
 _SHARE = 8
 """Else one part in so many of the memory that is available when the first board is asked for."""
-_BLOCKS = "SETTINGS max_block_size = 65505, preferred_block_size_bytes = 4194304"
-"""The embedded engine's small blocks keep loaders small, but a board of 100,000 wallets would come in fifty."""
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
@@ -231,7 +230,7 @@ def _read(warehouse: Warehouse, chosen: Mapping[str, str], rest: str, bound: Map
     import pyarrow as pa
 
     selected = ", ".join(["wallet", *(f"{sql} AS {name}" for name, sql in chosen.items())])
-    batches = list(warehouse.query_columns(f"SELECT {selected} {rest} {_BLOCKS}", dict(bound)))
+    batches = list(warehouse.query_columns(f"SELECT {selected} {rest} {BULK}", dict(bound)))
     if not batches:
         return {"wallet": np.zeros(0, "S20")} | {name: np.zeros(0) for name in chosen}
     table = pa.Table.from_batches(batches)

@@ -9,9 +9,10 @@ from polyhouse.ledger.columns import Bytes, Ints, binary_cells
 from polyhouse.ledger.coverage import COVERAGES, MIXED, REASONS, Balances, covered, differing
 from polyhouse.ledger.valuation import Valued
 from polyhouse.models.arrow_columns import binary, lists, names, numbers
-from polyhouse.models.build import BULK, Build
+from polyhouse.models.build import Build
 from polyhouse.models.pairs import SlicePairs
 from polyhouse.models.token_facts import places_of
+from polyhouse.warehouse.streaming import BULK
 
 _NOTED = (
     "SELECT wallet, toUInt32(0) AS seen_at FROM {unmapped} WHERE {wallets} GROUP BY wallet"

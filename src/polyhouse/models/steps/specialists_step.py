@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from polyhouse.metrics.specialists import MIN_EVENTS, MIN_STAKE_SHARE
-from polyhouse.models.build import BULK, Build
+from polyhouse.models.build import Build
 from polyhouse.models.edges import edges
 from polyhouse.models.gather import stage_of_all
 from polyhouse.models.specialists import tested
+from polyhouse.warehouse.streaming import BULK
 
 if TYPE_CHECKING:
     import pyarrow as pa
