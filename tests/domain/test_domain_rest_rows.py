@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polyhouse.domain.amounts import format_micros
+from polyhouse.domain.amounts import whole_units
 from polyhouse.domain.contracts import CLOB_V2_CUTOVER_TS
 from polyhouse.domain.rest import (
     ActivityAmounts,
@@ -62,18 +62,18 @@ def test_the_tolerance_grows_with_the_shares(shares, tolerance):
 def test_net_and_gross_cash_differ_by_the_fee_at_most(shares, price_e10, extra, ts):
     price = f"0.{price_e10 % 10**10:010d}"
     notional = shares * int(price[2:]) // 10**10
-    row = activity_amounts("BUY", format_micros(shares), price, format_micros(notional + extra), ts)
+    row = activity_amounts("BUY", str(whole_units(shares)), price, str(whole_units(notional + extra)), ts)
     assert row.cash == notional + extra
     assert row.cash - row.usdc_gross == (row.fee_usdc if ts == V2 else 0)
     assert 0 <= row.fee_usdc <= extra + 1
-    sale = activity_amounts("SELL", format_micros(shares), price, format_micros(notional), ts)
+    sale = activity_amounts("SELL", str(whole_units(shares)), price, str(whole_units(notional)), ts)
     assert sale.usdc_gross - sale.cash == sale.fee_usdc == 0
 
 
 @given(st.integers(0, 10**14), st.integers(0, 10**16))
 def test_a_trade_row_is_rounded_half_up_from_the_exact_product(shares, price_e16):
     price = f"{price_e16 // 10**16}.{price_e16 % 10**16:016d}"
-    got, usdc = trade_amounts(format_micros(shares), price)
+    got, usdc = trade_amounts(str(whole_units(shares)), price)
     assert got == shares
     assert usdc - Fraction(1, 2) <= shares * Fraction(price) < usdc + Fraction(1, 2)
 

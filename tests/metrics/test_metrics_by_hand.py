@@ -42,6 +42,7 @@ def test_zero_has_no_sign():
 
 def test_ties_go_to_the_even_digit():
     assert [str(nine(n, 2 * 10**9)) for n in (1, 3, 5, -1)] == ["0E-9", "2E-9", "2E-9", "0E-9"]
+    assert [str(nine(n, -2 * 10**9)) for n in (-1, -3, 5)] == ["0E-9", "2E-9", "-2E-9"]
 
 
 def test_omega_by_hand():

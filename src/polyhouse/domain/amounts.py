@@ -148,13 +148,14 @@ def ratio_half_up(numerator: int, denominator: int) -> int:
     return (2 * numerator + denominator) // (2 * denominator)
 
 
-def format_micros(amount: int) -> str:
-    """Integer millionths as the shortest exact decimal text in whole units: 12500000 → ``"12.5"``, 0 → ``"0"``."""
+def whole_units(amount: int) -> Decimal:
+    """Integer millionths in whole units with as few decimals as they need: 12500000 → ``12.5``, 0 → ``0``."""
     if type(amount) is not int:
         raise BadInputError(f"amount {shown(amount)} is not valid: expected a whole number of millionths")
-    whole, fraction = divmod(abs(amount), MICRO)
-    sign = "-" if amount < 0 else ""
-    return f"{sign}{whole}.{fraction:06d}".rstrip("0") if fraction else f"{sign}{whole}"
+    decimals = 6
+    while decimals and amount % 10 == 0:
+        amount, decimals = amount // 10, decimals - 1
+    return _EXACT.scaleb(amount, -decimals)
 
 
 def price_e6(usdc: int, shares: int) -> int | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
 
 from polyhouse.domain.ids import shown
@@ -14,6 +15,8 @@ MIN_TIME = 1_420_070_400
 MAX_TIME = 4_133_980_799
 """2100-12-31T23:59:59Z."""
 
+_DAY_SECONDS = 86_400
+_EPOCH = date(1970, 1, 1).toordinal()
 _ISO = re.compile(
     r"(\d{4})-(\d{2})-(\d{2})"
     r"(?:[T ](\d{2}):(\d{2}):(\d{2})(?:\.\d{1,9})?"
@@ -68,7 +71,16 @@ def format_time(seconds: int) -> str:
     """ISO 8601 in UTC with a ``Z``: 1795258800 → ``"2026-11-21T11:00:00Z"``."""
     if type(seconds) is not int:
         raise BadInputError(f"time {shown(seconds)} is not valid: expected whole Unix seconds")
+    days, second = divmod(seconds, _DAY_SECONDS)
     try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
+        day = _day(days)
+    except (ValueError, OverflowError):
         raise BadInputError(f"time {shown(seconds)} is not valid: it is outside the calendar") from None
+    minute, second = divmod(second, 60)
+    return f"{day}T{minute // 60:02d}:{minute % 60:02d}:{second:02d}Z"
+
+
+@lru_cache(maxsize=10_000)
+def _day(days: int) -> str:
+    """The date so many days after 1970-01-01. Documents have many times of few days."""
+    return date.fromordinal(_EPOCH + days).isoformat()

@@ -34,12 +34,17 @@ class Ratio:
 
 def nine(numerator: int, denominator: int = 1) -> Decimal:
     """numerator / denominator with nine decimals, half-even on the exact value; the denominator is not zero."""
-    return Decimal(round(Fraction(numerator * _SCALE, denominator))).scaleb(-PLACES, _WIDE)
+    if denominator < 0:
+        numerator, denominator = -numerator, -denominator
+    whole, rest = divmod(numerator * _SCALE, denominator)
+    if 2 * rest > denominator or (2 * rest == denominator and whole % 2):
+        whole += 1
+    return _WIDE.scaleb(whole, -PLACES)
 
 
 def nine_of(value: Fraction) -> Decimal:
     """An exact fraction with nine decimals, half-even."""
-    return Decimal(round(value * _SCALE)).scaleb(-PLACES, _WIDE)
+    return nine(value.numerator, value.denominator)
 
 
 def nine_decimal(value: Decimal) -> Decimal:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from polyhouse.domain.amounts import format_micros
+from polyhouse.domain.amounts import whole_units
 from polyhouse.domain.times import format_time
 
 _INT64_MAX = 2**63 - 1
@@ -22,7 +22,7 @@ _AS_THEY_ARE = frozenset({type(None), str, bool})
 
 def money(micros: int | None) -> Decimal | None:
     """Micro-USDC or micro-shares as whole units, at most 6 decimals; None stays None."""
-    return None if micros is None else Decimal(format_micros(int(micros)))
+    return None if micros is None else whole_units(int(micros))
 
 
 def moment(seconds: int | None) -> str | None:
