@@ -104,6 +104,12 @@ def newest_build(warehouse: Warehouse) -> int:
     return int(warehouse.query("SELECT max(build) FROM builds").rows[0][0])
 
 
+def seen_build(warehouse: Warehouse) -> BuildReport:
+    """The build that readers see, as the report of one that found nothing to do."""
+    build = newest_build(warehouse)
+    return BuildReport(build, _as_of(warehouse, build), 0, 0.0)
+
+
 def publications(warehouse: Warehouse, *, limit: int = 50) -> list[Publication]:
     """What readers were shown, newest first."""
     rows = warehouse.query(

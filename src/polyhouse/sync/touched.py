@@ -9,7 +9,7 @@ from polyhouse.errors import InvariantBrokenError
 from polyhouse.failpoints import reach
 from polyhouse.feed import publish
 from polyhouse.models.build import BuildReport
-from polyhouse.models.publication import Publication, rollback
+from polyhouse.models.publication import Publication, rollback, seen_build
 from polyhouse.models.runner import build
 from polyhouse.ports import Warehouse
 from polyhouse.sync.progress import Reporter
@@ -17,6 +17,7 @@ from polyhouse.sync.reorg import rebuilt, wallets_to_rebuild
 from polyhouse.sync.store import RunState
 from polyhouse.sync.turns import building
 from polyhouse.sync.unbuilt import forget_unbuilt, remember_unbuilt
+from polyhouse.sync.unchanged import is_unchanged, made_of, note_made_of
 
 MOST_TOUCHED = 100_000
 """Above so many wallets a full build is cheaper than naming them."""
@@ -51,7 +52,8 @@ def rebuild(
     warehouse: Warehouse, state: RunState, wallets: Collection[bytes] | None, *, anew: bool = False
 ) -> tuple[BuildReport, list[bytes] | None]:
     """Recompute these wallets, those that a re-organisation took rows from, and the holders of tokens whose resolution
-    changed; None = everything. What is new by it goes into the feed. ``anew``: as of ``models.runner.build``.
+    changed; None = everything. What is new by it goes into the feed. ``anew``: as of ``models.runner.build``. If nobody
+    is to be recomputed and nothing changed since the last build, there is none.
 
     Returns:
         The report, and the wallets that were named; None if all were built.
@@ -66,6 +68,9 @@ def rebuild(
         if named is not None and len(named) > MOST_TOUCHED:
             named = None
         reach("M1")
+        if named == [] and is_unchanged(warehouse, state):
+            return seen_build(warehouse), named
+        sources = made_of(warehouse)
         report = build(warehouse, named, anew=anew)
         reach("K17")
         if report.wallets is None:
@@ -75,6 +80,7 @@ def rebuild(
         else:
             rebuilt(state, noted)
         publish(warehouse, state, named, now=int(time.time()))
+        note_made_of(warehouse, state, "" if report.held else sources)
     _refuse_broken(report)
     return report, named
 
