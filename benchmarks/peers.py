@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 from benchmarks.measure import in_fresh_process, measured
-from benchmarks.rebuild import _POSITIONS, _fill, _watch_steps
+from benchmarks.rebuild import _POSITIONS, _watch_steps, fill
 
 _EXPORT = (
     "SELECT hex(l.wallet) AS wallet, hex(l.token) AS token, hex(m.condition) AS condition, l.ts AS ts, l.pos AS pos,"
@@ -56,7 +56,7 @@ def run(fills: int) -> list[tuple[str, str, str]]:
     """Rows of the result table: what, figure, ratio to ours."""
     with tempfile.TemporaryDirectory() as folder:
         store, ledger = f"chdb://{folder}/warehouse", f"{folder}/ledger.parquet"
-        in_fresh_process(_fill, store, fills)
+        in_fresh_process(fill, store, fills)
         ours, rows = in_fresh_process(_ours, store, ledger)
         peers = {"DuckDB, the same job": _duckdb, "polars, totals without a cost basis": _polars}
         figures = [("ours: ledger rows to positions, units, totals (and more columns)", ours)]

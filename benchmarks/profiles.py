@@ -125,13 +125,13 @@ def _ingest() -> Counter[str]:
 
 
 def _rebuild() -> Counter[str]:
-    from benchmarks.rebuild import _fill
+    from benchmarks.rebuild import fill
     from polyhouse.models.runner import build
     from polyhouse.warehouse import open_warehouse
 
     with tempfile.TemporaryDirectory() as folder:
         store = f"chdb://{folder}/warehouse"
-        in_fresh_process(_fill, store, 300_000)
+        in_fresh_process(fill, store, 300_000)
         with open_warehouse(store) as warehouse:
             build(warehouse)
             with Sampler() as sampler:

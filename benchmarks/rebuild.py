@@ -20,6 +20,8 @@ _FLOOR = (
 )
 _POSITIONS = ("load_tokens", "fold_slice", "build_positions")
 """Steps from ledger rows to positions, units and totals."""
+TOUCHED_WALLETS = "SELECT wallet FROM wallet_coverage WHERE cityHash64(wallet) % 100 = 0"
+"""One in a hundred."""
 _SHOWN = 14
 """So many of the most expensive steps have a row."""
 _CHUNK = 1_000_000
@@ -29,7 +31,7 @@ def run(fills: int) -> list[tuple[str, str, str]]:
     """Rows of the result table: what, figure, ratio to the floor."""
     with tempfile.TemporaryDirectory() as folder:
         store = f"chdb://{folder}/warehouse"
-        in_fresh_process(_fill, store, fills)
+        in_fresh_process(fill, store, fills)
         return in_fresh_process(_rebuild, store, fills)
 
 
@@ -51,12 +53,7 @@ def _rebuild(store: str, fills: int) -> list[tuple[str, str, str]]:
             with measured() as floor:
                 warehouse.query(_FLOOR)
             floors.append(floor.cpu)
-        touched = [
-            bytes(wallet)
-            for (wallet,) in warehouse.query(
-                "SELECT wallet FROM wallet_coverage WHERE cityHash64(wallet) % 100 = 0"
-            ).rows
-        ]
+        touched = [bytes(wallet) for (wallet,) in warehouse.query(TOUCHED_WALLETS).rows]
         with measured() as partial:
             build(warehouse, touched)
         steps.clear()
@@ -129,7 +126,7 @@ def _watch_steps() -> dict[str, float]:
     return spent
 
 
-def _fill(store: str, fills: int) -> None:
+def fill(store: str, fills: int) -> None:
     """A hundred fills a wallet, both wallets and tokens on a power law; two fifths sales, four fifths resolved."""
     from polyhouse.warehouse import open_warehouse
 
