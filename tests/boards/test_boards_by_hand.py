@@ -200,18 +200,22 @@ def test_flags_and_specialities_stand_beside_the_numbers_and_filter(three: Wareh
     assert [row["category_share"] for row in sports] == [Decimal("0.250000000"), Decimal("0.666666667")]
     assert ranked(three, category="sports", min_category_share="0.25") == ["aa", "cc"]
     assert ranked(three, category="sports", min_category_share="0.250000001") == ["cc"]
+    totals(three, "aa", volume=0, version=2)
+    totals(three, "aa", category="sports", volume=0, version=2)
+    built(three)
+    assert ranked(three, category="sports", min_category_share="0") == ["cc"], "without volume there is no share"
 
 
 def test_boards_that_do_not_fit_are_read_again(three: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     totals(three, "bb", window="30d")
     built(three)
     held = boards.boards_of(three)
-    assert held.most_bytes >= boards.LEAST_KEPT
-    monkeypatch.setattr(held, "most_bytes", 1)
+    assert held.shelf.most_bytes >= boards.LEAST_KEPT
+    monkeypatch.setattr(held.shelf, "most_bytes", 1)
     for _ in range(3):
         assert ranked(three, sort="pnl") == ["bb", "aa", "cc"]
         assert ranked(three, window="30d") == ["bb"]
-        assert len(held._kept) == 1, "the board that is asked for stays, however large"
+        assert len(held.shelf._kept) == 1, "the board that is asked for stays, however large"
     assert boards.boards_of(three) is held
 
 

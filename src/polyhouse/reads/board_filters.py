@@ -11,8 +11,9 @@ import numpy as np
 
 from polyhouse.domain.amounts import micros, parse_decimal
 from polyhouse.errors import BadInputError
-from polyhouse.reads.boards import Array, Board
-from polyhouse.reads.ratios import SHRINKAGE
+from polyhouse.reads.board_columns import Array
+from polyhouse.reads.board_sorts import pnl_of, ratio_of, units_of
+from polyhouse.reads.boards import Board
 
 _E9 = 1_000_000_000
 _MOST = 2**63 - 1
@@ -40,9 +41,13 @@ class Filter:
     negative: bool = False
 
 
+def passes(board: Board, name: str, value: int | float) -> Array:
+    """Which rows of a board pass a filter. The same values are asked for again and again."""
+    return board.once(("passes", name, value), lambda: FILTERS[name].passes(board, value))
+
+
 def _pnl(board: Board) -> Array:
-    pnl: Array = board["realized"] + board["unrealized"]
-    return pnl
+    return board.once("pnl", lambda: pnl_of(board))
 
 
 def _is_marked(board: Board) -> Array:
@@ -50,31 +55,37 @@ def _is_marked(board: Board) -> Array:
     return marked
 
 
-def _decided(board: Board) -> Array:
-    decided: Array = board["wins"] + board["losses"]
-    return decided
+def _ratio(name: str, *, at_least: bool = True) -> Callable[[Board, int], Array]:
+    """Rows whose ratio is at least (at most) a number of 10⁻⁹, exactly; none of those that have no ratio."""
+
+    def rows(board: Board, value: int) -> Array:
+        ratios = board.once(("ratio", name), lambda: _floats(board, name))
+        limit = value / _E9
+        low, high = limit - _CLOSE * abs(limit), limit + _CLOSE * abs(limit)
+        sure, perhaps = (ratios > high, ratios >= low) if at_least else (ratios < low, ratios <= high)
+        near = np.flatnonzero(sure != perhaps)
+        signs = _signs(*ratio_of(name, board.at(near))[:2], value)
+        sure[near] = signs >= 0 if at_least else signs <= 0
+        found: Array = sure
+        return found
+
+    return rows
 
 
-def compare_ratio(above: Array, below: Array, value: int) -> Array:
-    """Sign of above / below − value · 10⁻⁹ per row, exact; ``below`` is positive where the answer is used."""
-    left, right = above * 1e9, below * float(value)
-    signs: Array = np.sign(left - right).astype(np.int8)
-    near = np.flatnonzero(np.abs(left - right) <= _CLOSE * np.abs(left))
-    exact = above[near].astype(object) * _E9 - below[near].astype(object) * value  # whole numbers of any size
-    signs[near] = (exact > 0).astype(np.int8) - (exact < 0).astype(np.int8)
+def _signs(above: Array, below: Array, value: int) -> Array:
+    """Sign of above / below − value · 10⁻⁹ per row, exact; ``below`` is positive."""
+    largest = max(int(np.abs(above).max(initial=0)) * _E9, int(below.max(initial=0)) * abs(value))
+    whole = np.int64 if largest <= _MOST else object  # numbers of any size
+    left, right = above.astype(whole) * _E9, below.astype(whole) * value
+    signs: Array = (left > right).astype(np.int8) - (left < right).astype(np.int8)
     return signs
 
 
-def _win_rate(board: Board, value: int) -> Array:
-    return compare_ratio(board["wins"], _decided(board), value)
-
-
-def _omega(board: Board, value: int) -> Array:
-    return compare_ratio(board["gains"] + SHRINKAGE, board["losses_abs"] + SHRINKAGE, value)
-
-
-def _roi(board: Board, value: int) -> Array:
-    return compare_ratio(_pnl(board), board["bought_cost"], value)
+def _floats(board: Board, name: str) -> Array:
+    above, below, known = ratio_of(name, board)
+    floats: Array = np.full(len(board), np.nan)
+    np.divide(above, below, out=floats, where=known)
+    return floats
 
 
 def _at_least(metric: str, kind: Kind = "number", *, negative: bool = False) -> Filter:
@@ -87,16 +98,14 @@ def _at_most(metric: str) -> Filter:
 
 FILTERS: Mapping[str, Filter] = {
     "min_trades": Filter("count", lambda b, value: b["trades"] >= value),
-    "min_units": Filter("count", lambda b, value: _decided(b) + b["flats"] >= value),
+    "min_units": Filter("count", lambda b, value: units_of(b) >= value),
     "min_gains_losses": Filter("usd", lambda b, value: b["gains"] >= value - b["losses_abs"]),
     "min_pnl": Filter("usd", lambda b, value: _is_marked(b) & (_pnl(b) >= value), negative=True),
     "max_pnl": Filter("usd", lambda b, value: _is_marked(b) & (_pnl(b) <= value), negative=True),
-    "min_win_rate": Filter("ratio", lambda b, value: (_decided(b) > 0) & (_win_rate(b, value) >= 0)),
-    "max_win_rate": Filter("ratio", lambda b, value: (_decided(b) > 0) & (_win_rate(b, value) <= 0)),
-    "min_omega": Filter("ratio", lambda b, value: _omega(b, value) >= 0),
-    "min_roi": Filter(
-        "ratio", lambda b, value: _is_marked(b) & (b["bought_cost"] > 0) & (_roi(b, value) >= 0), negative=True
-    ),
+    "min_win_rate": Filter("ratio", _ratio("win_rate")),
+    "max_win_rate": Filter("ratio", _ratio("win_rate", at_least=False)),
+    "min_omega": Filter("ratio", _ratio("omega")),
+    "min_roi": Filter("ratio", _ratio("roi"), negative=True),
     "min_volume": Filter("usd", lambda b, value: b["volume"] >= value),
     "min_markets": Filter("count", lambda b, value: b["markets"] >= value),
     "active_within_days": Filter("count", lambda b, value: b["last_trade"] >= max(b.as_of - value * _DAY_SECONDS, 1)),
@@ -112,9 +121,9 @@ FILTERS: Mapping[str, Filter] = {
     "max_drawdown_percent": _at_most("max_drawdown_percent"),
     "max_one_hit_share": _at_most("one_hit_share"),
     "min_roi_without_best_3": _at_least("roi_without_best_3", negative=True),
-    "min_category_share": Filter("ratio", lambda b, value: compare_ratio(b["volume"], b["whole_volume"], value) >= 0),
+    "min_category_share": Filter("ratio", _ratio("category_share")),
 }
-"""Filters by the argument that switches them on. ``whole_volume`` is a column of ``boards.with_whole``."""
+"""Filters by the argument that switches them on. They need the columns that ``Boards.get`` gives by ``whole``."""
 
 
 def bound_value(name: str, value: Any, one: Filter) -> int | float:

@@ -12,8 +12,9 @@ import numpy as np
 
 from polyhouse.metrics.exact import nine
 from polyhouse.ports import Warehouse
-from polyhouse.reads.boards import Array, Board
-from polyhouse.reads.flags import flagged, levels_of
+from polyhouse.reads.board_columns import WALLET_TYPE, Array, places_among
+from polyhouse.reads.boards import Board
+from polyhouse.reads.flags import FLAG_WORDS, flag_columns, levels_of
 
 HISTORY_SORTS = ("omega", "pnl")
 """Orders whose first places are kept day by day."""
@@ -25,33 +26,61 @@ _EPOCH = date(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """As of one build: wallet → its flags, and the categories it is a specialist of, the surest first."""
+    """As of one build.
 
-    flags: Mapping[bytes, tuple[str, ...]]
+    Attributes:
+        wallets: that have flags, in order; the dtype of boards.
+        flags: of each of them, as bits in the order of ``FLAG_WORDS``.
+        specialities: wallet → the categories it is a specialist of, the surest first.
+    """
+
+    wallets: Array
+    flags: Array
     specialities: Mapping[bytes, tuple[str, ...]]
 
+    def flags_of(self, board: Board) -> Array:
+        """The flags of each row of a board, which is of the same build, as bits."""
+        return board.once("flags", lambda: self._flags_of(board))
+
     def with_flag(self, board: Board, flag: str) -> Array:
-        """Which rows of a board carry a flag. The board, which is of the same build, keeps the answer."""
-        name = f"flag {flag}"
-        if name not in board.kept:
-            board.kept[name] = _among(board, [wallet for wallet, flags in self.flags.items() if flag in flags])
-        found: Array = board.kept[name]
-        return found
+        """Which rows of a board carry a flag."""
+        carries: Array = (self.flags_of(board) & (1 << FLAG_WORDS.index(flag))) != 0
+        return carries
 
     def specialists(self, board: Board, category: str | None) -> Array:
         """Which rows are specialists of a category, or of any (None)."""
         found = self.specialities.items()
-        return _among(board, [wallet for wallet, names in found if category is None or category in names])
+        wallets = [wallet for wallet, names in found if category is None or category in names]
+        places, known = places_among(board.wallets, np.array(wallets, WALLET_TYPE))
+        among = np.zeros(len(board), bool)
+        among[places[known]] = True
+        return among
+
+    def _flags_of(self, board: Board) -> Array:
+        bits = np.zeros(len(board), self.flags.dtype)
+        places, known = places_among(board.wallets, self.wallets)
+        bits[places[known]] = self.flags[known]
+        return bits
 
 
 def read_people(warehouse: Warehouse, build: int) -> People:
     """The flags and specialities of all wallets that have any, as of a build."""
-    flags = flagged(warehouse, levels_of(warehouse, build))
+    wallets, flags = flag_columns(warehouse, levels_of(warehouse, build))
+    is_first = np.ones(len(wallets), bool)
+    is_first[1:] = wallets[1:] != wallets[:-1]
+    starts = np.flatnonzero(is_first)
+    bits = np.left_shift(1, flags).astype(np.uint8)
     specialities = warehouse.query(
         "SELECT wallet, category FROM category_specialists WHERE is_specialist"
         " ORDER BY wallet, q_value, p_value, category"
     ).rows
-    return People(_grouped(flags), _grouped(specialities))
+    of_wallets = np.bitwise_or.reduceat(bits, starts) if len(bits) else bits
+    return People(wallets[starts], of_wallets, _grouped(specialities))
+
+
+def flag_names(bits: int) -> list[str]:
+    """The flags that bits say."""
+    return [word for place, word in enumerate(FLAG_WORDS) if bits >> place & 1]
 
 
 def _grouped(rows: Sequence[tuple[Any, ...]]) -> dict[bytes, tuple[str, ...]]:
@@ -59,11 +88,6 @@ def _grouped(rows: Sequence[tuple[Any, ...]]) -> dict[bytes, tuple[str, ...]]:
     for wallet, word in rows:
         found.setdefault(bytes(wallet), []).append(str(word))
     return {wallet: tuple(words) for wallet, words in found.items()}
-
-
-def _among(board: Board, wallets: list[bytes]) -> Array:
-    found: Array = np.isin(board.wallets, np.array(wallets, "S20"))
-    return found
 
 
 @dataclass(frozen=True, slots=True)

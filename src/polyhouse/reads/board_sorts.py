@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -12,10 +11,13 @@ import numpy as np
 from polyhouse.domain.suggestions import did_you_mean
 from polyhouse.errors import BadInputError
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, Metric, computed
-from polyhouse.reads.boards import SCORES, Array, Board
+from polyhouse.reads.board_columns import Array
+from polyhouse.reads.boards import SCORES, Board, Rows
 from polyhouse.reads.ratios import SHRINKAGE
 
 _Kind = Literal["total", "score", "metric"]
+RATIOS = ("omega", "win_rate", "roi")
+"""Totals whose order is that of a ratio."""
 _CLOSE = 1e-14
 """Ratios that differ by less, relatively, are compared exactly."""
 
@@ -38,61 +40,69 @@ class Sort:
     field: str
     lower_first: bool = False
 
-    def fraction(self, board: Board) -> tuple[Array, Array | None, Array]:
+    def fraction(self, rows: Rows) -> tuple[Array, Array | None, Array]:
         """Numerators, denominators (None = all 1) and whether there is a value, per row."""
-        if self.kind == "metric":
-            return board[self.name], None, ~np.isnan(board[self.name])
-        if self.kind == "score":
-            tenths = board[f"{self.name}_tenths"]
-            return tenths, None, ~np.isnan(tenths)
-        return _total(self.name, self.field, board)
+        if self.kind == "total":
+            return _total(self.name, self.field, rows)
+        values = rows[self.name if self.kind == "metric" else f"{self.name}_tenths"]
+        return values, None, ~np.isnan(values)
 
-    def keys(self, board: Board) -> Callable[[int], Fraction | None]:
+    def key(self, board: Board, place: int) -> Fraction | None:
         """The exact value of a row by its place, None where there is none."""
-        above, below, known = self.fraction(board)
-
-        def key(place: int) -> Fraction | None:
-            if not known[place]:
-                return None
-            return Fraction(above[place].item()) / (1 if below is None else int(below[place]))
-
-        return key
+        above, below, known = self.fraction(board.at([place]))
+        return Fraction(above[0].item()) / (1 if below is None else int(below[0])) if known[0] else None
 
     def order(self, board: Board, *, reverse: bool = False) -> Array:
         """Places of all rows, best first (worst first if reversed); equal values by address, no value last."""
-        kept = board.orders.get((self.name, reverse))
-        if kept is None:
-            kept = self._order(board, upward=self.lower_first != reverse)
-            board.orders[self.name, reverse] = kept
-        return kept
+        upward = self.lower_first != reverse
+        return board.once(("order", self.name, reverse), lambda: self._order(board, upward=upward))
 
     def _order(self, board: Board, *, upward: bool) -> Array:
         above, below, known = self.fraction(board)
-        places = np.flatnonzero(known)
+        places = np.flatnonzero(known).astype(np.int32)
         sign = 1 if upward else -1
         if below is None:
             ranked = places[np.argsort(sign * above[places], kind="stable")]
         else:
             ranked = places[_ratio_order(above[places], below[places], sign)]
-        return np.concatenate([ranked, np.flatnonzero(~known)])
+        return np.concatenate([ranked, np.flatnonzero(~known).astype(np.int32)])
 
 
-def _total(name: str, field: str, board: Board) -> tuple[Array, Array | None, Array]:
-    always = np.ones(len(board), bool)
-    pnl = board["realized"] + board["unrealized"]
-    marked = board["unknown"] == 0
-    decided = board["wins"] + board["losses"]
-    if name == "omega":
-        return board["gains"] + SHRINKAGE, board["losses_abs"] + SHRINKAGE, always
+def ratio_of(name: str, rows: Rows) -> tuple[Array, Array, Array]:
+    """Numerators, denominators and whether there is a value, of a ratio of totals."""
     if name == "win_rate":
-        return board["wins"], decided, decided > 0
-    if name == "roi":
-        return pnl, board["bought_cost"], marked & (board["bought_cost"] > 0)
-    if name == "pnl":
-        return pnl, None, marked
-    if name == "units":
-        return decided + board["flats"], None, always
-    return board[field], None, marked if name == "unrealized" else always
+        decided = _sum(rows, "wins", "losses")
+        return _sum(rows, "wins"), decided, decided > 0
+    if name == "omega":
+        above = rows["gains"] + SHRINKAGE
+        return above, rows["losses_abs"] + SHRINKAGE, np.ones(len(above), bool)
+    if name == "category_share":
+        return rows["volume"], rows["whole_volume"], rows["whole_volume"] > 0
+    return pnl_of(rows), rows["bought_cost"], (rows["unknown"] == 0) & (rows["bought_cost"] > 0)
+
+
+def pnl_of(rows: Rows) -> Array:
+    """Realised and unrealised PnL; it says nothing where a mark is unknown."""
+    pnl: Array = rows["realized"] + rows["unrealized"]
+    return pnl
+
+
+def units_of(rows: Rows) -> Array:
+    """Closed bets."""
+    return _sum(rows, "wins", "losses", "flats")
+
+
+def _sum(rows: Rows, *names: str) -> Array:
+    first, *others = (rows[name].astype(np.int64) for name in names)
+    return sum(others, start=first)
+
+
+def _total(name: str, field: str, rows: Rows) -> tuple[Array, Array | None, Array]:
+    if name in RATIOS:
+        return ratio_of(name, rows)
+    above = pnl_of(rows) if name == "pnl" else units_of(rows) if name == "units" else _sum(rows, field)
+    known = rows["unknown"] == 0 if name in ("pnl", "unrealized") else np.ones(len(above), bool)
+    return above, None, known
 
 
 def _ratio_order(above: Array, below: Array, sign: int) -> Array:

@@ -1,41 +1,45 @@
 """Boards in memory: every wallet of one category and window as columns, kept until the next build.
 
 A leaderboard is one question out of very many: any of a hundred orders, any mixture of filters, any page. On columns in
-memory each of them takes about a millisecond, whatever the sort; reading a board from the warehouse takes some dozens.
-The least used boards are forgotten first.
+memory each of them takes a few milliseconds, whatever the sort; reading a board from the warehouse takes seconds where
+there are a million wallets. So columns are read when a question first names them, and the least used are forgotten
+first, one by one.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import numpy.typing as npt
 
 from polyhouse.memory import available_memory
 from polyhouse.metrics.ratios import RANK_MIN_TURNOVER, RANK_MIN_UNITS
 from polyhouse.ports import Warehouse
+from polyhouse.reads.board_columns import Array, newest_places, places_among, read_columns, stored_columns
+from polyhouse.reads.board_shelf import Shelf
 from polyhouse.reads.builds import newest_build
 from polyhouse.reads.totals import OVERALL
-from polyhouse.warehouse.streaming import BULK
 
 LEAST_KEPT = 256 << 20
 """Bytes of the columns of all boards of one store that are kept in any case."""
 _SHARE = 8
 """Else one part in so many of the memory that is available when the first board is asked for."""
 
-Array = npt.NDArray[Any]
 T = TypeVar("T")
 _TOTALS = (
     "realized", "unrealized_marked", "unmarked", "fees", "income", "untracked_cash", "redeemed_cash", "volume",
     "trades", "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs", "bought_cost",
 )  # fmt: skip
-_ENOUGH = f"toUInt64(wins) + losses + flats >= {RANK_MIN_UNITS} AND toInt128(gains) + losses_abs >= {RANK_MIN_TURNOVER}"
+ENOUGH = {"min_units": RANK_MIN_UNITS, "min_gains_losses": RANK_MIN_TURNOVER}
+"""Filters that all rows of a slice of those with enough closed bets pass."""
+_ENOUGH = {
+    "has_enough": f"toUInt8(toUInt64(wins) + losses + flats >= {RANK_MIN_UNITS}"
+    f" AND toInt128(gains) + losses_abs >= {RANK_MIN_TURNOVER})"
+}
 _DERIVED = {
     "first_trade": "toUnixTimestamp(first_trade_ts)",
     "last_trade": "toUnixTimestamp(last_trade_ts)",
@@ -43,8 +47,11 @@ _DERIVED = {
     "unknown": "toUInt8(t.unrealized IS NULL)",
 }
 """Columns with their SQL; ``unknown`` = an open position has no mark."""
-_NEWEST = {"row_version": "t.version", "is_gone": "t.is_deleted", "has_enough": f"toUInt8({_ENOUGH})"}
+_NEWEST = {"row_version": "t.version", "is_gone": "t.is_deleted"}
 SCORES = ("whale_tenths", "insider_tenths")
+_SCORED = "wallet_scores_v1"
+_OF_WHOLE = ("volume", "trades")
+_WHOLE = tuple(f"whole_{name}" for name in _OF_WHOLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +63,32 @@ class Slice:
     enough: bool
 
 
+class Rows(Protocol):
+    """Columns of some rows of a board by their name."""
+
+    def __getitem__(self, name: str) -> Array: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Rows of a board by their places."""
+
+    board: Board
+    places: Array
+
+    def __getitem__(self, name: str) -> Array:
+        some: Array = self.board.columns[name][self.places]
+        return some
+
+
 @dataclass(eq=False, slots=True)
 class Board:
-    """The rows of one slice as of one build, sorted by address.
+    """The rows of one slice as of one build, sorted by address: what one question needs of it.
 
     Attributes:
         build: number of the build, as_of: end of its windows (Unix seconds).
         wallets: addresses of 20 bytes (dtype S20: compare and search, but take bytes with ``wallet``).
-        orders: kept orders by (sort, reverse): places of all rows, best first.
-        kept: what readers of the board keep with it, by name: it lives as long as the build is the newest.
+        columns: by name; counts are unsigned of 32 bits: widen them before they are added or negated.
     """
 
     part: Slice
@@ -72,8 +96,7 @@ class Board:
     as_of: int
     wallets: Array
     columns: dict[str, Array]
-    orders: dict[tuple[str, bool], Array] = field(default_factory=dict)
-    kept: dict[str, Any] = field(default_factory=dict)
+    shelf: Shelf
 
     def __len__(self) -> int:
         return len(self.wallets)
@@ -85,48 +108,71 @@ class Board:
     def __getitem__(self, name: str) -> Array:
         return self.columns[name]
 
-    def size(self) -> int:
-        """Bytes of all columns."""
-        return self.wallets.nbytes + sum(
-            one.nbytes for one in (*list(self.columns.values()), *list(self.orders.values()))
-        )
+    def at(self, places: Array | list[int]) -> Some:
+        """Some rows."""
+        return Some(self, np.asarray(places, np.int64))
+
+    def once(self, name: Hashable, make: Callable[[], T], size: int | None = None) -> T:
+        """What ``make`` made of this board for an earlier question, or makes now.
+
+        Args:
+            name: of what is made.
+            make: makes it; not None.
+            size: bytes that it takes; None of an array, which knows.
+        """
+        key = self.part, self.build
+        made: Any = self.shelf.find(key, name)
+        if made is None:
+            made = make()
+            self.shelf.put(key, name, made.nbytes if size is None else size, made)
+        found: T = made
+        return found
 
 
 class Boards:
     """The boards of one store. Holds no reference to it: the store is given with every call.
 
     Attributes:
-        most_bytes: of all columns that are kept; one board is, whatever it takes.
+        shelf: what is kept of them.
     """
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Slice, Board] = OrderedDict()
+        self.shelf = Shelf(max((available_memory() or 0) // _SHARE, LEAST_KEPT))
         self._lock = threading.Lock()
         self._loading: dict[Slice, threading.Lock] = {}
         self._reading: dict[str, threading.Lock] = {}
         self._facts: dict[str, tuple[int, Any]] = {}
-        self.most_bytes = max((available_memory() or 0) // _SHARE, LEAST_KEPT)
 
-    def get(self, warehouse: Warehouse, part: Slice, metrics: Sequence[str] = (), *, scores: bool = False) -> Board:
-        """The board of a slice as of the newest build, with these metrics (and the scores) among its columns."""
+    def get(
+        self,
+        warehouse: Warehouse,
+        part: Slice,
+        metrics: Sequence[str] = (),
+        *,
+        scores: bool = False,
+        whole: bool = False,
+    ) -> Board:
+        """The board of a slice as of the newest build.
+
+        Args:
+            warehouse: the store.
+            part: the slice.
+            metrics: that are to be among its columns.
+            scores: whether ``SCORES`` are.
+            whole: whether ``whole_volume`` and ``whole_trades`` are: of each wallet in all categories of the window.
+        """
         build, as_of = newest_build(warehouse)
         with self._lock:
             turn = self._loading.setdefault(part, threading.Lock())
         with turn:
-            board = self._kept.get(part)
-            if board is None or board.build != build:
-                board = _load(warehouse, part, build, as_of)
-            known = len(board.columns)
-            missing = [name for name in metrics if name not in board.columns]
-            board.columns |= _metrics(warehouse, board, missing)
-            if scores and SCORES[0] not in board.columns:
-                board.columns |= _aligned(warehouse, board, "wallet_scores_v1", SCORES, "1", {})
-        with self._lock:
-            is_new = self._kept.get(part) is not board
-            self._kept[part] = board
-            self._kept.move_to_end(part)
-            if is_new or len(board.columns) > known:
-                self._forget_least_used()
+            board = self._base(warehouse, part, build, as_of)
+            self._add(board, metrics, lambda names: _metrics(warehouse, board, names))
+            if scores:
+                self._add(board, SCORES, lambda names: _aligned(warehouse, board, _SCORED, names, "1", {}))
+            if whole and part.category == OVERALL:
+                board.columns |= {f"whole_{name}": board[name] for name in _OF_WHOLE}
+            elif whole:
+                self._add(board, _WHOLE, lambda _: _whole(warehouse, board))
         return board
 
     def once(self, name: str, build: int, read: Callable[[], T]) -> T:
@@ -140,48 +186,64 @@ class Boards:
         value: T = found[1]
         return value
 
-    def add_whole(self, warehouse: Warehouse, board: Board) -> None:
-        """Give a board ``whole_volume`` and ``whole_trades``: of each wallet in all categories of the window."""
-        if "whole_volume" in board.columns:
-            return
-        whole = board
-        if board.part.category != OVERALL:
-            whole = self.get(warehouse, Slice(OVERALL, board.part.window, enough=False))
-        places, known = _places(whole.wallets, board.wallets)
-        for name in ("trades", "volume"):
-            column = board[name].copy()  # a build may have come between: who is new is taken by what the board has
-            column[known] = whole[name][places[known]]
-            board.columns[f"whole_{name}"] = column
+    def _base(self, warehouse: Warehouse, part: Slice, build: int, as_of: int) -> Board:
+        kept = self.shelf.base((part, build))
+        if kept is None:
+            kept = _load(warehouse, part)
+            size = sum(one.nbytes for one in (kept[0], *kept[1].values()))
+            self.shelf.put_base((part, build), size, kept, instead_of=lambda one: one[1] != build)
+        wallets, columns = kept
+        return Board(part, build, as_of, wallets, dict(columns), self.shelf)
 
-    def _forget_least_used(self) -> None:
-        while len(self._kept) > 1 and sum(one.size() for one in self._kept.values()) > self.most_bytes:
-            self._kept.popitem(last=False)
+    def _add(self, board: Board, names: Sequence[str], read: Callable[[list[str]], dict[str, Array]]) -> None:
+        """Give a board columns beside those of its base; those that are not kept are read together."""
+        key = board.part, board.build
+        found = {name: self.shelf.find(key, name) for name in names}
+        missing = [name for name, column in found.items() if column is None]
+        for name, column in (read(missing) if missing else {}).items():
+            self.shelf.put(key, name, column.nbytes, column)
+            found[name] = column
+        board.columns |= found
 
 
-def _load(warehouse: Warehouse, part: Slice, build: int, as_of: int) -> Board:
-    chosen = {name: f"t.{name}" for name in _TOTALS} | _DERIVED | _NEWEST
+def _load(warehouse: Warehouse, part: Slice) -> tuple[Array, dict[str, Array]]:
+    """The addresses of a slice and its columns of totals."""
+    rows = _totals(warehouse, part, {name: f"t.{name}" for name in _TOTALS} | _DERIVED | _ENOUGH)
+    enough = rows.pop("has_enough")
+    places = np.flatnonzero(enough) if part.enough else slice(None)
+    wallets = rows.pop("wallet")[places]
+    return wallets, {name: _narrow(column[places]) for name, column in rows.items()}
+
+
+def _narrow(column: Array) -> Array:
+    """Counts as they are, other whole numbers with a sign."""
+    return column if column.dtype in (np.uint8, np.uint32) else column.astype(np.int64)
+
+
+def _totals(warehouse: Warehouse, part: Slice, chosen: Mapping[str, str]) -> dict[str, Array]:
+    """Columns of the totals of a slice, of all its wallets, in the order of addresses."""
     # The engine has the rows in this order only for reads without FINAL and without ORDER BY (the projection by_board):
     # a quarter of the work. The newest version of each row is found here.
-    found = _read(
-        warehouse, chosen, "FROM wallet_totals AS t WHERE category = {category:String} AND window = {window:String}",
+    found = read_columns(
+        warehouse, {**chosen, **_NEWEST},
+        "FROM wallet_totals AS t WHERE category = {category:String} AND window = {window:String}",
         {"category": part.category, "window": part.window},
     )  # fmt: skip
-    places = _newest(found["wallet"], found.pop("row_version"), found.pop("is_gone"))
-    if part.enough:
-        places = places[found["has_enough"][places] > 0]
-    del found["has_enough"]
-    wallets = found.pop("wallet")[places]
-    return Board(part, build, as_of, wallets, {name: column[places].astype(np.int64) for name, column in found.items()})
+    places = newest_places(found["wallet"], found.pop("row_version"), found.pop("is_gone"))
+    return {name: found[name][places] for name in list(found)}
 
 
-def _newest(wallets: Array, versions: Array, is_gone: Array) -> Array:
-    """Places of the newest row of each wallet that has not gone, in the order of addresses."""
-    order = np.lexsort((versions, wallets))
-    ordered = wallets[order]
-    is_last = np.append(ordered[1:] != ordered[:-1], True) if len(order) else np.zeros(0, bool)
-    places: Array = order[is_last]
-    there: Array = places[is_gone[places] == 0]
-    return there
+def _whole(warehouse: Warehouse, board: Board) -> dict[str, Array]:
+    whole = _totals(
+        warehouse, Slice(OVERALL, board.part.window, enough=False), {name: f"t.{name}" for name in _OF_WHOLE}
+    )
+    places, known = places_among(whole["wallet"], board.wallets)
+    found = {}
+    for name in _OF_WHOLE:
+        column = board[name].copy()  # a build may have come between: who is new is taken by what the board has
+        column[known] = whole[name][places[known]]
+        found[f"whole_{name}"] = column
+    return found
 
 
 def _metrics(warehouse: Warehouse, board: Board, names: Sequence[str]) -> dict[str, Array]:
@@ -197,52 +259,16 @@ def _aligned(
     warehouse: Warehouse, board: Board, table: str, names: Sequence[str], condition: str, bound: Mapping[str, Any]
 ) -> dict[str, Array]:
     """Columns of another table in the order of the board's wallets; NaN where there is no row or no value."""
-    if not names:
-        return {}
     stored = boards_of(warehouse).once(
         f"columns of {table}", board.build, lambda: stored_columns(warehouse, table)
     )  # fmt: skip
     chosen = {name: f"toFloat64(ifNull({name}, nan))" for name in names if name in stored}
-    rows = _read(warehouse, chosen, f"FROM {table} FINAL PREWHERE {condition}", bound)
-    wallets = rows.pop("wallet")
-    places, known = _places(board.wallets, wallets)
+    rows = read_columns(warehouse, chosen, f"FROM {table} FINAL PREWHERE {condition}", bound)
+    places, known = places_among(board.wallets, rows.pop("wallet"))
     aligned = {name: np.full(len(board), np.nan) for name in names}
     for name, column in rows.items():
         aligned[name][places[known]] = column[known]
     return aligned
-
-
-def _places(ordered: Array, wallets: Array) -> tuple[Array, Array]:
-    """Where each wallet stands among ordered ones, and whether it does."""
-    places = np.minimum(np.searchsorted(ordered, wallets), max(len(ordered) - 1, 0))
-    known: Array = ordered[places] == wallets if len(ordered) else np.zeros(len(wallets), bool)
-    return places, known
-
-
-def stored_columns(warehouse: Warehouse, table: str) -> set[str]:
-    """The columns a table has: those of metrics follow the catalogue from the first build on."""
-    sql = "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {t:String}"
-    return {name for (name,) in warehouse.query(sql, {"t": table}).rows}
-
-
-def _read(warehouse: Warehouse, chosen: Mapping[str, str], rest: str, bound: Mapping[str, Any]) -> dict[str, Array]:
-    """``wallet`` and the chosen columns (name → SQL) as arrays."""
-    import pyarrow as pa
-
-    selected = ", ".join(["wallet", *(f"{sql} AS {name}" for name, sql in chosen.items())])
-    batches = list(warehouse.query_columns(f"SELECT {selected} {rest} {BULK}", dict(bound)))
-    if not batches:
-        return {"wallet": np.zeros(0, "S20")} | {name: np.zeros(0) for name in chosen}
-    table = pa.Table.from_batches(batches)
-    return {name: _numpy(table.column(name)) for name in table.column_names}
-
-
-def _numpy(column: Any) -> Array:
-    joined = column.combine_chunks()
-    if str(joined.type).startswith("fixed_size_binary"):
-        width = joined.type.byte_width
-        return np.frombuffer(joined.buffers()[1], f"S{width}", count=len(joined), offset=joined.offset * width)
-    return np.asarray(joined.to_numpy(zero_copy_only=False))
 
 
 _boards: WeakKeyDictionary[Warehouse, Boards] = WeakKeyDictionary()

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
+
 from polyhouse.metrics.exact import NO_SAMPLE, OK
 from polyhouse.metrics.flags import FLAGS, LUCKY, MINIMUM, Q_LEVEL, TESTED, THRESHOLD
 from polyhouse.metrics.specialists import MIN_EVENTS
 from polyhouse.models.questions import Row
 from polyhouse.ports import Warehouse
+from polyhouse.reads.board_columns import Array, read_columns
 from polyhouse.reads.boards import boards_of
 from polyhouse.reads.exact import shortest
 from polyhouse.reads.parts import in_order
@@ -28,6 +31,9 @@ MEANINGS: Mapping[str, str] = {
 }
 """Flag → what it says of a wallet."""
 
+FLAG_WORDS = tuple(sorted(FLAGS))
+"""Flags in the order in which rows name them."""
+_NUMBER = f"toUInt8(indexOf({list(FLAG_WORDS)}, toString(flag)))"
 _SPECIALIST_INPUTS = ("edge", "rest_shrunk", "category_edge", "stake_share", "p_category", "p_rest")
 _SPECIALIST_COLUMNS = (
     "is_specialist", "edge_shrunk", "p_value", "q_value", "events", *_SPECIALIST_INPUTS
@@ -62,22 +68,25 @@ class Levels:
     def __init__(self, warehouse: Warehouse) -> None:
         import pyarrow as pa
 
-        self._steps: dict[str, tuple[list[float], list[float]]] = {}
-        sql = "SELECT toString(flag) AS flag, p_upto, q_value FROM flag_levels ORDER BY flag, p_upto"
+        sql = f"SELECT {_NUMBER} AS number, p_upto, q_value FROM flag_levels ORDER BY flag, p_upto"
         batches = list(warehouse.query_columns(sql))
+        self._steps: dict[str, tuple[Array, Array]] = {}
         if batches:
             steps = pa.Table.from_batches(batches)
-            flags = [_word(flag) for flag in steps.column("flag").to_pylist()]
-            upto, q_values = steps.column("p_upto").to_pylist(), steps.column("q_value").to_pylist()
-            for flag in TESTED:
-                first, end = bisect_left(flags, flag), bisect_right(flags, flag)
-                self._steps[flag] = upto[first:end], q_values[first:end]
+            numbers, upto, q_values = (steps.column(name).to_numpy() for name in ("number", "p_upto", "q_value"))
+            for number, word in enumerate(FLAG_WORDS, start=1):
+                first, end = np.searchsorted(numbers, number), np.searchsorted(numbers, number, side="right")
+                self._steps[word] = upto[first:end], q_values[first:end]
 
     def q_value(self, flag: str, p_value: float) -> float:
         """The q-value of a p-value: that of the smallest step that is not below it; 1 above all of them."""
-        upto, q_values = self._steps.get(flag, ([], []))
-        place = bisect_left(upto, p_value)
-        return q_values[place] if place < len(upto) else 1.0
+        return float(self.q_values(flag, np.array([p_value]))[0])
+
+    def q_values(self, flag: str, p_values: Array) -> Array:
+        """The same of many p-values; NaN of NaN."""
+        upto, q_values = self._steps.get(flag, (np.zeros(0), np.zeros(0)))
+        found: Array = np.append(q_values, 1.0)[np.searchsorted(upto, p_values)]
+        return np.where(np.isnan(p_values), np.nan, found)
 
 
 def levels_of(warehouse: Warehouse, build: int) -> Levels:
@@ -120,19 +129,30 @@ def flagged(warehouse: Warehouse, levels: Levels) -> list[tuple[bytes, str]]:
     """Every wallet with each flag that it carries, in order: the rows of ``wallet_flags_current`` that are flagged,
     without the join that this view is.
     """
-    rows = warehouse.query("SELECT wallet, toString(flag), p_value FROM wallet_flags FINAL WHERE meets").rows
-    return sorted(
-        (bytes(wallet), flag)
-        for wallet, flag, p in rows
-        if _passes(flag, None if p is None else levels.q_value(flag, p))
-    )
+    wallets, flags = flag_columns(warehouse, levels)
+    pairs = zip(wallets.tolist(), flags.tolist(), strict=True)
+    return [(wallet.ljust(20, b"\0"), FLAG_WORDS[flag]) for wallet, flag in pairs]
 
 
-def _passes(flag: str, q_value: float | None) -> bool:
-    """Whether a flag whose other conditions hold is given, as in ``wallet_flags_current``: lucky is what chance
-    explains, the other tested flags what it does not.
+def flag_columns(warehouse: Warehouse, levels: Levels) -> tuple[Array, Array]:
+    """The same as columns: wallets as boards have them, and places of their flags in ``FLAG_WORDS``."""
+    rows = read_columns(
+        warehouse, {"number": _NUMBER, "p": "toFloat64(ifNull(p_value, nan))"},
+        "FROM wallet_flags FINAL WHERE meets ORDER BY wallet, flag", {},
+    )  # fmt: skip
+    passes = np.zeros(len(rows["wallet"]), bool)
+    for number, word in enumerate(FLAG_WORDS, start=1):
+        of_flag = rows["number"] == number
+        passes[of_flag] = _passing(word, levels.q_values(word, rows["p"][of_flag]))
+    return rows["wallet"][passes], rows["number"][passes].astype(np.int64) - 1
+
+
+def _passing(flag: str, q_values: Array) -> Array:
+    """Which flags whose other conditions hold are given, as in ``wallet_flags_current``: lucky is what chance explains,
+    the other tested flags what it does not. NaN: not tested.
     """
-    return flag not in TESTED if q_value is None else (q_value > Q_LEVEL) is (flag == LUCKY)
+    tested: Array = (q_values > Q_LEVEL) == (flag == LUCKY)
+    return np.where(np.isnan(q_values), flag not in TESTED, tested)
 
 
 def _flag(name: str, row: Row | None, levels: Levels, *, known: bool) -> dict[str, Any]:
@@ -146,7 +166,7 @@ def _flag(name: str, row: Row | None, levels: Levels, *, known: bool) -> dict[st
         return empty
     q_value = None if row["p_value"] is None else levels.q_value(name, row["p_value"])
     return empty | {
-        "is_flagged": row["meets"] and _passes(name, q_value), "status": row["status"],
+        "is_flagged": row["meets"] and bool(_passing(name, np.array(q_value, float))), "status": row["status"],
         **{column: _number(row[column]) for column in ("value", "threshold", "p_value")},
         "q_value": _number(q_value), "sample": row["sample"], "minimum_sample": row["minimum_sample"],
         "inputs": {key: shortest(value) for key, value in row["inputs"].items()},

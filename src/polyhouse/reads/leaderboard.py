@@ -12,16 +12,16 @@ import numpy as np
 from polyhouse.domain.ids import format_address
 from polyhouse.metrics.catalogue import BY_NAME, METRIC_WINDOWS
 from polyhouse.metrics.exact import nine
-from polyhouse.metrics.ratios import RANK_MIN_TURNOVER, RANK_MIN_UNITS
+from polyhouse.metrics.ratios import RANK_MIN_TURNOVER, RANK_MIN_UNITS, grade
 from polyhouse.ports import Warehouse
+from polyhouse.reads.board_columns import Array
 from polyhouse.reads.board_cursor import Cursor, decode_cursor, digest, encode_cursor
-from polyhouse.reads.board_filters import FILTERS
-from polyhouse.reads.board_people import HISTORY_SORTS, People, Then, read_people, read_then
+from polyhouse.reads.board_filters import passes
+from polyhouse.reads.board_people import HISTORY_SORTS, People, Then, flag_names, read_people, read_then
 from polyhouse.reads.board_query import MAX_LIMIT, PRESETS, Checked, LeaderboardQuery, check
 from polyhouse.reads.board_sorts import SORTS, Sort
-from polyhouse.reads.boards import Array, Board, Slice, boards_of
+from polyhouse.reads.boards import ENOUGH, Board, Slice, boards_of
 from polyhouse.reads.exact import moment, money
-from polyhouse.reads.ratios import grade_of
 from polyhouse.reads.totals import OVERALL, totals_document
 
 __all__ = ["MAX_LIMIT", "PRESETS", "SORTS", "LeaderboardQuery", "leaderboard"]
@@ -56,11 +56,12 @@ def leaderboard(warehouse: Warehouse, query: LeaderboardQuery) -> dict[str, Any]
     board = _board(warehouse, asked)
     people = _people(warehouse, board)
     then = _then(warehouse, board, asked.sort.name)
-    places = _ranked(board, asked, people)
-    first = 0 if after is None else _place_after(board, asked.sort, places, after, reverse=query.reverse)
-    page = places[first : first + query.limit]
+    order, passing = asked.sort.order(board, reverse=query.reverse), _passing(board, asked, people)
+    start = 0 if after is None else _place_after(board, asked.sort, order, after, reverse=query.reverse)
+    first, total = int(np.count_nonzero(passing[order[:start]])), int(np.count_nonzero(passing))
+    page = _next_places(order, passing, start, query.limit)
     build = board.build if after is None else after.build
-    more = first + len(page) < len(places)
+    more = first + len(page) < total
     return {
         "window": query.window,
         "category": query.category,
@@ -72,11 +73,12 @@ def leaderboard(warehouse: Warehouse, query: LeaderboardQuery) -> dict[str, Any]
         "filters": asked.filters(),
         "as_of": moment(board.as_of),
         "changed_since_first_page": build != board.build,
-        "total": len(places),
+        "total": total,
         "count": len(page),
         "next_cursor": encode_cursor(_cursor(board, asked.sort, int(page[-1]), build), question) if more else None,
         "rows": [
-            _row(row, asked, people, then, rank) for rank, row in enumerate(_cells(board, asked, page), start=first + 1)
+            _row(row, asked, people, then, rank)
+            for rank, row in enumerate(_cells(board, asked, people, page), start=first + 1)
         ],
     }
 
@@ -86,58 +88,59 @@ def _board(warehouse: Warehouse, asked: Checked) -> Board:
     enough = query.min_units >= RANK_MIN_UNITS and asked.values["min_gains_losses"] >= RANK_MIN_TURNOVER
     metrics = (*SHOWN, *asked.metrics) if query.window in METRIC_WINDOWS else ()
     boards = boards_of(warehouse)
-    board = boards.get(warehouse, Slice(query.category, query.window, enough), metrics, scores=True)
-    boards.add_whole(warehouse, board)
-    return board
+    return boards.get(warehouse, Slice(query.category, query.window, enough), metrics, scores=True, whole=True)
 
 
 def _people(warehouse: Warehouse, board: Board) -> People:
-    if "people" not in board.kept:
-        board.kept["people"] = boards_of(warehouse).once(
-            "people", board.build, lambda: read_people(warehouse, board.build)
-        )
-    found: People = board.kept["people"]
-    return found
+    return boards_of(warehouse).once("people", board.build, lambda: read_people(warehouse, board.build))
 
 
 def _then(warehouse: Warehouse, board: Board, sort: str) -> Then | None:
     """The board a week ago, of the orders whose places are kept."""
     if sort not in HISTORY_SORTS:
         return None
-    name = f"week ago by {sort}"
-    if name not in board.kept:
-        board.kept[name] = read_then(warehouse, board, sort)
-    found: Then | None = board.kept[name]
+    (found,) = board.once(("week ago", sort), lambda: (read_then(warehouse, board, sort),), _HISTORY_BYTES)
     return found
 
 
-def _ranked(board: Board, asked: Checked, people: People) -> Array:
-    """Places of the rows that pass all filters, in order."""
+def _passing(board: Board, asked: Checked, people: People) -> Array:
+    """Which rows pass all filters."""
     query = asked.query
-    passes = np.ones(len(board), bool)
+    found = np.ones(len(board), bool)
     for name, value in asked.values.items():
-        passes &= FILTERS[name].passes(board, value)
+        if not (board.part.enough and value == ENOUGH.get(name)):
+            found &= passes(board, name, value)
     for flag, is_left_out in (("bot", query.exclude_bots), ("market_maker", query.exclude_market_makers)):
         if is_left_out:
-            passes &= ~people.with_flag(board, flag)
+            found &= ~people.with_flag(board, flag)
     if query.specialists_only:
-        passes &= people.specialists(board, None if query.category == OVERALL else query.category)
-    order = asked.sort.order(board, reverse=asked.query.reverse)
-    ranked: Array = order[passes[order]]
-    return ranked
+        category = None if query.category == OVERALL else query.category
+        found &= board.once(("specialists", category), lambda: people.specialists(board, category))
+    return found
 
 
-def _place_after(board: Board, sort: Sort, places: Array, after: Cursor, *, reverse: bool) -> int:
-    """Where the page behind a row begins, whether that row is still there or not."""
+def _next_places(order: Array, passing: Array, start: int, count: int) -> Array:
+    """Places of the next rows that pass, from a place of the order on."""
+    found: list[Array] = []
+    step = max(_FIRST_LOOK, count)
+    while count and start < len(order):
+        looked_at = order[start : start + step]
+        found.append(looked_at[passing[looked_at]][:count])
+        count -= len(found[-1])
+        start, step = start + step, 2 * step
+    return np.concatenate([order[:0], *found])
+
+
+def _place_after(board: Board, sort: Sort, order: Array, after: Cursor, *, reverse: bool) -> int:
+    """Where the page behind a row begins in the order, whether that row is still there or not."""
     upward = sort.lower_first != reverse
-    key = sort.keys(board)
 
     def standing(place: int) -> tuple[bool, Any, bytes]:
-        return _standing(key(place), board.wallet(place), upward=upward)
+        return _standing(sort.key(board, place), board.wallet(place), upward=upward)
 
     limit = _standing(after.key, after.wallet, upward=upward)
-    first = bisect_left(places, limit, key=standing)
-    return first + (first < len(places) and standing(int(places[first])) == limit)
+    start = bisect_left(order, limit, key=standing)
+    return start + (start < len(order) and standing(int(order[start])) == limit)
 
 
 def _standing(key: Any, wallet: bytes, *, upward: bool) -> tuple[bool, Any, bytes]:
@@ -145,9 +148,12 @@ def _standing(key: Any, wallet: bytes, *, upward: bool) -> tuple[bool, Any, byte
 
 
 def _cursor(board: Board, sort: Sort, place: int, build: int) -> Cursor:
-    return Cursor(build, sort.keys(board)(place), board.wallet(place))
+    return Cursor(build, sort.key(board, place), board.wallet(place))
 
 
+_HISTORY_BYTES = 400_000
+"""Of the places of a week ago, about."""
+_FIRST_LOOK = 4_096
 _COLUMNS = (
     "realized", "unrealized_marked", "unmarked", "fees", "income", "untracked_cash", "redeemed_cash", "volume",
     "trades", "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs", "bought_cost", "first_trade",
@@ -156,14 +162,15 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _cells(board: Board, asked: Checked, places: Array) -> list[dict[str, Any]]:
-    """The cells of some rows as Python's own numbers, and their wallets."""
+def _cells(board: Board, asked: Checked, people: People, places: Array) -> list[dict[str, Any]]:
+    """The cells of some rows as Python's own numbers, their wallets and flags."""
     metrics = (*SHOWN, *asked.metrics) if asked.query.window in METRIC_WINDOWS else ()
     names = dict.fromkeys((*_COLUMNS, *metrics))
     columns = {name: board[name][places].tolist() for name in names}
+    columns["flags"] = people.flags_of(board)[places].tolist()
     wallets = [board.wallet(place) for place in places.tolist()]
     return [
-        {"wallet": wallet, **dict(zip(names, cells, strict=True))}
+        {"wallet": wallet, **dict(zip(columns, cells, strict=True))}
         for wallet, cells in zip(wallets, zip(*columns.values(), strict=True), strict=True)
     ]
 
@@ -178,9 +185,9 @@ def _row(row: dict[str, Any], asked: Checked, people: People, then: Then | None,
         "wallet": format_address(wallet),
         **totals,
         "units": units,
-        "grade": grade_of(row["gains"], row["losses_abs"]),
+        "grade": grade(totals["omega_shrunk"]),
         "specialist": _speciality(people.specialities.get(wallet, ()), asked.query.category),
-        "flags": list(people.flags.get(wallet, ())),
+        "flags": flag_names(row["flags"]),
         "whale_score": _tenths(row["whale_tenths"]),
         "insider_score": _tenths(row["insider_tenths"]),
         "category_share": _share(row["volume"], row["whole_volume"]),

@@ -8,10 +8,14 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from polyhouse.domain.ids import format_address
 from polyhouse.metrics.exact import nine_of
 from polyhouse.metrics.smart_money import RESOLVED, Holding, Split, smart_score, split, tier_of
 from polyhouse.ports import Warehouse
+from polyhouse.reads.board_columns import WALLET_TYPE, places_among
+from polyhouse.reads.board_sorts import units_of
 from polyhouse.reads.boards import Slice, boards_of
 from polyhouse.reads.exact import money
 from polyhouse.reads.ratios import grade_of, omega_shrunk_of
@@ -129,14 +133,11 @@ def records_of(warehouse: Warehouse, wallets: Sequence[bytes]) -> dict[bytes, Re
 
 def _records_of_many(warehouse: Warehouse, wallets: set[bytes]) -> dict[bytes, Record]:
     board = boards_of(warehouse).get(warehouse, Slice(OVERALL, "lifetime", enough=False))
-    units = (board["wins"] + board["losses"] + board["flats"]).tolist()
-    everybody = zip(units, board["gains"].tolist(), board["losses_abs"].tolist(), strict=True)
-    found = {}
-    for place, sums in enumerate(everybody):
-        wallet = board.wallet(place)
-        if wallet in wallets:
-            found[wallet] = Record(*sums)
-    return found
+    asked = np.array(list(wallets), WALLET_TYPE)
+    places, known = places_among(board.wallets, asked)
+    rows = board.at(places[known])
+    sums = zip(units_of(rows).tolist(), rows["gains"].tolist(), rows["losses_abs"].tolist(), strict=True)
+    return {board.wallet(place): Record(*one) for place, one in zip(places[known], sums, strict=True)}
 
 
 def smart_split(holders: Sequence[Holder], records: Mapping[bytes, Record], outcomes: Sequence[Outcome]) -> Split:
