@@ -2,8 +2,9 @@
 not synced.
 
 The model is a journalling file system (ext4, xfs): names (files made, renamed, removed) become durable in their order,
-with any sync of anything made after them; contents only by a sync of their own file. A page of 4 KiB that was written
-after the last sync of its file may be anything: here it is gone, or zeros, or there (torn).
+with any sync of anything made after them; contents only by a sync of their own file. What was written to a page of
+4 KiB after the last sync of its file may be anything: here it is gone, or zeros, or there (torn). Bytes beside it in
+the same page stay what they were: SQLite counts on that ("powersafe overwrite"), and disks write whole sectors.
 """
 
 from __future__ import annotations
@@ -58,11 +59,19 @@ def recorded(logs: Path, prefix: str) -> list[Call]:
 
 @dataclass
 class Contents:
-    """What of one file is on the disk for sure."""
+    """What of one file is on the disk for sure: ``dirty`` has, by page, the bytes of it that are not (from, to)."""
 
     size: int = 0
-    dirty: set[int] = field(default_factory=set)
+    dirty: dict[int, tuple[int, int]] = field(default_factory=dict)
     was_synced: bool = False
+
+    def write(self, start: int, end: int) -> None:
+        """Bytes from ``start`` to before ``end`` were written."""
+        self.size = max(self.size, end)
+        for page in range(start // PAGE, (max(end, start + 1) - 1) // PAGE + 1):
+            first, last = max(start - page * PAGE, 0), min(end - page * PAGE, PAGE)
+            low, high = self.dirty.get(page, (first, last))
+            self.dirty[page] = min(low, first), max(high, last)
 
 
 class PowerCut:
@@ -118,8 +127,7 @@ class PowerCut:
             start = int(words[-1])
         else:
             return
-        contents.size = max(contents.size, start + call.result)
-        contents.dirty.update(range(start // PAGE, (start + max(call.result, 1) - 1) // PAGE + 1))
+        contents.write(start, start + call.result)
 
     def unsynced(self) -> Iterator[str]:
         """Files of which something may be lost."""
@@ -158,10 +166,11 @@ class PowerCut:
             for page in sorted(contents.dirty):
                 if page * PAGE >= size or (way == "torn" and chance.random() < 0.5):
                     continue
-                file.seek(page * PAGE)
-                file.write(bytes(min(PAGE, size - page * PAGE)))
+                low, high = contents.dirty[page]
+                file.seek(page * PAGE + low)
+                file.write(bytes(max(min(high, size - page * PAGE) - low, 0)))
             first = min(contents.dirty)
-            if way == "gone" and all(page >= first for page in contents.dirty):
-                clean = max((page for page in range(size // PAGE + 1) if page not in contents.dirty), default=-1)
-                if clean < first:
-                    file.truncate(first * PAGE)
+            clean = max((page for page in range(-(-size // PAGE)) if page not in contents.dirty), default=-1)
+            low, high = contents.dirty[first]
+            if way == "gone" and clean < first and first * PAGE + high >= min(size, (first + 1) * PAGE):
+                file.truncate(first * PAGE + low)
