@@ -190,6 +190,10 @@ class Build:
         self._is_clean.clear()
         self.bury_gone()
 
+    def is_apart(self, table: str) -> bool:
+        """Whether a table beside has the rows of this build's wallets alone so far."""
+        return table in self._apart
+
     def _attach(self, table: str) -> None:
         self.warehouse.command(f"ALTER TABLE {table}__next ATTACH PARTITION tuple() FROM {table}")
 

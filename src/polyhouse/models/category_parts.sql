@@ -1,17 +1,8 @@
 -- category_parts: what category_stats is made of, from the totals of the wallets of one engine: sums, and where it takes the
 -- median or the largest of all wallets their values. It is made of category_rows; those of elite wallets are staged as
--- category_elites. /*clv*/ is the mean gain of a wallet's entries against the close.
+-- category_elites, and measured are their metrics (category_measured).
 WITH
-    measured AS
-    (
-        SELECT wallet, toString(window) AS span, 'overall' AS scope, hours_held_mean, /*clv*/ AS clv
-        FROM wallet_metrics_complete FINAL
-        WHERE wallet IN (SELECT wallet FROM category_elites)
-        UNION ALL
-        SELECT wallet, toString(window) AS span, toString(category) AS scope, hours_held_mean, /*clv*/ AS clv
-        FROM wallet_metrics_by_category FINAL
-        WHERE wallet IN (SELECT wallet FROM category_elites)
-    ),
+    measured AS (/*measured*/),
     habits AS
     (
         SELECT

@@ -10,4 +10,4 @@ SELECT
     toFloat64(toInt256(gains) + 50000000) / toFloat64(toInt256(losses_abs) + 50000000) AS omega
 FROM wallet_totals FINAL
 PREWHERE window IN (/*windows*/)
-WHERE /*chosen*/
+WHERE /*chosen*/ AND /*whose*/

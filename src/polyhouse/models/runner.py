@@ -39,8 +39,6 @@ from polyhouse.ports import Warehouse
 
 _SELECTED = ("ledger", "unmapped", "wallet_scores_v1", "wallet_flags")
 """Tables keyed by wallet that the engine fills by itself; of the others a build counts what it writes."""
-_OF_EVERYBODY = ("category_edges", "wallet_totals", *metric_tables.METRIC_TABLES)
-"""Of these the tests of specialists and the statistics of categories read the rows of all wallets."""
 
 
 def build(warehouse: Warehouse, wallets: Sequence[bytes] | None = None, *, anew: bool = False) -> BuildReport:
@@ -147,7 +145,6 @@ def _run_steps(run: Build) -> LedgerReach | None:
     with run.step("flags"):
         build_flags(run)
     with run.step("specialists"):
-        run.join_rows(*_OF_EVERYBODY)
         build_specialists(run)
         build_category_stats(run)
     with run.step("documents"):

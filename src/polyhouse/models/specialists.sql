@@ -4,7 +4,7 @@
 WITH
     sums AS
     (
-        SELECT wallet, category, events, payout_e9 - price_e9 AS edge_e9, spread_e9 FROM category_edges FINAL
+        SELECT wallet, category, events, payout_e9 - price_e9 AS edge_e9, spread_e9 FROM category_edges FINAL WHERE /*whose*/
     )
 SELECT
     e.wallet AS wallet, toString(e.category) AS category,
@@ -16,7 +16,7 @@ SELECT
     toInt64(c.events) - e.events AS others_events, c.edge_e9 - (e.payout_e9 - e.price_e9) AS others_edge_e9,
     t.bought_cost AS staked, w.staked AS staked_all, w.closed AS closed_all,
     t.gains - t.losses_abs AS net, t.gains AS gains, t.losses_abs AS losses_abs
-FROM (SELECT * FROM category_edges FINAL WHERE events >= /*least*/) AS e
+FROM (SELECT * FROM category_edges FINAL WHERE events >= /*least*/ AND /*whose*/) AS e
 INNER JOIN (SELECT wallet, sum(events) AS events, sum(edge_e9) AS edge_e9, sum(spread_e9) AS spread_e9 FROM sums GROUP BY wallet) AS r
     ON r.wallet = e.wallet
 INNER JOIN (SELECT category, sum(events) AS events, sum(edge_e9) AS edge_e9 FROM category_sums GROUP BY category) AS c

@@ -2,4 +2,4 @@
 SELECT wallet, category, wins + losses + flats AS closed, bought_cost, gains, losses_abs
 FROM wallet_totals FINAL
 PREWHERE window = 'lifetime'
-WHERE wallet IN (SELECT wallet FROM category_edges FINAL WHERE events >= /*least*/)
+WHERE wallet IN (SELECT wallet FROM category_edges FINAL WHERE events >= /*least*/ AND /*whose*/) AND /*whose*/

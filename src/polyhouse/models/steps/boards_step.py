@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, computed
-from polyhouse.models.build import DAY_SECONDS, Build
+from polyhouse.models.build import DAY_SECONDS, Build, model_sql
+from polyhouse.models.everybody import of_everybody
 from polyhouse.models.gather import stage_of_all
+from polyhouse.models.metric_tables import COMPLETE
 
 HISTORY_PLACES = 1_000
 """Places of each board that are kept."""
@@ -16,9 +18,13 @@ def build_category_stats(run: Build) -> None:
     """Make the analytics of all categories anew: two passes over the totals of each shard, then what came of it."""
     clv = "clv_mean" if any(metric.name == "clv_mean" for metric in computed()) else "CAST(NULL AS Nullable(Float64))"
     windows = ", ".join(f"'{window}'" for window in METRIC_WINDOWS)
-    rows = run.sql("category_rows", "1").replace("/*windows*/", windows)
-    run.stage_rows("category_elites", rows.replace("/*chosen*/", "is_elite"))
-    parts = run.sql("category_parts", "1").replace("/*clv*/", clv).replace("/*rows*/", rows.replace("/*chosen*/", "1"))
+    rows = model_sql("category_rows", "1").replace("/*windows*/", windows)
+    elites, everyone = (
+        of_everybody(run, "wallet_totals", rows.replace("/*chosen*/", chosen)) for chosen in ("is_elite", "1")
+    )
+    run.stage_rows("category_elites", elites)
+    measured = of_everybody(run, COMPLETE, model_sql("category_measured", "1").replace("/*clv*/", clv))
+    parts = run.sql("category_parts", "1").replace("/*measured*/", measured).replace("/*rows*/", everyone)
     stage_of_all(run, "category_parts", parts)
     run.insert("category_stats", "1")
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from polyhouse.metrics.chance import Records, q_levels
 from polyhouse.metrics.flags import CANDIDATE_HIDDEN, CANDIDATE_TURNED, TESTED
 from polyhouse.models.build import Build, model_sql
+from polyhouse.models.everybody import WHOSE, of_everybody
 from polyhouse.models.flags import chances
 from polyhouse.models.gather import stage_answers, stage_of_all
 from polyhouse.models.steps.specialists_step import build_edges
@@ -29,9 +32,10 @@ _CIRCLE_COLUMNS = (
 
 def build_flags(run: Build) -> None:
     """Write the flags of the chosen wallets, or of all where none are stored yet; and their ``category_edges``."""
-    # Partners of the chosen wallets may be others.
-    run.join_rows("ledger")
-    run.peers.share("ledgers are complete")
+    if not run.peers.is_alone:
+        # Other shards look for the partners of their wallets there.
+        run.join_rows("ledger")
+        run.peers.share("ledgers are complete")
     everyone = run.full or not run.warehouse.query("SELECT count() FROM wallet_flags").rows[0][0]
     if everyone:
         run.join_rows()
@@ -59,9 +63,17 @@ def _stage_circles(run: Build, wallets: str) -> None:
     stage_answers(run, "circle_fills", model_sql("circle_fills", "1"), "flag_candidates")
     run.stage("circle_pairs", wallets)
     run.stage_rows("circle_partners", "SELECT DISTINCT partner AS wallet FROM circle_pairs WHERE turned > 0")
-    totals = model_sql("circle_totals", "1").replace("FROM ledger ", f"FROM {run.place_of('ledger')} ")
-    stage_answers(run, "circle_totals", totals, "circle_partners")
+    stage_answers(run, "circle_totals", _circle_totals(run), "circle_partners")
     run.stage("flag_circles", wallets)
+
+
+def _circle_totals(run: Build) -> str:
+    """Partners of the chosen wallets may be others."""
+    totals = model_sql("circle_totals", "1")
+    if run.peers.is_alone:
+        return of_everybody(run, "ledger", totals)
+    # Other shards answer too, and where rows have one version here they may have two there.
+    return totals.replace(WHOSE, "1").replace("FROM ledger ", f"FROM {run.place_of('ledger')} ")
 
 
 def _stage_chances(run: Build, bets: pa.Table | None) -> None:
@@ -77,18 +89,18 @@ def _store_levels(run: Build) -> None:
     """q-values from the p-values of all wallets, those that this build did not touch included."""
     import pyarrow as pa
 
-    run.join_rows("wallet_flags")
-    flags = ", ".join(f"'{flag}'" for flag in TESTED)
-    stage_of_all(
-        run,
-        "tested_flags",
-        f"SELECT toString(flag) AS flag, p_value FROM {run.place_of('wallet_flags')} FINAL"
-        f" WHERE flag IN ({flags}) AND p_value IS NOT NULL",
+    sql = (
+        "SELECT toUInt8(indexOf({flags}, toString(flag)) - 1) AS test, assumeNotNull(p_value) AS p_value"
+        " FROM wallet_flags FINAL WHERE flag IN ({flags}) AND p_value IS NOT NULL AND /*whose*/"
     )
-    rows = run.warehouse.query("SELECT flag, p_value FROM tested_flags").rows
+    tests = of_everybody(run, "wallet_flags", sql.replace("{flags}", repr(list(TESTED))))
+    stage_of_all(run, "tested_flags", tests)
+    batches = list(run.query_columns("SELECT test, p_value FROM tested_flags"))
+    tested = np.concatenate([np.zeros(0, np.uint8), *(batch.column(0).to_numpy() for batch in batches)])
+    p_values = np.concatenate([np.zeros(0), *(batch.column(1).to_numpy() for batch in batches)])
     found = []
-    for flag in TESTED:
-        levels = q_levels([p for tested, p in rows if tested == flag])
+    for test, flag in enumerate(TESTED):
+        levels = q_levels(p_values[tested == test])
         found.append(pa.table({
             "flag": pa.array([flag] * len(levels.p_upto), pa.string()),
             "p_upto": pa.array(levels.p_upto, pa.float64()),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from polyhouse.metrics.specialists import MIN_EVENTS, MIN_STAKE_SHARE
-from polyhouse.models.build import Build
+from polyhouse.models.build import Build, model_sql
 from polyhouse.models.edges import edges
+from polyhouse.models.everybody import WHOSE, of_everybody
 from polyhouse.models.gather import stage_of_all
 from polyhouse.models.specialists import tested
 from polyhouse.warehouse.streaming import BULK
@@ -31,15 +32,17 @@ def build_edges(run: Build, wallets: str) -> pa.Table | None:
 
 def build_specialists(run: Build) -> None:
     """Test all wallets anew: q-values depend on everybody's bets. Some ten thousand tests take well under a second."""
-    stage_of_all(
-        run,
-        "category_sums",
+    sums = (
         "SELECT toString(category) AS category, sum(toInt64(e.events)) AS events, sum(payout_e9 - price_e9) AS edge_e9"
-        f" FROM {run.place_of('category_edges')} AS e FINAL GROUP BY category",
+        f" FROM category_edges AS e FINAL WHERE {WHOSE} GROUP BY category"
     )
-    run.stage_rows("tested_totals", run.sql("tested_totals", "1").replace("/*least*/", str(MIN_EVENTS)))
-    sql = run.sql("specialists", "1").replace("/*least*/", str(MIN_EVENTS))
-    stage_of_all(run, "tested_pairs", sql.replace("/*share*/", str(round(MIN_STAKE_SHARE * 1_000_000))))
+    stage_of_all(run, "category_sums", of_everybody(run, "category_edges", sums))
+    totals, pairs = (
+        model_sql(model, "1").replace("/*least*/", str(MIN_EVENTS)) for model in ("tested_totals", "specialists")
+    )
+    run.stage_rows("tested_totals", of_everybody(run, "wallet_totals", totals))
+    pairs = pairs.replace("/*share*/", str(round(MIN_STAKE_SHARE * 1_000_000)))
+    stage_of_all(run, "tested_pairs", of_everybody(run, "category_edges", pairs))
     rows = _rows(run, "SELECT * FROM tested_pairs ORDER BY category, wallet")
     if rows is not None:
         _write(run, tested(rows), "category_specialists")

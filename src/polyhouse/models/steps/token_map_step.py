@@ -6,7 +6,6 @@ from polyhouse.models.build import Build
 from polyhouse.models.gather import stage_of_all
 from polyhouse.models.steps.ledger_step import remapped_wallets
 
-_PAIRED = "FROM token_map__next AS n FULL OUTER JOIN (SELECT * FROM token_map FINAL) AS o ON o.token = n.token"
 _PLACED = ("condition", "outcome", "neg_risk_market", "question_index")
 """What the ledger rows of a token depend on."""
 _SETTLED = ("resolved", "numerator", "denominator", "resolved_ts", "category", "neg_risk_market")
@@ -18,37 +17,51 @@ def build_token_map(run: Build) -> None:
     stage_of_all(run, "fill_marks", run.sql("fill_marks", run.peers.owned()))
     run.write_beside("token_map")
     run.insert("token_map", "1")
-    _stage_remapped(run)
-    if not run.full:
-        run.insert_rows("SELECT DISTINCT condition FROM remapped_tokens WHERE condition != ''", "moved_conditions")
-    revalued = [] if run.full else _holders_of_revalued(run)
+    _stage_changed(run)
     if run.wallets is not None:
-        remapped = [bytes(wallet) for (wallet,) in run.warehouse.query(run.named(remapped_wallets())).rows]
-        run.wallets = list(dict.fromkeys([*run.wallets, *revalued, *remapped]))
+        run.wallets = list(dict.fromkeys([*run.wallets, *_whose_numbers_change(run)]))
 
 
-def _stage_remapped(run: Build) -> None:
-    """Tokens that were unknown, are unknown now, or belong elsewhere; with both places they belonged to."""
-    sides = [f"if(side = 'old', o.{name}, n.{name}) AS {name}" for name in ("condition", "neg_risk_market")]
+def _stage_changed(run: Build) -> None:
+    """Tokens of which anything is known otherwise than in the build before: ``changed_tokens``. And those that were
+    unknown, are unknown now, or belong elsewhere, with both places they belonged to: ``remapped_tokens``.
+    """
+    places = ", ".join(f"o.{name} AS old_{name}, n.{name} AS new_{name}" for name in ("condition", "neg_risk_market"))
+    run.stage_rows(
+        "changed_tokens",
+        f"SELECT if(n.token = toFixedString('', 32), o.token, n.token) AS token, {places},"
+        f" o.token = toFixedString('', 32) AS is_new, {_differ(_PLACED)} AS is_placed,"
+        f" {_differ(_SETTLED)} AS is_settled, n.mark_e6 IS DISTINCT FROM o.mark_e6 AS is_marked"
+        " FROM token_map__next AS n FULL OUTER JOIN (SELECT * FROM token_map FINAL) AS o ON o.token = n.token"
+        " WHERE is_placed OR is_settled OR is_marked",
+    )
+    sides = [f"if(side = 'old', old_{name}, new_{name}) AS {name}" for name in ("condition", "neg_risk_market")]
     run.stage_rows(
         "remapped_tokens",
-        f"SELECT if(n.token = toFixedString('', 32), o.token, n.token) AS token, {', '.join(sides)},"
-        f" o.token = toFixedString('', 32) AS is_new {_PAIRED} ARRAY JOIN ['old', 'new'] AS side"
-        f" WHERE {_differ(_PLACED)} AND (side = 'new' OR NOT is_new)",
+        f"SELECT token, {', '.join(sides)}, is_new FROM changed_tokens ARRAY JOIN ['old', 'new'] AS side"
+        " WHERE is_placed AND (side = 'new' OR NOT is_new)",
     )
 
 
-def _holders_of_revalued(run: Build) -> list[bytes]:
-    """Who holds, or held, tokens whose resolution or category changed; who holds those whose mark changed.
+def _whose_numbers_change(run: Build) -> list[bytes]:
+    """Whose rows belong elsewhere; who holds, or held, tokens whose resolution or category changed; who holds those
+    whose mark changed.
 
     Older versions of positions are asked too: a wallet too many is harmless, and finding the newest rows is not free.
     """
-    rows = run.warehouse.query(
-        "SELECT DISTINCT p.wallet FROM positions AS p WHERE"
-        f" p.token IN (SELECT n.token {_PAIRED} WHERE {_differ(_SETTLED)})"
-        f" OR (p.status = 'OPEN' AND p.token IN (SELECT n.token {_PAIRED} WHERE n.mark_e6 IS DISTINCT FROM o.mark_e6))"
-    ).rows
-    return [bytes(wallet) for (wallet,) in rows]
+    placed, valued = run.warehouse.query(
+        "SELECT countIf(is_placed), countIf(is_settled OR is_marked) FROM changed_tokens"
+    ).rows[0]
+    found = []
+    if placed:
+        run.insert_rows("SELECT DISTINCT condition FROM remapped_tokens WHERE condition != ''", "moved_conditions")
+        found.append(run.named(remapped_wallets()))
+    if valued:
+        found.append(
+            "SELECT DISTINCT wallet FROM positions WHERE token IN (SELECT token FROM changed_tokens WHERE is_settled)"
+            " OR (status = 'OPEN' AND token IN (SELECT token FROM changed_tokens WHERE is_marked))"
+        )
+    return [bytes(wallet) for sql in found for (wallet,) in run.warehouse.query(sql).rows]
 
 
 def _differ(names: tuple[str, ...]) -> str:
