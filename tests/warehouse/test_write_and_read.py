@@ -240,3 +240,21 @@ def test_failed_statements_are_errors(warehouse):
         warehouse.command("CREATE TABLE broken")
     with pytest.raises(WarehouseUnavailableError, match="Timeout exceeded"):
         warehouse.query("SELECT count() FROM numbers(10000000000) SETTINGS max_execution_time = 0.1")
+
+
+def test_a_row_is_judged_by_its_newest_version_alone(warehouse):
+    """Whose rows are asked for is decided before versions are put in order, what they say afterwards."""
+    warehouse.command("SYSTEM STOP MERGES positions")
+    for version, shares in ((1, "number"), (2, "99 - number")):
+        warehouse.command(
+            "INSERT INTO positions (wallet, token, shares, version, is_deleted) SELECT"
+            f" toFixedString(SHA1(toString(intDiv(number, 10))), 20), toFixedString(toString(number), 32), {shares},"
+            f" {version}, {version} = 2 AND number % 7 = 0 FROM numbers(100)"
+        )
+    asked = "FROM positions FINAL WHERE wallet IN (SELECT toFixedString(SHA1('3'), 20)) AND shares > 65"
+    found = warehouse.query(f"SELECT shares {asked} ORDER BY shares").rows
+    assert found == [(99 - number,) for number in range(33, 29, -1)]
+    plan = [row[0] for row in warehouse.query(f"EXPLAIN actions = 1 SELECT shares {asked}").rows]
+    (first,) = [line for line in plan if "Prewhere filter column" in line]
+    assert "wallet" in first
+    assert "shares" not in first

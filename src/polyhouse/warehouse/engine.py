@@ -58,6 +58,9 @@ SESSION_SETTINGS: Mapping[str, str] = {
     "min_insert_block_size_rows": "1048576",
     "min_insert_block_size_bytes": "0",
     "input_format_parallel_parsing": "0",
+    # Whose rows are asked for is decided before their versions are put in order: of FINAL the engine moves conditions
+    # on the key alone. One wallet in a hundred of 2,000,000 rows with two versions: 46 ms of CPU instead of 124.
+    "optimize_move_to_prewhere_if_final": "1",
     # Byte ids stay bytes in Arrow; text is decoded by the reader who knows which is which.
     "output_format_arrow_string_as_string": "0",
 }

@@ -90,12 +90,12 @@ def _store_levels(run: Build) -> None:
     import pyarrow as pa
 
     sql = (
-        "SELECT toUInt8(indexOf({flags}, toString(flag)) - 1) AS test, assumeNotNull(p_value) AS p_value"
+        "SELECT toUInt8(indexOf({flags}, toString(flag)) - 1) AS test, assumeNotNull(p_value) AS chance"
         " FROM wallet_flags FINAL WHERE flag IN ({flags}) AND p_value IS NOT NULL AND /*whose*/"
     )
     tests = of_everybody(run, "wallet_flags", sql.replace("{flags}", repr(list(TESTED))))
     stage_of_all(run, "tested_flags", tests)
-    batches = list(run.query_columns("SELECT test, p_value FROM tested_flags"))
+    batches = list(run.query_columns("SELECT test, chance FROM tested_flags"))
     tested = np.concatenate([np.zeros(0, np.uint8), *(batch.column(0).to_numpy() for batch in batches)])
     p_values = np.concatenate([np.zeros(0), *(batch.column(1).to_numpy() for batch in batches)])
     found = []
