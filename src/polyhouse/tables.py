@@ -72,6 +72,8 @@ KINDS = (
     "INCOME", "DEPOSIT", "WITHDRAWAL", "TIP",
 )  # fmt: skip
 """Kinds of observations. SPLIT, MERGE and REDEEM name a condition (``token`` zero) or one outcome (``token`` set)."""
+ONE_ROW_KINDS = ("BUY", "SELL", "TRANSFER_IN", "TRANSFER_OUT", "MIGRATE")
+"""Kinds of observations that are one row of the ledger each."""
 
 OBSERVATIONS = _table(
     "observations",

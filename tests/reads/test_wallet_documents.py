@@ -18,7 +18,7 @@ from score_store import load, universe_tables
 
 from polyhouse.models import checks
 from polyhouse.models.runner import build
-from polyhouse.models.wallet_documents import FACTS, PACKED, TABLE
+from polyhouse.models.wallet_documents import FACTS, PACKED, SMALL, TABLE
 from polyhouse.reads import kept_parts, outcomes, wallet_parts
 from polyhouse.reads.outcomes import outcome_names
 from polyhouse.reads.parts import read_parts
@@ -221,3 +221,11 @@ def test_what_another_version_left_is_not_read(warehouse: ClickHouseWarehouse) -
         )
     assert written(warehouse) == {}
     assert documents(warehouse) == known
+
+
+def test_rows_of_a_source_are_counted_once_however_many_tokens_they_changed(warehouse: ClickHouseWarehouse) -> None:
+    # Two fills of two tokens in one transaction, alike in all that their keys are made of; one split of two outcomes.
+    rows = "('BUY', 1, 'a', 7), ('BUY', 1, 'a', 7), ('SPLIT', 2, 'b', 8), ('SPLIT', 2, 'b', 8)"
+    used = SMALL["used_rows"].columns["used"]
+    sql = f"SELECT {used} FROM values('kind String, ts UInt32, tx String, row_key UInt64', {rows})"
+    assert warehouse.query(sql).rows == [(3,)]

@@ -4,7 +4,8 @@ SELECT
     p.wallet AS wallet, t.market AS market, p.outcome AS outcome, p.category AS category,
     p.resolved_at AS resolved_at, p.payout_e6 AS payout_e6, p.buys AS buys, p.sells AS sells,
     p.bought AS bought, p.sold AS sold, p.fills AS fills, p.maker_fills AS maker_fills, p.known_fills AS known_fills,
-    p.first AS first
+    (toUInt32(bitShiftRight(p.packed, 192)), toUInt64(bitShiftRight(p.packed, 128)), toInt64(bitShiftRight(p.packed, 64)),
+     toInt64(p.packed)) AS first
 FROM
 (
     SELECT
@@ -14,7 +15,10 @@ FROM
         sumIf(shares, NOT is_sale) AS bought, sumIf(shares, is_sale) AS sold,
         sum(toUInt64(s.fills)) AS fills, sumIf(toUInt64(s.fills), role = 'MAKER') AS maker_fills,
         sumIf(toUInt64(s.fills), role IN ('MAKER', 'TAKER')) AS known_fills,
-        minIf((toUnixTimestamp(at), tx_key, cash, shares), NOT is_sale AND (s.resolved_at = 0 OR toUnixTimestamp(at) < s.resolved_at)) AS first
+        -- one number, in the order of the tuple: the smallest of numbers is found at three quarters of the cost
+        minIf(bitOr(bitShiftLeft(toUInt256(bitOr(bitShiftLeft(toUInt128(toUnixTimestamp(at)), 64), toUInt128(tx_key))), 128),
+                    toUInt256(bitOr(bitShiftLeft(toUInt128(cash), 64), toUInt128(shares)))),
+              NOT is_sale AND (s.resolved_at = 0 OR toUnixTimestamp(at) < s.resolved_at)) AS packed
     FROM priced_trades AS s FINAL
     WHERE /*wallets*/
     GROUP BY wallet, token

@@ -20,6 +20,7 @@ from polyhouse.models.arrow_columns import names
 from polyhouse.models.flags import starts_of
 from polyhouse.models.packed_metrics import packed, part_names, words_of_rows
 from polyhouse.models.questions import OF_WALLET, Layout, Part, Question, Row, named
+from polyhouse.tables import ONE_ROW_KINDS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,6 +32,8 @@ TABLE = "wallet_documents"
 _SUMS = ("realized", "unrealized_marked", "fees", "income", "untracked_cash", "redeemed_cash", "volume", "gains",
          "losses_abs", "bought_cost")  # fmt: skip
 _COUNTS = ("unmarked", "markets", "wins", "losses", "flats", "open_units")
+
+_ONE_ROW = f"kind IN {ONE_ROW_KINDS}"
 
 PACKED: Mapping[str, Layout] = {
     "positions": Layout(
@@ -84,11 +87,15 @@ SMALL: Mapping[str, Question] = {
         named("flag", "status", "meets", "value", "threshold", "p_value", "sample", "minimum_sample", "inputs"),
         f"FROM wallet_flags FINAL WHERE {OF_WALLET}",
     ),
-    # Rows of sources: one of them may have changed the shares of several tokens. As hashes they are counted at half the
-    # cost; they have 128 bits.
+    # Rows of sources. Fills and transfers are one row of the ledger each; of the other kinds one may have changed the
+    # shares of several tokens. As hashes they are counted at half the cost; they have 128 bits.
     "used_rows": Question(
-        named(source="toString(source)", used="uniqExact(sipHash128(ts, tx, row_key))"),
-        f"FROM ledger FINAL WHERE {OF_WALLET} GROUP BY wallet, toString(source)",
+        named(
+            source="toString(source)",
+            used=f"countIf({_ONE_ROW})"
+            f" + uniqExactIf(if({_ONE_ROW}, toFixedString('', 16), sipHash128(ts, tx, row_key)), NOT {_ONE_ROW})",
+        ),
+        f"FROM ledger FINAL WHERE {OF_WALLET} GROUP BY wallet, source",
     ),
 }  # fmt: skip
 """Lines of ``FACTS``."""

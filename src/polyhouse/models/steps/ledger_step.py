@@ -11,11 +11,10 @@ import hashlib
 from dataclasses import dataclass
 
 from polyhouse.models.build import Build, model_sql
+from polyhouse.tables import ONE_ROW_KINDS
 
 KEPT = ("ledger", "unmapped")
 _RULES = ("contested", "best_claims", "chain_conditions", "winners", *KEPT)
-_ONE_ROW = "'BUY', 'SELL', 'TRANSFER_IN', 'TRANSFER_OUT', 'MIGRATE'"
-"""Kinds of observations that are one row of the ledger each."""
 _ANEW = 4
 """Above one row in so many that arrived, everything is made anew: cheaper than rewriting most wallets one by one."""
 _STALE = "wallet IN (SELECT wallet FROM stale_wallets)"
@@ -131,8 +130,8 @@ def _recompute(run: Build, wallets: str) -> None:
     """Write the ledger rows of one wallet slice, and what could not be mapped."""
     _stage_claims(run, wallets)
     winners = run.sql("winners", wallets)
-    run.stage_rows("winners", winners.replace("/*kinds*/", f"kind NOT IN ({_ONE_ROW})"))
-    ones = winners.replace("/*kinds*/", f"kind IN ({_ONE_ROW})")
+    run.stage_rows("winners", winners.replace("/*kinds*/", f"kind NOT IN {ONE_ROW_KINDS}"))
+    ones = winners.replace("/*kinds*/", f"kind IN {ONE_ROW_KINDS}")
     run.insert_rows(run.sql("ledger", wallets).replace("/*winners*/", ones), run.place_of("ledger"))
     run.insert("unmapped", wallets)
     for table in KEPT:
