@@ -16,6 +16,8 @@ from httpx import ASGITransport, AsyncClient
 from polyhouse.domain.ids import parse_address
 from polyhouse.errors import RetryableError
 from polyhouse.jobs.runner import JobRunner
+from polyhouse.reads.boards import boards_of
+from polyhouse.reads.builds import newest_build
 from polyhouse.reads.queries import answer
 from polyhouse.serve.answers import THREADS, Answers, Asked, key_of
 from polyhouse.serve.app import create_app
@@ -72,6 +74,39 @@ QUESTIONS = {
     "other": {"address": f"0x{OTHER.hex()}", "window": "lifetime"},
     "leaderboard": {"min_units": 0, "min_gains_losses": "0"},
 }
+
+
+def boards_kept(stores):
+    """Slices of boards that are kept in memory, as of the newest build, and the orders of each."""
+    newest, _ = newest_build(stores.warehouse)
+    return {
+        part.window: {name[1] for name in names if name[0] == "order"}
+        for (part, build), names in boards_of(stores.warehouse).shelf.boards()
+        if build == newest
+    }
+
+
+def test_boards_that_were_asked_for_are_read_after_a_build_before_somebody_asks_again(stores):
+    async def published(answers):
+        number = newest_build(stores.warehouse)[0] + 1
+        stores.warehouse.command(f"INSERT INTO builds VALUES ({number}, 1780000000, 'all', 1, 1, 0.1, now())")
+        await answers.marks()
+        await asyncio.wrap_future(answers._pool.submit(lambda: None))  # behind what the build began, on the one thread
+        return boards_kept(answers.stores)
+
+    async def steps(answers):
+        everybody = {"min_units": 0, "min_gains_losses": "0"}
+        await answers.get("leaderboard", everybody)
+        await answers.get("leaderboard", everybody | {"window": "7d", "sort": "pnl", "reverse": True})
+        both = {"lifetime": {"omega"}, "7d": {"pnl"}}
+        assert boards_kept(answers.stores) == await published(answers) == both
+        await answers.get("leaderboard", everybody)
+        assert await published(answers) == {"lifetime": {"omega"}}, "nobody asked for the other one since"
+
+    with stores.warehouse.reader() as reader:
+        answers = Answers(Stores(reader, stores.state), threads=1)
+        asyncio.run(steps(answers))
+        answers.close()
 
 
 async def asked(answers, question):

@@ -55,6 +55,14 @@ class Shelf:
             if (board, None) in self._kept:
                 self._put((board, name), size, value)
 
+    def boards(self) -> list[tuple[Any, list[Any]]]:
+        """The boards, the one used last first, and the names under which something is kept of each."""
+        with self._lock:
+            names: dict[Any, list[Any]] = {}
+            for board, name in reversed(self._kept):
+                names.setdefault(board, []).extend([] if name is None else [name])
+        return list(names.items())
+
     def held(self) -> int:
         """Bytes of all that is kept."""
         with self._lock:

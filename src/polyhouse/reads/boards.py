@@ -142,6 +142,7 @@ class Boards:
         self._loading: dict[Slice, threading.Lock] = {}
         self._reading: dict[str, threading.Lock] = {}
         self._facts: dict[str, tuple[int, Any]] = {}
+        self._asked: set[Slice] = set()
 
     def get(
         self,
@@ -163,6 +164,7 @@ class Boards:
         """
         build, as_of = newest_build(warehouse)
         with self._lock:
+            self._asked.add(part)
             turn = self._loading.setdefault(part, threading.Lock())
         with turn:
             board = self._base(warehouse, part, build, as_of)
@@ -174,6 +176,12 @@ class Boards:
             elif whole:
                 self._add(board, _WHOLE, lambda _: _whole(warehouse, board))
         return board
+
+    def take_asked(self) -> set[Slice]:
+        """The slices that were asked for since the last call of this."""
+        with self._lock:
+            asked, self._asked = self._asked, set()
+        return asked
 
     def once(self, name: str, build: int, read: Callable[[], T]) -> T:
         """What ``read`` returned for a build: read once, forgotten with the build."""

@@ -21,10 +21,11 @@ from polyhouse.reads.board_people import HISTORY_SORTS, People, Then, flag_names
 from polyhouse.reads.board_query import MAX_LIMIT, PRESETS, Checked, LeaderboardQuery, check
 from polyhouse.reads.board_sorts import SORTS, Sort
 from polyhouse.reads.boards import ENOUGH, Board, Slice, boards_of
+from polyhouse.reads.builds import newest_build
 from polyhouse.reads.exact import moment, money
 from polyhouse.reads.totals import OVERALL, totals_document
 
-__all__ = ["MAX_LIMIT", "PRESETS", "SORTS", "LeaderboardQuery", "leaderboard"]
+__all__ = ["MAX_LIMIT", "PRESETS", "SORTS", "LeaderboardQuery", "leaderboard", "renew_boards"]
 
 SHOWN = tuple(
     name
@@ -81,6 +82,29 @@ def leaderboard(warehouse: Warehouse, query: LeaderboardQuery) -> dict[str, Any]
             for rank, row in enumerate(_cells(board, asked, people, page), start=first + 1)
         ],
     }
+
+
+def renew_boards(warehouse: Warehouse) -> None:
+    """Read what is kept of boards as of the newest build, so that who asks after a build does not wait for it.
+
+    Only boards that somebody asked for since the last time; the one that was used last comes first.
+
+    Raises:
+        WarehouseUnavailableError: the warehouse does not answer.
+    """
+    boards = boards_of(warehouse)
+    newest, _ = newest_build(warehouse)
+    asked = boards.take_asked()
+    for (part, build), names in boards.shelf.boards():
+        if build == newest or part not in asked:
+            continue
+        metrics = [name for name in names if name in SORTS and SORTS[name].kind == "metric"]
+        board = boards.get(warehouse, part, metrics, scores=True, whole=True)
+        _people(warehouse, board).flags_of(board)
+        for kind, name, *rest in (name for name in names if isinstance(name, tuple)):
+            if kind == "order":
+                SORTS[name].order(board, reverse=rest[0])
+    boards.take_asked()
 
 
 def _board(warehouse: Warehouse, asked: Checked) -> Board:

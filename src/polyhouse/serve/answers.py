@@ -123,7 +123,7 @@ class Answers:
         stores.warehouse.engine.statement_seconds = most_seconds
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="read")
         self._chores = ThreadPoolExecutor(CHORES, thread_name_prefix="chore")
-        self._watch = Watch(stores.warehouse, self.run)
+        self._watch = Watch(stores.warehouse, self.run, self._renew_boards)
         self._versions = Versions(stores, self.run)
         self._asked: OrderedDict[Hashable, Asked] = OrderedDict()
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
@@ -222,9 +222,15 @@ class Answers:
 
     def close(self) -> None:
         """End the threads; reads that are under way are waited for."""
-        for pool in (self._pool, self._chores):
+        for pool in (self._chores, self._pool):  # a chore may begin a read
             pool.shutdown(wait=True, cancel_futures=True)
         self._versions.close()
+
+    def _renew_boards(self) -> None:
+        """Begin to read the boards of a new build. If that fails, whoever asks for one is told why."""
+        from polyhouse.reads.leaderboard import renew_boards
+
+        self._pool.submit(renew_boards, self.stores.warehouse)
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:

@@ -22,10 +22,17 @@ class Watch:
     Args:
         warehouse: the store.
         run: runs something that blocks in a thread.
+        on_build: is called, without waiting, when a build was published since the last look.
     """
 
-    def __init__(self, warehouse: ClickHouseWarehouse, run: Callable[[Callable[[], Any]], Awaitable[Any]]) -> None:
+    def __init__(
+        self,
+        warehouse: ClickHouseWarehouse,
+        run: Callable[[Callable[[], Any]], Awaitable[Any]],
+        on_build: Callable[[], object],
+    ) -> None:
         self._warehouse = warehouse
+        self._on_build = on_build
         self._read = Fresh(lambda: run(self._look))
         self._seen = -1
         self._marks: Marks | None = None
@@ -49,5 +56,7 @@ class Watch:
         # The counters first: what is written meanwhile makes the next look read again.
         seen, batches = self._warehouse.changes.of_tables("builds"), self._warehouse.changes.batches
         marks = read_marks(self._warehouse, batches if self._warehouse.is_embedded else None)
-        self._marks, self._seen = marks, seen
+        known, self._marks, self._seen = self._marks, marks, seen
+        if known is not None and known.build != marks.build:
+            self._on_build()
         return marks
