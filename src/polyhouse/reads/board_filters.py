@@ -41,9 +41,12 @@ class Filter:
     negative: bool = False
 
 
-def passes(board: Board, name: str, value: int | float) -> Array:
-    """Which rows of a board pass a filter. The same values are asked for again and again."""
-    return board.once(("passes", name, value), lambda: FILTERS[name].passes(board, value))
+def passes(board: Board, name: str, value: int | float, *, is_usual: bool) -> Array:
+    """Which rows of a board pass a filter; the answer is kept if the value is one that is asked for again and again."""
+    one = FILTERS[name]
+    return (
+        board.once(("passes", name, value), lambda: one.passes(board, value)) if is_usual else one.passes(board, value)
+    )
 
 
 def _pnl(board: Board) -> Array:

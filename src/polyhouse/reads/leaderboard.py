@@ -131,9 +131,10 @@ def _passing(board: Board, asked: Checked, people: People) -> Array:
     """Which rows pass all filters."""
     query = asked.query
     found = np.ones(len(board), bool)
+    usual = PRESETS.get(query.preset or "", {})
     for name, value in asked.values.items():
         if not (board.part.enough and value == ENOUGH.get(name)):
-            found &= passes(board, name, value)
+            found &= passes(board, name, value, is_usual=name in usual)
     for flag, is_left_out in (("bot", query.exclude_bots), ("market_maker", query.exclude_market_makers)):
         if is_left_out:
             found &= ~people.with_flag(board, flag)

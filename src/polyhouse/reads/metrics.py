@@ -90,7 +90,8 @@ def metric_rows(warehouse: Warehouse, wallet: bytes, packed: Sequence[Row] | Non
     known = _wide_rows(warehouse, wallet) if packed is None else list(packed)
     categories, windows = (OVERALL, *CATEGORIES), tuple(METRIC_WINDOWS)
     known.sort(key=lambda row: (categories.index(row["category"]), windows.index(row["window"])))
-    return [_brief(row) for row in known]
+    wanted = computed()
+    return [_brief(row, wanted) for row in known]
 
 
 def _wide_rows(warehouse: Warehouse, wallet: bytes) -> list[Row]:
@@ -104,9 +105,9 @@ def _wide_rows(warehouse: Warehouse, wallet: bytes) -> list[Row]:
     return [dict(zip(result.columns, row, strict=True)) for row in result.rows]
 
 
-def _brief(row: Mapping[str, Any]) -> dict[str, Any]:
+def _brief(row: Mapping[str, Any], wanted: Sequence[Metric]) -> dict[str, Any]:
     samples = {name: int(row.get(column, 0)) for name, column in _SAMPLES.items()}
-    known = [(metric, row.get(metric.name), metric.name in row) for metric in computed()]
+    known = [(metric, row.get(metric.name), metric.name in row) for metric in wanted]
     return {
         "category": row["category"],
         "window": row["window"],
