@@ -78,3 +78,4 @@ def test_what_was_used_longest_ago_goes_first_and_the_base_of_a_board_last() -> 
     assert shelf.find("new", "order") is None, "nothing is kept of a board whose base was forgotten"
     shelf.put_base("next", 10, "base of next", instead_of=lambda board: board == "old")
     assert (shelf.base("old"), shelf.base("next"), shelf.held()) == (None, "base of next", 10)
+    assert shelf.forgotten == 5, "what a new build stands instead of had not to make room"

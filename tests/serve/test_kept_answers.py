@@ -23,7 +23,7 @@ from polyhouse.serve.answers import THREADS, Answers, Asked, key_of
 from polyhouse.serve.app import create_app
 from polyhouse.serve.context import ServeContext
 from polyhouse.serve.forms import FORMS
-from polyhouse.serve.gauges import RequestCounter
+from polyhouse.serve.gauges import RequestCounter, exposition
 from polyhouse.serve.openapi import EXAMPLE_MARKET, EXAMPLE_WALLET
 from polyhouse.settings import Settings
 from polyhouse.state.glance import Glance
@@ -98,6 +98,10 @@ def test_boards_that_were_asked_for_are_read_after_a_build_before_somebody_asks_
         everybody = {"min_units": 0, "min_gains_losses": "0"}
         await answers.get("leaderboard", everybody)
         await answers.get("leaderboard", everybody | {"window": "7d", "sort": "pnl", "reverse": True})
+        shelf = boards_of(answers.stores.warehouse).shelf
+        told = exposition(answers.stores.warehouse, answers.stores.state, RequestCounter())
+        assert f"polyhouse_boards_bytes {shelf.held()}\n" in told
+        assert f"polyhouse_boards_bytes_most {shelf.most_bytes}\n" in told
         both = {"lifetime": {"omega"}, "7d": {"pnl"}}
         assert boards_kept(answers.stores) == await published(answers) == both
         await answers.get("leaderboard", everybody)

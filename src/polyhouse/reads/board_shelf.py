@@ -13,10 +13,12 @@ class Shelf:
 
     Attributes:
         most_bytes: of all that is kept; the base of the board that was used last is kept in any case.
+        forgotten: how many things had to go to make room for others: those are made again for who asks for them.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
+        self.forgotten = 0
         self._kept: OrderedDict[tuple[Hashable, Hashable], tuple[int, Any]] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -74,6 +76,7 @@ class Shelf:
         self._used(*key)
         while self._bytes > self.most_bytes and len(self._kept) > 1:
             self._bytes -= self._kept.popitem(last=False)[1][0]
+            self.forgotten += 1
 
     def _used(self, board: Hashable, name: Hashable) -> None:
         self._kept.move_to_end((board, name))

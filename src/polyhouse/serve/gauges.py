@@ -46,6 +46,7 @@ class RequestCounter:
 def exposition(warehouse: Warehouse, state: StateStore, counter: RequestCounter) -> str:
     """The metrics page, format 0.0.4."""
     lines = [*_of_stores(warehouse, state), *_of_queue(state), *_of_upstreams(state), *_of_builds(warehouse, state)]
+    lines += _of_boards(warehouse)
     lines += _metric(
         "polyhouse_http_requests_total", "counter", "Requests served.",
         [({"method": m, "route": route, "status": str(code)}, n) for (m, route, code), n in counter.items()],
@@ -181,6 +182,18 @@ def _of_build(newest: Publication) -> Iterator[str]:
         "polyhouse_model_rows_written", "gauge", "Rows that it wrote, by table.",
         [({"table": table}, count) for table, count in newest.rows.items()],
     )  # fmt: skip
+
+
+def _of_boards(warehouse: Warehouse) -> Iterator[str]:
+    from polyhouse.reads.boards import boards_of
+
+    shelf = boards_of(warehouse).shelf
+    for name, kind, value, text in (
+        ("polyhouse_boards_bytes", "gauge", shelf.held(), "What leaderboards keep in memory."),
+        ("polyhouse_boards_bytes_most", "gauge", shelf.most_bytes, "The most that they keep."),
+        ("polyhouse_boards_forgotten_total", "counter", shelf.forgotten, "What had to go to make room for others."),
+    ):
+        yield from _metric(name, kind, text, [({}, value)])
 
 
 def _metric(name: str, kind: str, text: str, samples: Samples) -> list[str]:
