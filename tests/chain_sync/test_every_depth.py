@@ -27,10 +27,7 @@ from polyhouse.warehouse import ClickHouseWarehouse, open_warehouse
 
 DEPTHS = range(1, 51)
 CONFIRMATIONS = 60
-WAYS = (
-    "plain", "while reading", "twice", "while reading", "shorter", "plain", "while reading", "plain", "while reading",
-    "twice",
-)  # fmt: skip
+WAYS = ("plain", "while reading", "twice", "plain", "shorter")
 
 
 def crowded() -> Universe:
@@ -121,7 +118,7 @@ async def test_every_depth_at_varied_points(tmp_path: Path) -> None:
                     # committed, others are not, the checkpoint stands in between.
                     node.hold_head(max(before, head - 2 * CONFIRMATIONS))
                     assert await read(warehouse, state, server) == 0
-                    blocks, change = 7, (random.randint(2, 15), lambda depth=depth: node.reorg(depth))
+                    blocks, change = 7, (random.randint(9, 16), lambda depth=depth: node.reorg(depth))
                 else:
                     node.reorg(depth)
                 if way == "twice":
