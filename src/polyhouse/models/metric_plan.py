@@ -74,6 +74,14 @@ class Plan:
         """Whether the same rows may have other values in another window."""
         return "window_seconds" in self.parts
 
+    def rows_sql_without(self, expressions: Iterable[str]) -> str:
+        """``rows_sql`` without the columns of some arguments."""
+        sql = self.rows_sql
+        for expression in expressions:
+            if expression in self.arguments:
+                sql = sql.replace(f", {expression} AS {self.arguments[expression]}", "", 1)
+        return sql
+
 
 def plan(relation: Relation, columns: Mapping[str, str], also: Mapping[str, str] | None = None) -> Plan:
     """Divide the expressions of a relation into what is aggregated and what is computed from that.

@@ -13,6 +13,7 @@ from polyhouse.models.arrow_columns import numbers
 from polyhouse.models.build import Build
 from polyhouse.models.metric_rows import Measured, MetricRows, by_place, joined
 from polyhouse.models.metric_values import Rows, Windows, gather, values_of
+from polyhouse.models.metric_windows import in_memory
 from polyhouse.models.steps.intervals_step import build_intervals
 from polyhouse.models.wallet_documents import write_metrics
 
@@ -52,8 +53,13 @@ def build_metrics(run: Build) -> bool:
 
 def _rows(run: Build, relation: Relation, wallets: str) -> Rows | None:
     """The rows of a relation with what is aggregated."""
-    sql = metric_tables.plan_of(relation).rows_sql
-    return gather(run.query_columns(sql.replace("/*rows*/", f"({run.sql(relation.name, wallets)})")))
+    plan, made = metric_tables.plan_of(relation), in_memory(relation.name)
+    sql = plan.rows_sql_without(made).replace("/*rows*/", f"({run.sql(relation.name, wallets)})")
+    rows = gather(run.query_columns(sql))
+    if rows is not None:
+        asked = {plan.arguments[expression]: make for expression, make in made.items() if expression in plan.arguments}
+        rows.columns.update({name: make(rows, run.as_of) for name, make in asked.items()})
+    return rows
 
 
 def _measured(run: Build, relation: Relation, rows: Rows) -> Measured:
