@@ -5,18 +5,29 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import sys
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
+from pathlib import Path
 
 from benchmarks import decode, import_dump, ingest, load, memory, peers, profiles, reads, rebuild, scaling
 
 _LIBRARIES = ("chdb", "clickhouse-connect", "aiohttp", "msgspec", "numpy", "polars", "duckdb")
 Rows = Iterable[tuple[str, str, str]]
+_HEAD = """# Benchmarks
+
+One run of `{command}` ({machine}). What limits each path, larger sizes and the aims that are missed:
+[measured](measured.md).
+
+| what | figure | beside |
+|---|---|---|
+"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks")
     parser.add_argument("parts", nargs="*", help="parts of the table; all without any")
+    parser.add_argument("--page", type=Path, help="write the table as a page of the documentation, too")
     parser.add_argument("--wallets", type=int, default=1_000, help="wallets of the simulated universe (ingest)")
     parser.add_argument("--fills", type=int, default=1_000_000, help="fills of the rebuild, of peers and of reads")
     parser.add_argument("--logs", type=int, default=200_000, help="raw logs of the decoder")
@@ -39,14 +50,33 @@ def main() -> None:
     if unknown := set(options.parts) - set(table):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(table)}")
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
-    load_average = os.getloadavg()[0]
-    print(
-        f"{os.cpu_count()} cores, {platform.machine()}, load {load_average:.1f}, Python {platform.python_version()},"
-        f" {libraries}; simulated universes: seed 1, of the API: 7"
+    machine = (
+        f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}, Python"
+        f" {platform.python_version()}, {libraries}; simulated universes: seed 1, of the API: 7"
     )
+    print(machine)
+    page = [_HEAD.format(command=" ".join(["python -m benchmarks", *_given()]), machine=machine)]
     for name in options.parts or table:
         for row in table[name]():
             print("{:<72} {:<44} {}".format(*row), flush=True)
+            page.append(_line(row))
+        if options.page:
+            options.page.write_text("".join(page), encoding="utf-8")
+
+
+def _given() -> list[str]:
+    """The arguments, without the page."""
+    words = list(sys.argv[1:])
+    if "--page" in words:
+        at = words.index("--page")
+        del words[at : at + 2]
+    return words
+
+
+def _line(row: tuple[str, str, str]) -> str:
+    what, figure, ratio = (text.replace("|", "\\|") for text in row)
+    shown = f"&nbsp;&nbsp;{what.strip()}" if what.startswith(" ") else what
+    return f"| {shown} | {figure} | {ratio} |\n"
 
 
 if __name__ == "__main__":
