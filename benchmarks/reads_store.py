@@ -2,7 +2,9 @@
 
 Fills, positions and units of every wallet, totals in all windows, as a whole and in one category, all metrics, scores,
 flags, intervals, and what a build leaves ready of each wallet. Rows are written in the order of their tables, as builds
-write them, and nothing is merged: 100,000,000 fills take 20 minutes and 26 GB.
+write them. What documents read is merged at the end, as the engine does in its own time after a build; nothing else is,
+nor is anything while the store is asked. 100,000,000 fills take 25 minutes of CPU and 27 GB, and 8 GB more while they
+are merged.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ class Wallets:
 
 @contextmanager
 def reads_store(folder: Path, fills: int) -> Iterator[tuple[ClickHouseWarehouse, Wallets]]:
-    """The store in a folder, made there unless it is. Nothing is merged while it is open.
+    """The store in a folder, made there unless it is.
 
     Raises:
         ValueError: the folder has a store of another size, or one that was not made to its end.
@@ -81,6 +83,9 @@ def _fill(warehouse: ClickHouseWarehouse, wallets: Wallets) -> None:
     for table, values, count in _of_all(wallets.count):
         warehouse.command(f"INSERT INTO {table} SELECT {values} FROM numbers({count})")
     _fill_documents(warehouse)
+    for table in ("observations", "wallet_documents"):
+        warehouse.command(f"SYSTEM START MERGES {table}")
+        warehouse.command(f"OPTIMIZE TABLE {table} FINAL")
     warehouse.command(f"INSERT INTO builds VALUES (1, {AS_OF}, 'all', {wallets.count}, 1, 1, now())")
 
 

@@ -219,8 +219,12 @@ def test_boards_that_do_not_fit_are_read_again(three: Warehouse, monkeypatch: py
     assert boards.boards_of(three) is held
 
 
-def test_readers_at_the_same_time_get_the_same_rows(three: Warehouse) -> None:
+@pytest.mark.parametrize("most_bytes", [boards.LEAST_KEPT, 1])
+def test_readers_at_the_same_time_get_the_same_rows(
+    three: Warehouse, monkeypatch: pytest.MonkeyPatch, most_bytes: int
+) -> None:
     built(three)
+    monkeypatch.setattr(boards.boards_of(three).shelf, "most_bytes", most_bytes)
     questions = [LeaderboardQuery(sort=sort) for sort in ("pnl", "omega", "sharpe", "trades", "max_drawdown")] * 4
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda query: leaderboard(three, query)["rows"], questions))
