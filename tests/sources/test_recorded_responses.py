@@ -10,6 +10,7 @@ import pytest
 from polyhouse.domain.categories import CATEGORIES
 from polyhouse.sources import clob
 from polyhouse.sources.data_api import activity, trades
+from polyhouse.sources.data_api.activity_rows import INCOME_TYPES
 from polyhouse.sources.data_api.envelope import RowsDecoder
 from polyhouse.sources.gamma_rows import Batch
 from polyhouse.sources.walk import SecondCounter
@@ -128,7 +129,7 @@ def test_older_activity_rows_mean_the_same(recorded, name):
     assert Counter(reject.reason for reject in rejects) == ACTIVITY_FILES[name]
     assert len(accepted) + len(rejects) == len(rows)
     expected = Counter(
-        row["side"] if row["type"] == "TRADE" else "INCOME" if row["type"] in activity.INCOME_TYPES else row["type"]
+        row["side"] if row["type"] == "TRADE" else "INCOME" if row["type"] in INCOME_TYPES else row["type"]
         for row in rows
         if len(row["condition_id"]) != 64
     )

@@ -23,7 +23,8 @@ from polyhouse.domain.ids import parse_address
 from polyhouse.errors import UpstreamContractError, UpstreamRefusedError, UpstreamUnavailableError
 from polyhouse.ports import Page, Partition, Position
 from polyhouse.sources.columns import checked, tables
-from polyhouse.sources.data_api.activity import ActivityRow, PageReader
+from polyhouse.sources.data_api.activity import PageReader
+from polyhouse.sources.data_api.activity_rows import ActivityRow
 from polyhouse.sources.data_api.envelope import RowsPage
 from polyhouse.sources.data_api.rows import OVERLAP_SECONDS, Number, observation_columns
 from polyhouse.sources.http import HttpClient

@@ -7,6 +7,7 @@ the same however the walk was cut.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Hashable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -125,6 +126,32 @@ class SecondCounter:
             count = self._edge.get(digest(row), 0) if self._edge else 0
         self._same[row] = count + 1
         return count
+
+    def follow(
+        self, times: Sequence[int], rows: Sequence[Hashable], parts: Sequence[Hashable]
+    ) -> tuple[list[int], list[int]]:
+        """``place`` and ``ordinal`` of rows that come one after the other, in ascending order of time.
+
+        Equal rows are rare: where there are none, only those of the last second have to be remembered.
+
+        Args:
+            times: second of each row.
+            rows: what ``ordinal`` compares.
+            parts: a part of each that most of them differ in, which is cheaper to compare.
+        """
+        are_different = len(set(parts)) == len(rows) or len(set(rows)) == len(rows)
+        if times[0] == self.ts or not are_different:
+            counted = [(self.place(ts), self.ordinal(row)) for ts, row in zip(times, rows, strict=True)]
+            return [place for place, _ in counted], [ordinal for _, ordinal in counted]
+        last = bisect_left(times, times[-1])
+        places, at, place = [], None, 0
+        for ts in times:
+            place = place + 1 if ts == at else 0
+            at = ts
+            places.append(place)
+        self.ts, self._places, self._edge = times[-1], {"": len(times) - last}, {}
+        self._same = dict.fromkeys(rows[last:], 1)
+        return places, [0] * len(times)
 
     def dump(self) -> dict[str, Any]:
         """The counters as a JSON object."""

@@ -14,62 +14,44 @@ then types that are unknown today would be left out silently.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from bisect import bisect_left
+from collections.abc import AsyncIterator
 from typing import Any
-
-import msgspec
 
 from polyhouse.domain.ids import parse_address, parse_hash
 from polyhouse.domain.rest import fee_and_gross
 from polyhouse.errors import RowRejectedError, UpstreamContractError
 from polyhouse.ports import Page, Partition, Position
-from polyhouse.sources.columns import NO_TOKEN, checked, condition_of, tables, token_of
+from polyhouse.sources.columns import NO_TOKEN, checked, columns, condition_of, token_of
+from polyhouse.sources.data_api.activity_rows import KINDS, TRADE, ActivityRow, Kind
 from polyhouse.sources.data_api.envelope import RowsDecoder, RowsPage
+from polyhouse.sources.data_api.page_columns import usual_page
 from polyhouse.sources.data_api.rows import (
     OBSERVATION_NAMES,
     OVERLAP_SECONDS,
     PROTOCOL_V2_DIGITS,
     SMALLEST_REPEAT,
-    Printed,
     micros_of,
-    observation_columns,
+    observation_table,
     outcome_of,
     price_of,
     require_time,
 )
 from polyhouse.sources.http import HttpClient
 from polyhouse.sources.walk import CursorGuard, PageGuard, SecondCounter, digest
+from polyhouse.tables import Columns
 
 PATH = "/v2/activity"
-_WHOLE_SETS = frozenset({"SPLIT", "MERGE"})
-INCOME_TYPES = frozenset({"REWARD", "YIELD", "MAKER_REBATE", "TAKER_REBATE", "REFERRAL_REWARD"})
 _START_HORIZON = 1_000 * 86_400  # the feed moves any start but 1 up to three years ago; stay well inside
 
 
-class ActivityRow(msgspec.Struct, gc=False):
-    """One row on the wire."""
-
-    proxy_wallet: str
-    timestamp: int
-    type: str
-    transaction_hash: str | None = None
-    condition_id: str | None = None
-    size: Printed = None
-    usdc_size: Printed = None
-    price: Printed = None
-    token_id: str | int | None = None
-    side: str | None = None
-    outcome_index: int | None = None
-    is_combo: bool | None = None
-
-
 _decoder = RowsDecoder(ActivityRow, numbers=("size", "usdc_size", "price"))
-_Amounts = tuple[str, bytes, int, int, int, int, int, str, str]
+Amounts = tuple[str, bytes, int, int, int, int, int, str, str]
 """kind, condition, shares, cash, usdc_gross, fee, price_e12, label, flags"""
 _TS = OBSERVATION_NAMES.index("ts")
 
 
-def _trade(row: ActivityRow) -> _Amounts | None:
+def _trade(row: ActivityRow) -> Amounts | None:
     side = row.side or ""
     if side not in {"BUY", "SELL"}:
         raise RowRejectedError("bad_side", f"a trade with side {side[:20]!r}")
@@ -82,41 +64,10 @@ def _trade(row: ActivityRow) -> _Amounts | None:
     return side, condition_of(row.condition_id), shares, cash, gross, fee, price, "", ""
 
 
-def _moves_shares(kind: str) -> Callable[[ActivityRow], _Amounts]:
-    def read(row: ActivityRow) -> _Amounts:
-        shares = micros_of(row.size, "size")
-        # A whole set is worth its number of dollars, said or not. What a redemption paid has to be said: a default
-        # would book a payout of nothing, and the row as it is printed later would be another row.
-        cash = shares if row.usdc_size is None and kind in _WHOLE_SETS else micros_of(row.usdc_size, "usdc_size")
-        # The feed names the condition of each burned NO leg, not the neg-risk market that the chain names.
-        flags = "leg" if kind == "CONVERT" else ""
-        return kind, condition_of(row.condition_id), shares, cash, 0, 0, 0, "", flags
-
-    return read
-
-
-def _moves_cash(kind: str) -> Callable[[ActivityRow], _Amounts]:
-    def read(row: ActivityRow) -> _Amounts:
-        cash = micros_of(row.usdc_size if row.usdc_size is not None else row.size, "usdc_size")
-        condition = condition_of(row.condition_id) if row.condition_id else b""
-        label = row.type if kind == "INCOME" else ""
-        flags = (row.side or "").lower() if kind == "TIP" else ""
-        return kind, condition, 0, cash, 0, 0, 0, label, flags
-
-    return read
-
-
-_READERS: dict[str, Callable[[ActivityRow], _Amounts | None]] = {
-    "TRADE": _trade,
-    "SPLIT": _moves_shares("SPLIT"),
-    "MERGE": _moves_shares("MERGE"),
-    "REDEEM": _moves_shares("REDEEM"),
-    "CONVERSION": _moves_shares("CONVERT"),
-    "DEPOSIT": _moves_cash("DEPOSIT"),
-    "WITHDRAWAL": _moves_cash("WITHDRAWAL"),
-    "TIP": _moves_cash("TIP"),
-    **dict.fromkeys(INCOME_TYPES, _moves_cash("INCOME")),
-}
+def _moved(row: ActivityRow, kind: Kind) -> Amounts:
+    shares = micros_of(kind.size(row), "size")
+    cash = micros_of(kind.cash(row), "usdc_size")
+    return kind.name, kind.condition(row), shares, cash, 0, 0, 0, kind.label(row), kind.flags(row)
 
 
 class PageReader:
@@ -145,6 +96,14 @@ class PageReader:
         rows = [row for row in results if row is not None]
         return rows, len(results) - len(rows)
 
+    def columns(self, page: RowsPage[ActivityRow]) -> tuple[Columns, int]:
+        """As ``read``, but the accepted rows as columns (``OBSERVATION_NAMES``)."""
+        found = usual_page(page.rows, self._wallet, self.counter, self._start)
+        if found is not None:
+            return found, 0
+        rows, ignored = self.read(page)
+        return columns(OBSERVATION_NAMES, rows), ignored
+
     def _row(self, row: ActivityRow) -> tuple[Any, ...] | None:
         ts = require_time(row.timestamp)
         if ts < self.counter.ts:
@@ -154,20 +113,20 @@ class PageReader:
         place = self.counter.place(ts)
         if row.proxy_wallet != self._wallet_text and row.proxy_wallet.lower() != self._wallet_text:
             raise RowRejectedError("foreign_wallet", "the row belongs to another wallet")
-        reader = _READERS.get(row.type)
+        kind = KINDS.get(row.type)
         if row.is_combo or row.type == "MIGRATION" or len(row.condition_id or "") == PROTOCOL_V2_DIGITS:
             raise RowRejectedError("protocol_v2", f"{row.type[:20]} of Protocol V2")
-        if reader is None:
+        if kind is None and row.type != TRADE:
             raise RowRejectedError("unknown_type", f"type {row.type[:40]!r}")
-        amounts = reader(row)
+        amounts = _trade(row) if kind is None else _moved(row, kind)
         if amounts is None:
             return None
-        kind, condition, shares, cash, gross, fee, price, label, flags = amounts
+        name, condition, shares, cash, gross, fee, price, label, flags = amounts
         token = token_of(row.token_id) if row.token_id else NO_TOKEN
         tx = parse_hash(row.transaction_hash, "transaction hash")
-        ordinal = self.counter.ordinal((tx, token, condition, kind, shares, cash, price, label))
+        ordinal = self.counter.ordinal((tx, token, condition, name, shares, cash, price, label))
         return (
-            self._wallet, token, condition, tx, kind, ts, place + 1, ordinal, shares, cash, gross, fee, price, "",
+            self._wallet, token, condition, tx, name, ts, place + 1, ordinal, shares, cash, gross, fee, price, "",
             outcome_of(row.outcome_index), label, flags,
         )  # fmt: skip
 
@@ -178,12 +137,13 @@ class _Tail:
     def __init__(self) -> None:
         self.rows: list[tuple[Any, ...]] = []
 
-    def add(self, rows: list[tuple[Any, ...]]) -> None:
+    def add(self, found: Columns) -> None:
         """Take the rows of the next page."""
-        self.rows += rows
-        if self.rows and self.rows[0][_TS] < self.rows[-1][_TS] - OVERLAP_SECONDS:
-            low = self.rows[-1][_TS] - OVERLAP_SECONDS
-            self.rows = [row for row in self.rows if row[_TS] >= low]
+        if times := found["ts"]:
+            low = times[-1] - OVERLAP_SECONDS
+            first = bisect_left(times, low)
+            newest = zip(*(found[name][first:] for name in OBSERVATION_NAMES), strict=True)
+            self.rows = [row for row in self.rows if row[_TS] >= low] + list(newest)
 
     def digest(self) -> str:
         """The same for the same rows, in every process."""
@@ -231,7 +191,7 @@ class Activity:
             page = await self._client.get(PATH, self._params(partition.key, start, cursor), _decoder.decoder(where))
             try:
                 same.check(page.rows)
-                rows, ignored = reader.read(page)
+                found, ignored = reader.columns(page)
             except UpstreamContractError:
                 # Either this page is the wrong one, or an earlier one was, and its cursor led past rows that were never
                 # seen. Nobody can tell which, so the next walk does not go on behind them.
@@ -246,21 +206,20 @@ class Activity:
             if fresh:
                 after = {**after, "fresh": fresh}
             if tail is not None:
-                tail.add(rows)
+                tail.add(found)
             if cursor is None:
                 after = {
                     "from": min(newest, fresh or newest),
                     **({"tail": tail.digest()} if tail is not None and tail.rows else {}),
                 }
-            if rows and after == position and tail is not None and len(tail.rows) == len(rows):
-                ignored, notes, rows = ignored + len(rows), {"repeated_rows": len(rows)}, []
-            else:
-                notes = {}
-            if zero := page.fetched - len(page.rejects) - len(rows) - notes.get("repeated_rows", 0):
+            accepted, notes = len(found["ts"]), {}
+            if accepted and after == position and tail is not None and len(tail.rows) == accepted:
+                ignored, notes, accepted = ignored + accepted, {"repeated_rows": accepted}, 0
+            if zero := page.fetched - len(page.rejects) - accepted - notes.get("repeated_rows", 0):
                 notes["zero_rows"] = zero
             yield checked(
                 Page(
-                    tables=tables(observations=observation_columns(rows, "activity")),
+                    tables={"observations": observation_table(found, "activity")} if accepted else {},
                     position=after,
                     is_last=cursor is None,
                     fetched=page.fetched,
@@ -268,7 +227,7 @@ class Activity:
                     ignored=ignored,
                     notes=notes,
                 ),
-                len(rows),
+                accepted,
             )
             if cursor is None:
                 return

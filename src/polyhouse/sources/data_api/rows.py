@@ -41,13 +41,20 @@ OBSERVATION_NAMES = (
 
 
 def observation_columns(rows: list[tuple[Any, ...]], source: str) -> Columns:
+    """``observation_table`` of rows as tuples."""
+    return observation_table(columns(OBSERVATION_NAMES, rows), source)
+
+
+def observation_table(found: Columns, source: str) -> Columns:
     """Columns of the table ``observations``. REST fees are disclosed in USDC, and shares arrive net of V1 fees."""
-    table = columns(OBSERVATION_NAMES, rows, source=source)
-    fees = table["fee_usdc"]
-    table["fee_net"] = list(fees)
-    table["fee_asset"] = ["usdc" if fee else "" for fee in fees]
-    table["shares_gross"] = list(table["shares"])
-    return table
+    fees = found["fee_usdc"]
+    return {
+        **found,
+        "source": [source] * len(fees),
+        "fee_net": fees,
+        "fee_asset": ["usdc" if fee else "" for fee in fees],
+        "shares_gross": found["shares"],
+    }
 
 
 def printed(number: Printed) -> str | None:
