@@ -146,11 +146,15 @@ def _checked_run(table: Table, columns: Columns, run: int) -> int:
 def _array(table: Table, name: str, kind: ColumnType, values: Sequence[Any]) -> pa.Array:
     import pyarrow as pa
 
-    problem = _find_problem(table, name, kind, values)
+    # Most columns of words have one word: comparing costs less than to convert each of them.
+    is_one_word = kind == "word" and len(values) > 1 and list(values).count(values[0]) == len(values)
+    problem = _find_problem(table, name, kind, values[:1] if is_one_word else values)
     if problem is not None:
         raise _bad(table, name, kind, *problem)
     declared = arrow_type(kind)
     try:
+        if is_one_word:
+            return pa.repeat(pa.scalar(values[0], declared), len(values))
         return _lists_of_ids(values) if kind == "id32s" else pa.array(values, declared)
     except (pa.ArrowException, OverflowError, UnicodeEncodeError, TypeError, ValueError):
         pass
