@@ -106,7 +106,10 @@ def test_extremes_look_at_all_rows_of_a_window() -> None:
     for found, value in (
         (segments.least(x, made), lambda rows: min(x[rows], default=0)),
         (segments.greatest(x, made), lambda rows: max(x[rows], default=0)),
-        (segments.at_greatest(x, ranks, made), lambda rows: x[max(rows, key=ranks.__getitem__)] if rows else 0),
+        *(
+            (segments.at_greatest(x, wide, made), lambda rows: x[max(rows, key=ranks.__getitem__)] if rows else 0)
+            for wide in (ranks, ranks - ROWS, (ranks - ROWS // 2) * 2**50, ranks.astype(np.uint64) + np.uint64(2**63))
+        ),
     ):
         assert found[has_rows].tolist() == np.array(by_hand(made, value))[has_rows].tolist()
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from polyhouse.ledger.columns import Ints
 
 _HALF, _LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
+_LARGEST = 1 << 62
 COMPILED_FROM = 50_000
 """Rows from which on compiling pays."""
 Flags = NDArray[np.uint8]
@@ -182,10 +183,20 @@ def any_bits(values: Any, scopes: Scopes) -> Any:
 
 def at_greatest(values: Any, ranks: Any, scopes: Scopes) -> Any:
     """Scopes × windows: the number of the row with the largest rank; among equal ranks that of the first row."""
-    dense = np.unique(ranks, return_inverse=True)[1].astype(np.int64)
-    rows = len(dense)
+    rows = len(ranks)
+    dense = ranks.astype(np.int64) - int(ranks.min(initial=0)) if _is_narrow(ranks, rows) else _numbered(ranks)
     best = greatest(dense * rows + (rows - 1 - np.arange(rows)), scopes)
     return values[rows - 1 - np.where(scopes.lengths > 0, best, 0) % max(rows, 1)] if rows else best
+
+
+def _is_narrow(ranks: Any, rows: int) -> bool:
+    """Whether ranks and places of rows fit into one number together."""
+    return bool(rows) and (int(ranks.max()) - min(int(ranks.min()), 0) + 1) * rows < _LARGEST
+
+
+def _numbered(ranks: Any) -> Ints:
+    """Of each rank its place among the different ones, ascending."""
+    return cast("Ints", np.unique(ranks, return_inverse=True)[1].astype(np.int64))
 
 
 def distinct(values: Any, chosen: Flags, scopes: Scopes) -> Ints:
