@@ -84,7 +84,7 @@ def outcome(reader, page, *, at_once):
 
 def both(pages, start=0):
     """What becomes of pages that follow each other, read at once and row by row."""
-    one, other = (activity.PageReader(WALLET, SecondCounter(), start) for _ in range(2))
+    one, other = (activity.PageReader(WALLET, SecondCounter(), start, fewest=1) for _ in range(2))
     for rows in pages:
         got, wanted = outcome(one, decoded(rows), at_once=True), outcome(other, decoded(rows), at_once=False)
         assert got == wanted

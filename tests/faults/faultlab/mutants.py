@@ -26,7 +26,7 @@ _WRITE = "        await self._retried(lambda: self._write(deliveries))\n"
 _MOVE = "        await self._retried(lambda: self._move(deliveries))\n"
 _WRITER, _WALK = "polyhouse.sync.writer", "polyhouse.sync.walk"
 _ACTIVITY, _ROWS = "polyhouse.sources.data_api.activity", "polyhouse.sources.walk"
-_TRADES, _COLUMNS = "polyhouse.sources.data_api.trades", "polyhouse.sources.data_api.page_columns"
+_TRADES = "polyhouse.sources.data_api.trades"
 
 MUTANTS = {
     "position of the page before": Mutant(_WRITER, "position=d.page.position,\n", "position=d.position_from,\n"),
@@ -81,12 +81,14 @@ MUTANTS = {
     ),
     "trades stop too early": Mutant(_TRADES, "reader.counter.ts < stop)", "reader.counter.ts < stop + 900)"),
     "local clock as time of rows": Mutant(
-        _COLUMNS, '        "ts": times,\n', '        "ts": [ts + 3_600 for ts in times],\n'
+        _ACTIVITY,
+        "self._wallet, token, condition, tx, kind, ts,",
+        "self._wallet, token, condition, tx, kind, ts + 3_600,",
     ),
     "amounts as floats": Mutant(
-        _COLUMNS,
-        "    shares, cash = micros[: len(rows)],",
-        "    shares, cash = (micros[: len(rows)] * 0.9999999).astype(np.int64),",
+        _ACTIVITY,
+        '    shares = micros_of(row.size, "size")\n    cash',
+        "    shares = int(float(row.size) * 999_999.9)\n    cash",
     ),
 }
 """Name → bug."""

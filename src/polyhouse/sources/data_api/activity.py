@@ -42,6 +42,7 @@ from polyhouse.sources.walk import CursorGuard, PageGuard, SecondCounter, digest
 from polyhouse.tables import Columns
 
 PATH = "/v2/activity"
+_FEWEST_AT_ONCE = 150
 _START_HORIZON = 1_000 * 86_400  # the feed moves any start but 1 up to three years ago; stay well inside
 
 
@@ -77,10 +78,12 @@ class PageReader:
         wallet: whose rows they are.
         counter: of the second in which the walk stands.
         start: the time that was asked for; no row may be older.
+        fewest: smaller pages are read row by row, which costs less for them.
     """
 
-    def __init__(self, wallet: bytes, counter: SecondCounter, start: int = 0) -> None:
+    def __init__(self, wallet: bytes, counter: SecondCounter, start: int = 0, *, fewest: int = _FEWEST_AT_ONCE) -> None:
         self.counter = counter
+        self._fewest = fewest
         self._start = start
         self._wallet = wallet
         self._wallet_text = "0x" + wallet.hex()
@@ -98,7 +101,8 @@ class PageReader:
 
     def columns(self, page: RowsPage[ActivityRow]) -> tuple[Columns, int]:
         """As ``read``, but the accepted rows as columns (``OBSERVATION_NAMES``)."""
-        found = usual_page(page.rows, self._wallet, self.counter, self._start)
+        is_small = len(page.rows) < self._fewest
+        found = None if is_small else usual_page(page.rows, self._wallet, self.counter, self._start)
         if found is not None:
             return found, 0
         rows, ignored = self.read(page)

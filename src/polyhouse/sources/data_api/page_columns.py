@@ -33,6 +33,7 @@ from polyhouse.tables import Columns
 
 _Integers = NDArray[np.int64]
 _CHARACTERS = 20
+_POINT = (ord(".") | ord("0")) - ord("0")
 
 
 class _Places:
@@ -208,23 +209,23 @@ def _read(
     numbers: Sequence[Printed], places: _Places, read: Callable[[Printed], int]
 ) -> tuple[_Integers, NDArray[np.bool_]]:
     """The numbers in units of the last decimal, and which are plain: those are read together, others by ``read``."""
-    texts = [_text(number) if type(number) is not bytes else number for number in numbers]
+    texts = [number if type(number) is bytes else _text(number) for number in numbers]
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
     # Longer texts than those of plain numbers are cut here, and found not to be plain below.
     width = max(1, min(int(lengths.max()), _CHARACTERS))
-    characters = np.array(texts, f"S{width}").view(np.uint8).reshape(len(texts), width)
-    is_point = characters == ord(".")
-    points = np.where(is_point.any(axis=1), is_point.argmax(axis=1), lengths)
-    digits = characters - np.uint8(ord("0"))  # what is below "0" comes out far above 9
-    is_digit = digits <= 9
-    is_plain = np.count_nonzero(is_digit | is_point, axis=1) == lengths
-    is_plain &= (lengths > 0) & (points <= places.whole) & (lengths - points - 1 <= places.decimals)
+    digits = np.array(texts, f"S{width}").view(np.uint8).reshape(len(texts), width)
+    digits |= ord("0")  # the zeros behind the end of a text become digits, and digits stay what they are
+    digits -= ord("0")
+    is_other = digits > 9
+    points = is_other.argmax(axis=1)
+    is_plain = (is_other.sum(axis=1) == 1) & (digits[np.arange(len(texts)), points] == _POINT)
+    is_plain &= (points <= places.whole) & (lengths - points - 1 <= places.decimals) & (lengths <= _CHARACTERS)
     counts = places.counts[:, :width][np.where(is_plain, points, 0)]
-    found: _Integers = np.einsum("ij,ij->i", np.where(is_digit, digits, np.uint8(0)), counts)
+    found: _Integers = np.einsum("ij,ij->i", digits, counts)
     for row in np.flatnonzero(~is_plain).tolist():
         found[row] = read(numbers[row])
     return found, is_plain
 
 
 def _text(number: Printed) -> bytes:
-    return b"%d" % number if type(number) is int else b""
+    return b"%d." % number if type(number) is int else b""
