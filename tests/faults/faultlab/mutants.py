@@ -82,8 +82,8 @@ MUTANTS = {
     "trades stop too early": Mutant(_TRADES, "reader.counter.ts < stop)", "reader.counter.ts < stop + 900)"),
     "local clock as time of rows": Mutant(
         _ACTIVITY,
-        "self._wallet, token, condition, tx, kind, ts,",
-        "self._wallet, token, condition, tx, kind, ts + 3_600,",
+        "self._wallet, token, condition, tx, name, ts,",
+        "self._wallet, token, condition, tx, name, ts + 3_600,",
     ),
     "amounts as floats": Mutant(
         _ACTIVITY,
