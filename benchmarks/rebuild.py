@@ -20,7 +20,7 @@ _FLOOR = (
 )
 _POSITIONS = ("load_tokens", "fold_slice", "build_positions")
 """Steps from ledger rows to positions, units and totals."""
-TOUCHED_WALLETS = "SELECT wallet FROM wallet_coverage WHERE cityHash64(wallet) % 100 = 0"
+TOUCHED_WALLETS = "SELECT DISTINCT wallet FROM wallet_coverage WHERE cityHash64(wallet) % 100 = 0"
 """One in a hundred."""
 _SHOWN = 14
 """So many of the most expensive steps have a row."""

@@ -117,7 +117,7 @@ class Build:
         version = max(time.time_ns() // 1000, int(previous) + 1)
         newest, rows_to = warehouse.query(
             "SELECT toUnixTimestamp(maxIf(ts, kind NOT IN ('DEPOSIT', 'WITHDRAWAL', 'TIP'))), max(_block_number)"
-            " FROM observations"
+            f" FROM observations {BULK}"
         ).rows[0]
         of_all = self.peers.share("begin", (version, int(newest)))
         self.version, self.as_of = (max(numbers) for numbers in zip(*of_all, strict=True))

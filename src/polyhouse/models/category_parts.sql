@@ -1,6 +1,5 @@
--- category_parts: what category_stats is made of, from the totals of the wallets of one engine: sums, and where it takes the
--- median or the largest of all wallets their values. It is made of category_rows; those of elite wallets are staged as
--- category_elites, and measured are their metrics (category_measured).
+-- category_parts: what category_stats is made of, of the wallets of one engine: category_totals, and what the elite wallets are
+-- like, staged as category_elites; measured are their metrics (category_measured).
 WITH
     measured AS (/*measured*/),
     habits AS
@@ -19,19 +18,5 @@ SELECT
     s.omegas AS omegas, s.elite_omegas AS elite_omegas, h.per_hour AS per_hour, h.clv_e12 AS clv_e12, h.closings AS closings,
     s.gains AS gains, s.losses_abs AS losses_abs, s.fees AS fees, s.volume AS volume,
     s.volume_squares AS volume_squares, s.top_volumes AS top_volumes, s.top_gains AS top_gains
-FROM
-(
-    SELECT
-        scope, span,
-        countIf(trades > 0 OR closed > 0 OR realized != 0) AS wallets,
-        countIf(trades > 0) AS traders,
-        countIf(is_ranked) AS ranked, countIf(is_ranked AND net > 0) AS winners,
-        groupArrayIf(omega, is_ranked) AS omegas, groupArrayIf(omega, is_elite) AS elite_omegas,
-        sum(gains) AS gains, sum(losses_abs) AS losses_abs, sum(fees) AS fees, sum(volume) AS volume,
-        toString(sum(toInt128(rows.volume) * rows.volume)) AS volume_squares, -- wider than what shards hand each other
-        groupArraySorted(10)(-rows.volume) AS top_volumes,
-        groupArraySorted(10)(least(-toInt64(net), 0)) AS top_gains
-    FROM (/*rows*/) AS rows
-    GROUP BY scope, span
-) AS s
+FROM category_totals AS s
 LEFT JOIN habits AS h ON h.scope = s.scope AND h.span = s.span

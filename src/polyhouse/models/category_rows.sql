@@ -1,5 +1,5 @@
--- category_rows: totals of wallets in one category and window each, with what category_parts asks of them. `overall` is the whole
--- market. /*windows*/ are those of the metrics; /*chosen*/ is a condition on these rows.
+-- category_rows: totals of wallets in one category and window each, with what category_totals asks of them. `overall` is the
+-- whole market. /*windows*/ are those of the metrics.
 SELECT
     wallet, toString(category) AS scope, toString(window) AS span,
     trades, realized, unrealized, volume, fees, gains, losses_abs,
@@ -10,4 +10,4 @@ SELECT
     toFloat64(toInt256(gains) + 50000000) / toFloat64(toInt256(losses_abs) + 50000000) AS omega
 FROM wallet_totals FINAL
 PREWHERE window IN (/*windows*/)
-WHERE /*chosen*/ AND /*whose*/
+WHERE /*whose*/

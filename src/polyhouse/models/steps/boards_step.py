@@ -15,16 +15,18 @@ HISTORY_DAYS = 100
 
 
 def build_category_stats(run: Build) -> None:
-    """Make the analytics of all categories anew: two passes over the totals of each shard, then what came of it."""
+    """Make the analytics of all categories anew: one pass over the totals of each shard, then what came of it."""
     clv = "clv_mean" if any(metric.name == "clv_mean" for metric in computed()) else "CAST(NULL AS Nullable(Float64))"
     windows = ", ".join(f"'{window}'" for window in METRIC_WINDOWS)
     rows = model_sql("category_rows", "1").replace("/*windows*/", windows)
-    elites, everyone = (
-        of_everybody(run, "wallet_totals", rows.replace("/*chosen*/", chosen)) for chosen in ("is_elite", "1")
+    totals = model_sql("category_totals", "1").replace("/*rows*/", of_everybody(run, "wallet_totals", rows))
+    run.stage_rows("category_totals", totals)
+    run.stage_rows(
+        "category_elites",
+        "SELECT scope, span, e.1 AS wallet, e.2 AS net, e.3 AS closed FROM category_totals ARRAY JOIN elites AS e",
     )
-    run.stage_rows("category_elites", elites)
     measured = of_everybody(run, COMPLETE, model_sql("category_measured", "1").replace("/*clv*/", clv))
-    parts = run.sql("category_parts", "1").replace("/*measured*/", measured).replace("/*rows*/", everyone)
+    parts = run.sql("category_parts", "1").replace("/*measured*/", measured)
     stage_of_all(run, "category_parts", parts)
     run.insert("category_stats", "1")
 

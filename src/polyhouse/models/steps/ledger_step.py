@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from polyhouse.models.build import Build, model_sql
 from polyhouse.tables import ONE_ROW_KINDS
+from polyhouse.warehouse.streaming import BULK
 
 KEPT = ("ledger", "unmapped")
 _RULES = ("contested", "best_claims", "chain_conditions", "winners", *KEPT)
@@ -128,9 +129,9 @@ def remapped_wallets() -> str:
 
 def _recompute(run: Build, wallets: str) -> None:
     """Write the ledger rows of one wallet slice, and what could not be mapped."""
-    _stage_claims(run, wallets)
+    has_others = _stage_claims(run, wallets)
     winners = run.sql("winners", wallets)
-    run.stage_rows("winners", winners.replace("/*kinds*/", f"kind NOT IN {ONE_ROW_KINDS}"))
+    run.stage_rows("winners", winners.replace("/*kinds*/", f"kind NOT IN {ONE_ROW_KINDS}" if has_others else "0"))
     ones = winners.replace("/*kinds*/", f"kind IN {ONE_ROW_KINDS}")
     run.insert_rows(run.sql("ledger", wallets).replace("/*winners*/", ones), run.place_of("ledger"))
     run.insert("unmapped", wallets)
@@ -139,12 +140,21 @@ def _recompute(run: Build, wallets: str) -> None:
     run.bury_gone()
 
 
-def _stage_claims(run: Build, wallets: str) -> None:
-    """The transactions of which several sources tell, and who wins there: in most slices there are none."""
+def _stage_claims(run: Build, wallets: str) -> bool:
+    """The transactions of which several sources tell, and who wins there: in most slices there are none.
+
+    Returns:
+        Whether any observation is of a kind that may be several rows: to look for the newest ones is dear.
+    """
     run.stage("contested", wallets)
-    if run.warehouse.query("SELECT count() FROM contested").rows[0][0]:
+    is_contested, has_others = run.warehouse.query(
+        "SELECT (SELECT count() > 0 FROM contested),"
+        f" (SELECT count() > 0 FROM observations WHERE {wallets} AND kind NOT IN {ONE_ROW_KINDS}) {BULK}"
+    ).rows[0]
+    if is_contested:
         run.stage("best_claims", wallets)
         run.stage("chain_conditions", wallets)
     else:
         run.stage_none("best_claims", "slot UInt128, best_claim UInt64")
         run.stage_none("chain_conditions", "place UInt128")
+    return bool(has_others)

@@ -29,15 +29,16 @@ def touched_markets(run: Build) -> str:
     return _OF_TOUCHED
 
 
-def price_cuts(run: Build, conditions: str) -> Iterator[str]:
+def price_cuts(run: Build, conditions: str, *, history: str) -> Iterator[str]:
     """Conditions on ``condition`` that cut markets into parts of a bounded history.
 
     Args:
         run: the build.
         conditions: those to cut; ``1`` = all.
+        history: what is read of them, ``token_prices`` or ``token_days``.
     """
     # The engine knows how many there are; how many of them are chosen it would have to count.
-    rows = run.warehouse.query("SELECT count() FROM token_prices").rows[0][0]
+    rows = run.warehouse.query(f"SELECT count() FROM {history}").rows[0][0]
     count = int(rows) // PRICE_SLICE_ROWS + 1
     for place in range(count):
         yield f"{conditions} AND cityHash64(condition) % {count} = {place}" if count > 1 else conditions

@@ -36,7 +36,7 @@ def build_trades(run: Build, tokens: KnownTokens) -> DayMarks:
     is_few = not everyone and run.observations(wallets) <= max(SLICE_ROWS, run.observations("1") // _FEW)
     complements = complements_of(tokens.facts.condition, tokens.facts.outcome)
     marks = []
-    for cut in price_cuts(run, markets):
+    for cut in price_cuts(run, markets, history="token_days" if is_few else "token_prices"):
         chosen = run.named(f"token IN (SELECT token FROM token_map FINAL WHERE {cut})")
         closes = load_closes(run.warehouse, chosen)
         marks.append(day_marks(closes, tokens.places(closes.tokens), complements))
