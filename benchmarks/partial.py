@@ -1,8 +1,9 @@
 """Builds of 1 % of the wallets, on a store that is kept, so that they can be repeated without the build of all.
 
 ``python -m benchmarks.partial FOLDER 10000000`` makes the store, builds everything and notes what that cost;
-``python -m benchmarks.partial FOLDER`` builds 1 % of the wallets there, step by step and statement by statement. Time
-is CPU time. Before each build it waits until the engine has merged what the build before left.
+``python -m benchmarks.partial FOLDER`` builds 1 % of the wallets there, step by step and statement by statement, and
+``python -m benchmarks.partial FOLDER news`` does after one fill in a thousand more of theirs. Time is CPU time. Before
+each build it waits until the engine has merged what the build before left.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.measure import in_fresh_process, measured
-from benchmarks.rebuild import TOUCHED_WALLETS, fill
+from benchmarks.rebuild import TOUCHED_WALLETS, fill, trade_on
 
 FULL = "full.json"
 """Of a store: what the build of everything cost."""
@@ -55,8 +56,14 @@ def wait_for_merges(warehouse) -> None:
         quiet = 0 if warehouse.query("SELECT count() FROM system.merges").rows[0][0] else quiet + 1
 
 
-def partial(store: str, times: int) -> list[dict[str, object]]:
-    """Build 1 % of the wallets so many times; of each build the CPU seconds, of all, by step and by statement."""
+def partial(store: str, times: int, new_fills: int = 0) -> list[dict[str, object]]:
+    """Build 1 % of the wallets so many times; of each build the CPU seconds, of all, by step and by statement.
+
+    Args:
+        store: where everything was built.
+        times: the second build finds what the first had to load.
+        new_fills: of these wallets, before each.
+    """
     from polyhouse.warehouse import open_warehouse
 
     found = []
@@ -67,6 +74,8 @@ def partial(store: str, times: int) -> list[dict[str, object]]:
             setattr(warehouse, name, statements.counted(getattr(warehouse, name)))
         warehouse.query_columns = statements.streamed(warehouse.query_columns)
         for _ in range(times):
+            if new_fills:
+                trade_on(warehouse, new_fills * 1_000)
             wait_for_merges(warehouse)
             statements.clear()
             steps.clear()
@@ -146,12 +155,13 @@ class Spent:
         return done
 
 
-def main(folder: Path, fills: int | None) -> None:
+def main(folder: Path, what: str = "") -> None:
     """Print what one build cost, or make the store first."""
-    if fills is not None:
-        make(folder, fills)
-    full = json.loads((folder / FULL).read_text())["full"]
-    for one in in_fresh_process(partial, f"chdb://{folder}/warehouse", 2):
+    if what.isdigit():
+        make(folder, int(what))
+    noted = json.loads((folder / FULL).read_text())
+    full, new_fills = noted["full"], noted["fills"] // 1_000 if what == "news" else 0
+    for one in in_fresh_process(partial, f"chdb://{folder}/warehouse", 2, new_fills):
         share = f"{one['cpu'] / full:.2%} of {full:.1f}"
         print(f"{one['wallets']:,} wallets: {one['cpu']:.2f} s CPU, {share}; {one['count']} statements")
         for name, seconds in sorted(one["steps"].items(), key=lambda item: -item[1]):
@@ -165,4 +175,4 @@ def main(folder: Path, fills: int | None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None)
+    main(Path(sys.argv[1]), *sys.argv[2:])

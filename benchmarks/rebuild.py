@@ -57,7 +57,7 @@ def _rebuild(store: str, fills: int) -> list[tuple[str, str, str]]:
         with measured() as partial:
             build(warehouse, touched)
         steps.clear()
-        _trade_on(warehouse, fills)
+        trade_on(warehouse, fills)
         with measured() as news:
             build(warehouse, touched)
         of_news = dict(steps)
@@ -90,7 +90,7 @@ def _dearest(steps: dict[str, float]) -> list[str]:
     return sorted(steps, key=steps.get, reverse=True)[:_SHOWN]
 
 
-def _trade_on(warehouse, fills: int) -> None:
+def trade_on(warehouse, fills: int) -> None:
     """The touched wallets go on: one fill in a thousand more, on the day after the last one.
 
     In tokens that are settled, so that nobody else's open shares are worth something else.
