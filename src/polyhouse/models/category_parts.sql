@@ -1,14 +1,18 @@
 -- category_parts: what category_stats is made of, of the wallets of one engine: category_totals, and what the elite wallets are
--- like, staged as category_elites; measured are their metrics (category_measured).
+-- like; measured are their metrics (category_measured).
 WITH
     measured AS (/*measured*/),
+    elite AS
+    (
+        SELECT scope, span, e.1 AS wallet, e.2 AS net, e.3 AS closed FROM category_totals ARRAY JOIN elites AS e
+    ),
     habits AS
     (
         SELECT
             scope, span,
             groupArray(toFloat64(r.net) / 1000000 / (m.hours_held_mean * r.closed)) AS per_hour,
             sum(toInt64(round(ifNull(m.clv, 0) * 1000000000000))) AS clv_e12, count(m.clv) AS closings
-        FROM category_elites AS r
+        FROM elite AS r
         INNER JOIN measured AS m ON m.wallet = r.wallet AND m.scope = r.scope AND m.span = r.span
         WHERE m.hours_held_mean > 0
         GROUP BY scope, span

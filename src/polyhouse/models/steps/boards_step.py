@@ -21,10 +21,6 @@ def build_category_stats(run: Build) -> None:
     rows = model_sql("category_rows", "1").replace("/*windows*/", windows)
     totals = model_sql("category_totals", "1").replace("/*rows*/", of_everybody(run, "wallet_totals", rows))
     run.stage_rows("category_totals", totals)
-    run.stage_rows(
-        "category_elites",
-        "SELECT scope, span, e.1 AS wallet, e.2 AS net, e.3 AS closed FROM category_totals ARRAY JOIN elites AS e",
-    )
     measured = of_everybody(run, COMPLETE, model_sql("category_measured", "1").replace("/*clv*/", clv))
     parts = run.sql("category_parts", "1").replace("/*measured*/", measured)
     stage_of_all(run, "category_parts", parts)

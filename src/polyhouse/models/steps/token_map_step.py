@@ -10,6 +10,7 @@ _PLACED = ("condition", "outcome", "neg_risk_market", "question_index")
 """What the ledger rows of a token depend on."""
 _SETTLED = ("resolved", "numerator", "denominator", "resolved_ts", "category", "neg_risk_market")
 """What the value of a position depends on, beside its mark."""
+_REMAPPED = "token FixedString(32), condition String, neg_risk_market String, is_new UInt8"
 
 
 def build_token_map(run: Build) -> None:
@@ -17,14 +18,17 @@ def build_token_map(run: Build) -> None:
     stage_of_all(run, "fill_marks", run.sql("fill_marks", run.peers.owned()))
     run.write_beside("token_map")
     run.insert("token_map", "1")
-    _stage_changed(run)
+    placed, valued = _stage_changed(run)
     if run.wallets is not None:
-        run.wallets = list(dict.fromkeys([*run.wallets, *_whose_numbers_change(run)]))
+        run.wallets = list(dict.fromkeys([*run.wallets, *_whose_numbers_change(run, placed=placed, valued=valued)]))
 
 
-def _stage_changed(run: Build) -> None:
+def _stage_changed(run: Build) -> tuple[bool, bool]:
     """Tokens of which anything is known otherwise than in the build before: ``changed_tokens``. And those that were
     unknown, are unknown now, or belong elsewhere, with both places they belonged to: ``remapped_tokens``.
+
+    Returns:
+        Whether there are any of the latter; whether any is worth something else.
     """
     places = ", ".join(f"o.{name} AS old_{name}, n.{name} AS new_{name}" for name in ("condition", "neg_risk_market"))
     run.stage_rows(
@@ -35,23 +39,27 @@ def _stage_changed(run: Build) -> None:
         " FROM token_map__next AS n FULL OUTER JOIN (SELECT * FROM token_map FINAL) AS o ON o.token = n.token"
         " WHERE is_placed OR is_settled OR is_marked",
     )
+    placed, valued = run.warehouse.query(
+        "SELECT countIf(is_placed), countIf(is_settled OR is_marked) FROM changed_tokens"
+    ).rows[0]
+    if not placed:
+        run.stage_none("remapped_tokens", _REMAPPED)
+        return False, bool(valued)
     sides = [f"if(side = 'old', old_{name}, new_{name}) AS {name}" for name in ("condition", "neg_risk_market")]
     run.stage_rows(
         "remapped_tokens",
         f"SELECT token, {', '.join(sides)}, is_new FROM changed_tokens ARRAY JOIN ['old', 'new'] AS side"
         " WHERE is_placed AND (side = 'new' OR NOT is_new)",
     )
+    return True, bool(valued)
 
 
-def _whose_numbers_change(run: Build) -> list[bytes]:
+def _whose_numbers_change(run: Build, *, placed: bool, valued: bool) -> list[bytes]:
     """Whose rows belong elsewhere; who holds, or held, tokens whose resolution or category changed; who holds those
     whose mark changed.
 
     Older versions of positions are asked too: a wallet too many is harmless, and finding the newest rows is not free.
     """
-    placed, valued = run.warehouse.query(
-        "SELECT countIf(is_placed), countIf(is_settled OR is_marked) FROM changed_tokens"
-    ).rows[0]
     found = []
     if placed:
         run.insert_rows("SELECT DISTINCT condition FROM remapped_tokens WHERE condition != ''", "moved_conditions")
