@@ -26,8 +26,16 @@ class Upstreams:
 
 
 @contextmanager
-def simulated_polymarket(seed: int, wallets: int, rate_scale: float) -> Iterator[Upstreams]:
+def simulated_polymarket(
+    seed: int, wallets: int, rate_scale: float, *, fills: int | None = None
+) -> Iterator[Upstreams]:
     """Start the simulator on loopback and stop it at the end; it also ends when this process does.
+
+    Args:
+        seed: of its universe.
+        wallets: how many it has.
+        rate_scale: factor on its limits.
+        fills: how many it has, by default as many a wallet as universes usually do.
 
     Raises:
         UpstreamUnavailableError: it did not start.
@@ -35,7 +43,7 @@ def simulated_polymarket(seed: int, wallets: int, rate_scale: float) -> Iterator
     # A forked child would inherit engine threads and locks; a spawned one starts clean.
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, seed, wallets, rate_scale), daemon=True)
+    process = context.Process(target=_serve, args=(theirs, seed, wallets, rate_scale, fills), daemon=True)
     process.start()
     theirs.close()
     try:
@@ -53,7 +61,7 @@ def simulated_polymarket(seed: int, wallets: int, rate_scale: float) -> Iterator
             process.join()
 
 
-def _serve(pipe: Connection, seed: int, wallets: int, rate_scale: float) -> None:
+def _serve(pipe: Connection, seed: int, wallets: int, rate_scale: float, fills: int | None) -> None:
     from polyhouse.sim.server import SimServer
     from polyhouse.sim.universe import Universe
 
@@ -61,7 +69,7 @@ def _serve(pipe: Connection, seed: int, wallets: int, rate_scale: float) -> None
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     async def main() -> None:
-        async with SimServer(Universe(seed=seed, wallets=wallets), scale=rate_scale, seed=seed) as server:
+        async with SimServer(Universe(seed=seed, wallets=wallets, fills=fills), scale=rate_scale, seed=seed) as server:
             pipe.send((server.gamma_url, server.clob_url, server.data_url))
             await asyncio.to_thread(_wait_for_end, pipe)
 
