@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -12,8 +13,8 @@ import numpy as np
 from polyhouse.domain.amounts import micros, parse_decimal
 from polyhouse.errors import BadInputError
 from polyhouse.reads.board_columns import Array
-from polyhouse.reads.board_sorts import pnl_of, ratio_of, units_of
-from polyhouse.reads.boards import Board
+from polyhouse.reads.board_sorts import RATIOS, pnl_of, ratio_of, units_of
+from polyhouse.reads.boards import Block, Board, Rows
 
 _E9 = 1_000_000_000
 _MOST = 2**63 - 1
@@ -30,49 +31,55 @@ class Filter:
 
     Attributes:
         kind: what the argument is: a count, USDC (taken as micro-USDC), a ratio (taken in 10⁻⁹), any number.
-        passes: board and value → which rows pass; a row without the value asked for does not.
+        passes: rows of a board and value → which of them pass; a row without the value asked for does not.
         metrics: columns it looks at that are metrics.
         negative: the argument may be below 0.
+        computed: columns it looks at that are computed from others, once for a board.
     """
 
     kind: Kind
-    passes: Callable[[Board, Any], Array]
+    passes: Callable[[Block, Any], Array]
     metrics: tuple[str, ...] = ()
     negative: bool = False
+    computed: tuple[str, ...] = ()
 
 
-def passes(board: Board, name: str, value: int | float, *, is_usual: bool) -> Array:
-    """Which rows of a board pass a filter; the answer is kept if the value is one that is asked for again and again."""
-    one = FILTERS[name]
-    return (
-        board.once(("passes", name, value), lambda: one.passes(board, value)) if is_usual else one.passes(board, value)
-    )
+def passing(board: Board, values: Mapping[str, int | float]) -> Array:
+    """Which rows of a board pass all of these filters, given by name and value."""
+    for name in {name for one in values for name in FILTERS[one].computed}:
+        board.columns[name] = board.once(name, partial(_COMPUTED[name], board))
+    found = np.ones(len(board), bool)
+    for block in board.blocks():
+        rows = found[block.start : block.end]
+        for name, value in values.items():
+            rows &= FILTERS[name].passes(block, value)
+    return found
 
 
-def _pnl(board: Board) -> Array:
-    return board.once("pnl", lambda: pnl_of(board))
-
-
-def _is_marked(board: Board) -> Array:
-    marked: Array = board["unknown"] == 0
+def _is_marked(rows: Rows) -> Array:
+    marked: Array = rows["unknown"] == 0
     return marked
 
 
-def _ratio(name: str, *, at_least: bool = True) -> Callable[[Board, int], Array]:
+def _ratio(name: str, *, at_least: bool = True, negative: bool = False) -> Filter:
     """Rows whose ratio is at least (at most) a number of 10⁻⁹, exactly; none of those that have no ratio."""
 
-    def rows(board: Board, value: int) -> Array:
-        ratios = board.once(("ratio", name), lambda: _floats(board, name))
-        limit = value / _E9
+    def passes(rows: Block, value: int) -> Array:
+        ratios, limit = rows[f"ratio {name}"], value / _E9
         low, high = limit - _CLOSE * abs(limit), limit + _CLOSE * abs(limit)
         sure, perhaps = (ratios > high, ratios >= low) if at_least else (ratios < low, ratios <= high)
         near = np.flatnonzero(sure != perhaps)
-        signs = _signs(*ratio_of(name, board.at(near))[:2], value)
-        sure[near] = signs >= 0 if at_least else signs <= 0
+        if len(near):
+            signs = _signs(*ratio_of(name, rows.at(near))[:2], value)
+            sure[near] = signs >= 0 if at_least else signs <= 0
         found: Array = sure
         return found
 
-    return rows
+    return Filter("ratio", passes, negative=negative, computed=(f"ratio {name}",))
+
+
+def _pnl(compared: Callable[[Array, int], Array]) -> Filter:
+    return Filter("usd", lambda b, value: _is_marked(b) & compared(b["pnl"], value), negative=True, computed=("pnl",))
 
 
 def _signs(above: Array, below: Array, value: int) -> Array:
@@ -103,12 +110,12 @@ FILTERS: Mapping[str, Filter] = {
     "min_trades": Filter("count", lambda b, value: b["trades"] >= value),
     "min_units": Filter("count", lambda b, value: units_of(b) >= value),
     "min_gains_losses": Filter("usd", lambda b, value: b["gains"] >= value - b["losses_abs"]),
-    "min_pnl": Filter("usd", lambda b, value: _is_marked(b) & (_pnl(b) >= value), negative=True),
-    "max_pnl": Filter("usd", lambda b, value: _is_marked(b) & (_pnl(b) <= value), negative=True),
-    "min_win_rate": Filter("ratio", _ratio("win_rate")),
-    "max_win_rate": Filter("ratio", _ratio("win_rate", at_least=False)),
-    "min_omega": Filter("ratio", _ratio("omega")),
-    "min_roi": Filter("ratio", _ratio("roi"), negative=True),
+    "min_pnl": _pnl(lambda pnl, value: pnl >= value),
+    "max_pnl": _pnl(lambda pnl, value: pnl <= value),
+    "min_win_rate": _ratio("win_rate"),
+    "max_win_rate": _ratio("win_rate", at_least=False),
+    "min_omega": _ratio("omega"),
+    "min_roi": _ratio("roi", negative=True),
     "min_volume": Filter("usd", lambda b, value: b["volume"] >= value),
     "min_markets": Filter("count", lambda b, value: b["markets"] >= value),
     "active_within_days": Filter("count", lambda b, value: b["last_trade"] >= max(b.as_of - value * _DAY_SECONDS, 1)),
@@ -124,9 +131,14 @@ FILTERS: Mapping[str, Filter] = {
     "max_drawdown_percent": _at_most("max_drawdown_percent"),
     "max_one_hit_share": _at_most("one_hit_share"),
     "min_roi_without_best_3": _at_least("roi_without_best_3", negative=True),
-    "min_category_share": Filter("ratio", _ratio("category_share")),
+    "min_category_share": _ratio("category_share"),
 }
 """Filters by the argument that switches them on. They need the columns that ``Boards.get`` gives by ``whole``."""
+
+_COMPUTED: Mapping[str, Callable[[Board], Array]] = {
+    "pnl": pnl_of,
+    **{f"ratio {name}": partial(_floats, name=name) for name in (*RATIOS, "category_share")},
+}
 
 
 def bound_value(name: str, value: Any, one: Filter) -> int | float:

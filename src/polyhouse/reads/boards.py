@@ -9,7 +9,7 @@ first, one by one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
@@ -29,6 +29,7 @@ LEAST_KEPT = 256 << 20
 _SHARE = 8
 """Else one part in so many of the memory that is available when the first board is asked for."""
 
+_BLOCK_ROWS = 1 << 16
 T = TypeVar("T")
 _TOTALS = (
     "realized", "unrealized_marked", "unmarked", "fees", "income", "untracked_cash", "redeemed_cash", "volume",
@@ -81,6 +82,28 @@ class Some:
         return some
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The rows of a board from one place to another."""
+
+    board: Board
+    start: int
+    end: int
+
+    def __getitem__(self, name: str) -> Array:
+        rows: Array = self.board.columns[name][self.start : self.end]
+        return rows
+
+    @property
+    def as_of(self) -> int:
+        """That of the board."""
+        return self.board.as_of
+
+    def at(self, places: Array) -> Some:
+        """Some of these rows, counted from the first one."""
+        return Some(self.board, places + self.start)
+
+
 @dataclass(eq=False, slots=True)
 class Board:
     """The rows of one slice as of one build, sorted by address: what one question needs of it.
@@ -111,6 +134,11 @@ class Board:
     def at(self, places: Array | list[int]) -> Some:
         """Some rows."""
         return Some(self, np.asarray(places, np.int64))
+
+    def blocks(self) -> Iterator[Block]:
+        """All rows in blocks: what is computed of one stays in the processor's cache, and needs no new memory."""
+        for start in range(0, len(self), _BLOCK_ROWS):
+            yield Block(self, start, start + _BLOCK_ROWS)
 
     def once(self, name: Hashable, make: Callable[[], T], size: int | None = None) -> T:
         """What ``make`` made of this board for an earlier question, or makes now.

@@ -16,7 +16,7 @@ from polyhouse.metrics.ratios import RANK_MIN_TURNOVER, RANK_MIN_UNITS, grade
 from polyhouse.ports import Warehouse
 from polyhouse.reads.board_columns import Array
 from polyhouse.reads.board_cursor import Cursor, decode_cursor, digest, encode_cursor
-from polyhouse.reads.board_filters import passes
+from polyhouse.reads.board_filters import passing
 from polyhouse.reads.board_people import HISTORY_SORTS, People, Then, flag_names, read_people, read_then
 from polyhouse.reads.board_query import MAX_LIMIT, PRESETS, Checked, LeaderboardQuery, check
 from polyhouse.reads.board_sorts import SORTS, Sort
@@ -57,10 +57,10 @@ def leaderboard(warehouse: Warehouse, query: LeaderboardQuery) -> dict[str, Any]
     board = _board(warehouse, asked)
     people = _people(warehouse, board)
     then = _then(warehouse, board, asked.sort.name)
-    order, passing = asked.sort.order(board, reverse=query.reverse), _passing(board, asked, people)
+    order, is_in = asked.sort.order(board, reverse=query.reverse), _passing(board, asked, people)
     start = 0 if after is None else _place_after(board, asked.sort, order, after, reverse=query.reverse)
-    first, total = int(np.count_nonzero(passing[order[:start]])), int(np.count_nonzero(passing))
-    page = _next_places(order, passing, start, query.limit)
+    first, total = int(np.count_nonzero(is_in[order[:start]])), int(np.count_nonzero(is_in))
+    page = _next_places(order, is_in, start, query.limit)
     build = board.build if after is None else after.build
     more = first + len(page) < total
     return {
@@ -130,11 +130,13 @@ def _then(warehouse: Warehouse, board: Board, sort: str) -> Then | None:
 def _passing(board: Board, asked: Checked, people: People) -> Array:
     """Which rows pass all filters."""
     query = asked.query
-    found = np.ones(len(board), bool)
-    usual = PRESETS.get(query.preset or "", {})
-    for name, value in asked.values.items():
-        if not (board.part.enough and value == ENOUGH.get(name)):
-            found &= passes(board, name, value, is_usual=name in usual)
+    values = {
+        name: value for name, value in asked.values.items() if not (board.part.enough and value == ENOUGH.get(name))
+    }
+    usual = {name: values.pop(name) for name in PRESETS.get(query.preset or "", {}) if name in values}
+    found = passing(board, values)
+    if usual:
+        found &= board.once(("passes", *usual.items()), lambda: passing(board, usual))
     for flag, is_left_out in (("bot", query.exclude_bots), ("market_maker", query.exclude_market_makers)):
         if is_left_out:
             found &= ~people.with_flag(board, flag)
@@ -144,13 +146,13 @@ def _passing(board: Board, asked: Checked, people: People) -> Array:
     return found
 
 
-def _next_places(order: Array, passing: Array, start: int, count: int) -> Array:
+def _next_places(order: Array, is_in: Array, start: int, count: int) -> Array:
     """Places of the next rows that pass, from a place of the order on."""
     found: list[Array] = []
     step = max(_FIRST_LOOK, count)
     while count and start < len(order):
         looked_at = order[start : start + step]
-        found.append(looked_at[passing[looked_at]][:count])
+        found.append(looked_at[is_in[looked_at]][:count])
         count -= len(found[-1])
         start, step = start + step, 2 * step
     return np.concatenate([order[:0], *found])
