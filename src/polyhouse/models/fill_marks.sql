@@ -28,19 +28,16 @@ FROM
 (
     SELECT
         token, max(newest) AS last,
-        maxIf(newest, before <= {b_1d:UInt32}) AS at_1d, maxIf(newest, before <= {b_7d:UInt32}) AS at_7d,
-        maxIf(newest, before <= {b_30d:UInt32}) AS at_30d, maxIf(newest, before <= {b_90d:UInt32}) AS at_90d,
-        maxIf(newest, before <= {b_180d:UInt32}) AS at_180d
+        maxIf(newest, ts <= {b_1d:UInt32}) AS at_1d, maxIf(newest, ts <= {b_7d:UInt32}) AS at_7d,
+        maxIf(newest, ts <= {b_30d:UInt32}) AS at_30d, maxIf(newest, ts <= {b_90d:UInt32}) AS at_90d,
+        maxIf(newest, ts <= {b_180d:UInt32}) AS at_180d
     FROM
     (
         SELECT
-            token,
-            -- the earliest of the window starts, and of now, that is not before the fill
-            multiIf(ts <= {b_180d:UInt32}, {b_180d:UInt32}, ts <= {b_90d:UInt32}, {b_90d:UInt32}, ts <= {b_30d:UInt32}, {b_30d:UInt32},
-                    ts <= {b_7d:UInt32}, {b_7d:UInt32}, ts <= {b_1d:UInt32}, {b_1d:UInt32}, 4294967295) AS before,
+            token, ts,
             -- place and price in one number, which is the largest at a third of the cost of the largest pair
-            max(bitShiftLeft(toUInt256(toUInt32(ts)), 144) + bitShiftLeft(toUInt256(block), 112)
-                    + bitShiftLeft(toUInt256(tx_index), 96) + bitShiftLeft(toUInt256(pos), 64) + toUInt64(price_e6)) AS newest
+            bitShiftLeft(toUInt256(toUInt32(ts)), 144) + bitShiftLeft(toUInt256(block), 112)
+                + bitShiftLeft(toUInt256(tx_index), 96) + bitShiftLeft(toUInt256(pos), 64) + toUInt64(price_e6) AS newest
         FROM
         (
             SELECT token, ts, block, tx_index, pos, price_e6 FROM token_days FINAL
@@ -51,7 +48,6 @@ FROM
                 intDiv({b_90d:UInt32}, 86400), intDiv({b_180d:UInt32}, 86400))
         )
         WHERE token NOT IN (SELECT token FROM long_settled) AND /*wallets*/
-        GROUP BY token, before
     )
     GROUP BY token
 )

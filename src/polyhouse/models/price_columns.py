@@ -83,11 +83,13 @@ def load_prices_since(warehouse: Warehouse, whole: str, recent: str, since: int)
         since: the day, counted from 1970-01-01; any large number if there are no other tokens.
     """
     day = min(since, _LAST_DAY)
-    chosen = f"(token IN ({whole}) OR token IN ({recent}) AND ts >= toDateTime({day * DAY_SECONDS}, 'UTC'))"
+    # Each by itself, so that of most of the others only times are read.
+    fills = f"SELECT {_READ} FROM token_prices FINAL PREWHERE"
     last = f"SELECT * FROM token_days FINAL WHERE token IN ({recent}) AND day < toDate({day})"
     return _load(
         warehouse,
-        f"SELECT {_READ} FROM token_prices FINAL PREWHERE source = 'fill' AND {chosen} UNION ALL"
+        f"{fills} token IN ({whole}) AND source = 'fill' UNION ALL {fills} ts >= toDateTime({day * DAY_SECONDS}, 'UTC')"
+        f" AND token IN ({recent}) AND source = 'fill' UNION ALL"
         f" SELECT {_READ} FROM ({last} ORDER BY token, day DESC LIMIT 1 BY token)",
     )
 
