@@ -49,6 +49,16 @@ class LedgerColumns:
             ts, block, tx_index, pos, kind, ds, du, fee, amount = row
             yield LedgerRow(token, ts, block, tx_index, pos, kind, ds, du, fee, amount, 0, b"")
 
+    @property
+    def has_ties(self) -> bool:
+        """Whether rows of a pair have the same time and place."""
+        is_same = np.ones(max(len(self.rows) - 1, 0), dtype=bool)
+        for name in ("ts", "block", "tx_index", "pos"):
+            column = self.rows[:, ROW.index(name)]
+            is_same &= column[1:] == column[:-1]
+        is_same[self.starts[1:-1] - 1] = False  # another pair begins
+        return bool(is_same.any())
+
     def pairs_with(self, *kinds: int) -> Ints:
         """The pairs that have rows of these ledger kinds, once for each row."""
         rows = np.flatnonzero(np.isin(self.rows[:, ROW.index("kind")], kinds))

@@ -88,6 +88,7 @@ class Build:
         anew: make what is kept from build to build anew too.
         beside: published tables that this build writes beside and exchanges at its end.
         peers: the builds of the other shards.
+        has_ties: rows of the ledger were met that neither their time nor their place tells apart.
         version: of the rows it writes, above that of every earlier build.
         as_of: end of all windows (Unix seconds).
         step_seconds: what each step took so far.
@@ -108,6 +109,7 @@ class Build:
         self.warehouse = warehouse
         self.peers = peers or Peers()
         self.anew = anew
+        self.has_ties = False
         self.beside: list[str] = []
         self._empty_at_first: set[str] = set()
         self._apart: set[str] = set()

@@ -29,7 +29,8 @@ FOLD_ROWS = 500_000
 
 _ROWS = "toUnixTimestamp(ts) AS at, block, tx_index, pos, toInt8(kind) AS number, ds, du, fee, amount"
 _EXTRA = "volume, kind IN ('BUY', 'SELL') AND label = '' AS is_fill, usdc_gross, shares_gross, toInt8(source)"
-_ORDER = "wallet, token, ts, block, tx_index, pos, cls, sub, tx, row_key"
+_MOMENT = "wallet, token, ts, block, tx_index, pos"
+_ORDER = f"{_MOMENT}, cls, sub, tx, row_key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +77,29 @@ def fold_slice(run: Build, wallets: str, tokens: KnownTokens) -> SlicePairs:
         wallets: SQL condition on ``wallet``, true for the slice.
         tokens: at least those of the slice.
     """
-    sql = (
-        f"SELECT wallet, token, {_ROWS}, {_EXTRA} FROM {run.rows_of('ledger')} WHERE {wallets} ORDER BY {_ORDER} {BULK}"
-    )
-    columns = in_chain_order(gather(run.warehouse.query_columns(sql)))
+    columns = in_chain_order(_ledger_rows(run, wallets))
     places, wallet = tokens.places(columns.tokens), _wallet_places(columns)
     is_joined = np.isin(wallet, wallet[columns.pairs_with(Kind.CONVERT, Kind.MIGRATE)])
     alone = columns.tokens.any(axis=1) & ~is_joined
     folded = _fold(columns, alone, places, tokens.facts.settlement, run.boundaries[::-1])
     folded = folded.replaced(_joined(run, wallets, columns, np.flatnonzero(is_joined)))
     return SlicePairs(columns, tokens, places, wallet, folded)
+
+
+def _ledger_rows(run: Build, wallets: str) -> LedgerColumns:
+    """The rows of a slice in the order of the ledger.
+
+    Time and place tell nearly all of them apart; then the 40 bytes of hashes behind these need not be read. Dumps name
+    no places: once rows are met that only the hashes order, all are read with them.
+    """
+    # One thread: what it reads goes through one pair of hands, and more threads have to put their parts in order.
+    rows = f"SELECT wallet, token, {_ROWS}, {_EXTRA} FROM {run.rows_of('ledger')} WHERE {wallets}"
+    for order in (_ORDER,) if run.has_ties else (_MOMENT, _ORDER):
+        columns = gather(run.warehouse.query_columns(f"{rows} ORDER BY {order} {BULK}, max_threads = 1"))
+        if order == _ORDER or not columns.has_ties:
+            break
+        run.has_ties = True
+    return columns
 
 
 def _wallet_places(columns: LedgerColumns) -> Ints:
