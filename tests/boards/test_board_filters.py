@@ -6,7 +6,7 @@ import pytest
 from board_rows import ranked, three_wallets
 
 from polyhouse.ports import Warehouse
-from polyhouse.reads import boards
+from polyhouse.reads import board_rows
 from polyhouse.reads.board_filters import FILTERS
 
 
@@ -45,7 +45,7 @@ def test_a_filter_keeps_those_that_meet_it_exactly(three: Warehouse, asked: dict
 
 
 def test_filters_go_through_a_board_block_by_block(three: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(boards, "_BLOCK_ROWS", 2)
+    monkeypatch.setattr(board_rows, "_BLOCK_ROWS", 2)
     for asked, names in ASKED:
         assert ranked(three, sort="pnl", **asked) == names.split(), asked
 

@@ -13,8 +13,8 @@ import numpy as np
 from polyhouse.domain.amounts import micros, parse_decimal
 from polyhouse.errors import BadInputError
 from polyhouse.reads.board_columns import Array
+from polyhouse.reads.board_rows import Block, Board, Rows
 from polyhouse.reads.board_sorts import RATIOS, pnl_of, ratio_of, units_of
-from polyhouse.reads.boards import Block, Board, Rows
 
 _E9 = 1_000_000_000
 _MOST = 2**63 - 1

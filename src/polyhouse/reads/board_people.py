@@ -13,7 +13,7 @@ import numpy as np
 from polyhouse.metrics.exact import nine
 from polyhouse.ports import Warehouse
 from polyhouse.reads.board_columns import WALLET_TYPE, Array, places_among
-from polyhouse.reads.boards import Board
+from polyhouse.reads.board_rows import Board
 from polyhouse.reads.flags import FLAG_WORDS, flag_columns, levels_of
 
 HISTORY_SORTS = ("omega", "pnl")

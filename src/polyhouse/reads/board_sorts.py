@@ -12,7 +12,8 @@ from polyhouse.domain.suggestions import did_you_mean
 from polyhouse.errors import BadInputError
 from polyhouse.metrics.catalogue import METRIC_WINDOWS, Metric, computed
 from polyhouse.reads.board_columns import Array
-from polyhouse.reads.boards import SCORES, Board, Rows
+from polyhouse.reads.board_rows import Board, Rows
+from polyhouse.reads.boards import SCORES
 from polyhouse.reads.ratios import SHRINKAGE
 
 _Kind = Literal["total", "score", "metric"]

@@ -9,9 +9,8 @@ first, one by one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -20,6 +19,7 @@ from polyhouse.memory import available_memory
 from polyhouse.metrics.ratios import RANK_MIN_TURNOVER, RANK_MIN_UNITS
 from polyhouse.ports import Warehouse
 from polyhouse.reads.board_columns import Array, newest_places, places_among, read_columns, stored_columns
+from polyhouse.reads.board_rows import Board, Slice
 from polyhouse.reads.board_shelf import Shelf
 from polyhouse.reads.builds import newest_build
 from polyhouse.reads.totals import OVERALL
@@ -29,7 +29,6 @@ LEAST_KEPT = 256 << 20
 _SHARE = 8
 """Else one part in so many of the memory that is available when the first board is asked for."""
 
-_BLOCK_ROWS = 1 << 16
 T = TypeVar("T")
 _TOTALS = (
     "realized", "unrealized_marked", "unmarked", "fees", "income", "untracked_cash", "redeemed_cash", "volume",
@@ -53,108 +52,6 @@ SCORES = ("whale_tenths", "insider_tenths")
 _SCORED = "wallet_scores_v1"
 _OF_WHOLE = ("volume", "trades")
 _WHOLE = tuple(f"whole_{name}" for name in _OF_WHOLE)
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Which wallets: one category, one window, and of those all, or the ones with enough closed bets to be ranked."""
-
-    category: str
-    window: str
-    enough: bool
-
-
-class Rows(Protocol):
-    """Columns of some rows of a board by their name."""
-
-    def __getitem__(self, name: str) -> Array: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Some:
-    """Rows of a board by their places."""
-
-    board: Board
-    places: Array
-
-    def __getitem__(self, name: str) -> Array:
-        some: Array = self.board.columns[name][self.places]
-        return some
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """The rows of a board from one place to another."""
-
-    board: Board
-    start: int
-    end: int
-
-    def __getitem__(self, name: str) -> Array:
-        rows: Array = self.board.columns[name][self.start : self.end]
-        return rows
-
-    @property
-    def as_of(self) -> int:
-        """That of the board."""
-        return self.board.as_of
-
-    def at(self, places: Array) -> Some:
-        """Some of these rows, counted from the first one."""
-        return Some(self.board, places + self.start)
-
-
-@dataclass(eq=False, slots=True)
-class Board:
-    """The rows of one slice as of one build, sorted by address: what one question needs of it.
-
-    Attributes:
-        build: number of the build, as_of: end of its windows (Unix seconds).
-        wallets: addresses of 20 bytes (dtype S20: compare and search, but take bytes with ``wallet``).
-        columns: by name; counts are unsigned of 32 bits: widen them before they are added or negated.
-    """
-
-    part: Slice
-    build: int
-    as_of: int
-    wallets: Array
-    columns: dict[str, Array]
-    shelf: Shelf
-
-    def __len__(self) -> int:
-        return len(self.wallets)
-
-    def wallet(self, place: int) -> bytes:
-        """The address of a row."""
-        return bytes(self.wallets[place].ljust(20, b"\0"))
-
-    def __getitem__(self, name: str) -> Array:
-        return self.columns[name]
-
-    def at(self, places: Array | list[int]) -> Some:
-        """Some rows."""
-        return Some(self, np.asarray(places, np.int64))
-
-    def blocks(self) -> Iterator[Block]:
-        """All rows in blocks: what is computed of one stays in the processor's cache, and needs no new memory."""
-        for start in range(0, len(self), _BLOCK_ROWS):
-            yield Block(self, start, start + _BLOCK_ROWS)
-
-    def once(self, name: Hashable, make: Callable[[], T], size: int | None = None) -> T:
-        """What ``make`` made of this board for an earlier question, or makes now.
-
-        Args:
-            name: of what is made.
-            make: makes it; not None.
-            size: bytes that it takes; None of an array, which knows.
-        """
-        key = self.part, self.build
-        made: Any = self.shelf.find(key, name)
-        if made is None:
-            made = make()
-            self.shelf.put(key, name, made.nbytes if size is None else size, made)
-        found: T = made
-        return found
 
 
 class Boards:

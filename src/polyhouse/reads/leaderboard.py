@@ -19,8 +19,9 @@ from polyhouse.reads.board_cursor import Cursor, decode_cursor, digest, encode_c
 from polyhouse.reads.board_filters import passing
 from polyhouse.reads.board_people import HISTORY_SORTS, People, Then, flag_names, read_people, read_then
 from polyhouse.reads.board_query import MAX_LIMIT, PRESETS, Checked, LeaderboardQuery, check
+from polyhouse.reads.board_rows import Board, Slice
 from polyhouse.reads.board_sorts import SORTS, Sort
-from polyhouse.reads.boards import ENOUGH, Board, Slice, boards_of
+from polyhouse.reads.boards import ENOUGH, boards_of
 from polyhouse.reads.builds import newest_build
 from polyhouse.reads.exact import moment, money
 from polyhouse.reads.totals import OVERALL, totals_document

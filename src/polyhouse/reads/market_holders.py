@@ -15,8 +15,9 @@ from polyhouse.metrics.exact import nine_of
 from polyhouse.metrics.smart_money import RESOLVED, Holding, Split, smart_score, split, tier_of
 from polyhouse.ports import Warehouse
 from polyhouse.reads.board_columns import WALLET_TYPE, places_among
+from polyhouse.reads.board_rows import Slice
 from polyhouse.reads.board_sorts import units_of
-from polyhouse.reads.boards import Slice, boards_of
+from polyhouse.reads.boards import boards_of
 from polyhouse.reads.exact import money
 from polyhouse.reads.ratios import grade_of, omega_shrunk_of
 from polyhouse.reads.totals import OVERALL
