@@ -125,7 +125,7 @@ def _found(run: Build, wallets: str) -> _Found:
     columns = ("wallet", "token", "toUnixTimestamp(p.at)", "tx_key", *_DEPENDS_ON, "version", *PRICES)
     # From the published table: what this build writes stands apart.
     sql = f"SELECT {', '.join(columns)} FROM priced_trades AS p FINAL WHERE {wallets} AND version >= {since}"
-    batches = list(run.query_columns(sql))
+    batches = list(run.query_columns(sql, settings="max_threads = 1"))
     none = np.zeros(0, np.int64)
     if not batches:
         return _Found(np.zeros((0, 68), np.uint8), dict.fromkeys(_DEPENDS_ON, none), none, none,
