@@ -35,6 +35,8 @@ _BULK = (
 _NO_MERGES = "SYSTEM STOP MERGES ledger"
 """The ledger's parts do not overlap; merging them is no part of what is measured."""
 _TARGETS = ("positions", "units", "wallet_totals")
+_BESIDE = ("wallet_documents",)
+"""Written with them: what readers of single wallets need of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def _fold(store: str, fills: int) -> Size:
         warehouse.command(_NO_MERGES)
         with measured() as cost, warehouse.bulk():
             run = Sized(warehouse, None)
-            run.write_beside(*_TARGETS)
+            run.write_beside(*_TARGETS, *_BESIDE)
             tokens = load_tokens(warehouse, "token_map")
             for wallets in run.slices(most=FOLD_ROWS):
                 begun = time.process_time()
