@@ -76,7 +76,7 @@ class Levels:
             numbers, upto, q_values = (steps.column(name).to_numpy() for name in ("number", "p_upto", "q_value"))
             for number, word in enumerate(FLAG_WORDS, start=1):
                 first, end = np.searchsorted(numbers, number), np.searchsorted(numbers, number, side="right")
-                self._steps[word] = upto[first:end], q_values[first:end]
+                self._steps[word] = upto[first:end], np.append(q_values[first:end], 1.0)
 
     def q_value(self, flag: str, p_value: float) -> float:
         """The q-value of a p-value: that of the smallest step that is not below it; 1 above all of them."""
@@ -84,9 +84,8 @@ class Levels:
 
     def q_values(self, flag: str, p_values: Array) -> Array:
         """The same of many p-values; NaN of NaN."""
-        upto, q_values = self._steps.get(flag, (np.zeros(0), np.zeros(0)))
-        found: Array = np.append(q_values, 1.0)[np.searchsorted(upto, p_values)]
-        return np.where(np.isnan(p_values), np.nan, found)
+        upto, q_values = self._steps.get(flag, (np.zeros(0), np.ones(1)))
+        return np.where(np.isnan(p_values), np.nan, q_values[np.searchsorted(upto, p_values)])
 
 
 def levels_of(warehouse: Warehouse, build: int) -> Levels:
