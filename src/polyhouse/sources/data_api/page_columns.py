@@ -214,7 +214,9 @@ def _read(
     # Longer texts than those of plain numbers are cut here, and found not to be plain below.
     width = max(1, min(int(lengths.max()), _CHARACTERS))
     digits = np.array(texts, f"S{width}").view(np.uint8).reshape(len(texts), width)
-    digits |= ord("0")  # the zeros behind the end of a text become digits, and digits stay what they are
+    # The zeros behind the end of a text become digits, and digits stay what they are. Of what else JSON prints in a
+    # number, the point, signs and an exponent, nothing becomes one.
+    digits |= ord("0")
     digits -= ord("0")
     is_other = digits > 9
     points = is_other.argmax(axis=1)
