@@ -135,8 +135,8 @@ async def test_an_error_never_overwrites_a_good_value(lab):
         assert all(good.values())
         lab.server.faults.set(
             [
-                Fault("data/v2/positions", "status", status=500, probability=0.7),
-                Fault("data/v2/value", "truncated", probability=0.7),
+                Fault("data/v2/positions", "status", status=500, query="*user=0x[0-7]*"),
+                Fault("data/v2/value", "truncated", query="*user=0x[89a-f]*"),
                 Fault("data/v2/holders", "empty"),
             ]
         )
