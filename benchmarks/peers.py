@@ -94,6 +94,7 @@ def _duckdb(ledger: str):
 
     with measured() as cost:
         connection = duckdb.connect(config={"threads": 2})
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(_DUCKDB.replace("LEDGER", ledger))
     return cost
 

@@ -37,7 +37,7 @@ _PASSED_OVER = {
 _LIMITS = {
     "REST ingest": "Python per page and per row: about 70 rows a page share one request, one checkpoint, one task",
     "rebuild": "numbers written: 87 a fill, at 20-35 ns each, before any computing",
-    "wallet document": "planning of one statement of 16 parts; rows read are a few hundred",
+    "wallet document": "planning of one statement of three parts: what builds left ready, rows and end of the feeds",
     "leaderboard page": "ranking columns in memory; the first page after a build reads them once",
     "import of a dump": "the engine parses, hashes and stores; Python only sends the statements",
     "chain decode": "cutting hex into words: bytes of a log, not calls",
@@ -140,22 +140,20 @@ def _rebuild() -> Counter[str]:
 
 
 @contextmanager
-def _reading() -> Iterator[object]:
-    from benchmarks.reads import _fill
-    from polyhouse.warehouse import open_warehouse
+def _reading() -> Iterator[tuple[object, object]]:
+    from benchmarks.reads_store import reads_store
 
-    with tempfile.TemporaryDirectory() as folder, open_warehouse(f"chdb://{folder}/warehouse") as warehouse:
-        _fill(warehouse, 2_000)
-        yield warehouse
+    with tempfile.TemporaryDirectory() as folder, reads_store(Path(folder), 200_000) as found:
+        yield found
 
 
 def _wallet() -> Counter[str]:
     from benchmarks.reads import _documents
 
-    with _reading() as warehouse:
-        _documents(warehouse, 2_000, 5)
+    with _reading() as (warehouse, wallets):
+        _documents(warehouse, wallets, 5)
         with Sampler() as sampler:
-            _documents(warehouse, 2_000, 100)
+            _documents(warehouse, wallets, 100)
     return sampler.seconds
 
 
@@ -165,7 +163,7 @@ def _leaderboard() -> Counter[str]:
     from benchmarks.reads import _questions
     from polyhouse.reads.leaderboard import leaderboard
 
-    with _reading() as warehouse:
+    with _reading() as (warehouse, _):
         for query in _questions(random.Random(1), 200):
             leaderboard(warehouse, query)
         with Sampler() as sampler:
