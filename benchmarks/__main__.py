@@ -21,7 +21,7 @@ One run of `{command}` ({machine}). What limits each path, larger sizes and the 
 
 DuckDB does the same job as ours on the same rows. Polars has no fold over rows: its script makes net shares and cash,
 without the cost of what is held, so nothing of it is split into realised and unrealised; that it is cheaper is the
-price of the split, of four more tables of columns, and of a store that keeps them.
+price of the split, of many more columns, and of a store that keeps them.
 
 | what | figure | beside |
 |---|---|---|
@@ -78,7 +78,7 @@ def _given() -> list[str]:
 
 
 def _line(row: tuple[str, str, str]) -> str:
-    what, figure, ratio = (text.replace("|", "\\|") for text in row)
+    what, figure, ratio = (text.replace("|", "\\|").replace("<", "&lt;") for text in row)
     shown = f"&nbsp;&nbsp;{what.strip()}" if what.startswith(" ") else what
     return f"| {shown} | {figure} | {ratio} |\n"
 
