@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from polyhouse.models.build import BY_WALLET
+from polyhouse.errors import InvariantBrokenError
+from polyhouse.models.build import BY_WALLET, BuildReport
+from polyhouse.models.runner import build
 from polyhouse.state import StateStore, open_state
-from polyhouse.sync import unchanged
+from polyhouse.sync import touched, unchanged
 from polyhouse.sync.reorg import PENDING_NOTE, REBUILD_NOTE
 from polyhouse.sync.touched import rebuild, rebuild_alone
 from polyhouse.warehouse.store import ClickHouseWarehouse
@@ -100,6 +103,22 @@ def test_what_was_left_undone_is_done(
     assert unchanged.is_unchanged(warehouse, state)
     rebuild_alone(warehouse, state, [bytes(wallet)])
     assert not unchanged.is_unchanged(warehouse, state)
+
+
+def test_a_build_that_broke_a_check_is_made_again_and_told_again(
+    warehouse: ClickHouseWarehouse, state: StateStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: Any, **options: Any) -> BuildReport:
+        return replace(build(*arguments, **options), broken=("a sum is wrong",))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(touched, "build", broken)
+        state.set_note(unchanged.NOTE, None)
+        for _ in range(2):
+            with pytest.raises(InvariantBrokenError, match="a sum is wrong"):
+                rebuild(warehouse, state, ())
+    assert _adds(warehouse, state) == 1
+    assert _adds(warehouse, state) == 0
 
 
 def test_on_shards_nobody_can_tell(warehouse: ClickHouseWarehouse, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,15 @@ SHOWN = tuple(
     if name in BY_NAME
 )  # fmt: skip
 """Metrics in every row of a board whose window has metrics."""
+_HISTORY_BYTES = 400_000
+"""Of the places of a week ago, about."""
+_FIRST_LOOK = 4_096
+"""Rows of an order that are looked at first for the rows of a page; twice as many each time after."""
+_COLUMNS = (
+    "realized", "unrealized_marked", "unmarked", "fees", "income", "untracked_cash", "redeemed_cash", "volume",
+    "trades", "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs", "bought_cost", "first_trade",
+    "last_trade", "unrealized", "unknown", "whale_tenths", "insider_tenths", "whole_volume", "whole_trades",
+)  # fmt: skip
 
 
 def leaderboard(warehouse: Warehouse, query: LeaderboardQuery) -> dict[str, Any]:
@@ -105,7 +114,7 @@ def renew_boards(warehouse: Warehouse) -> None:
         for kind, name, *rest in (name for name in names if isinstance(name, tuple)):
             if kind == "order":
                 SORTS[name].order(board, reverse=rest[0])
-    boards.take_asked()
+    boards.take_asked()  # the reads above were nobody's questions
 
 
 def _board(warehouse: Warehouse, asked: Checked) -> Board:
@@ -177,17 +186,6 @@ def _standing(key: Any, wallet: bytes, *, upward: bool) -> tuple[bool, Any, byte
 
 def _cursor(board: Board, sort: Sort, place: int, build: int) -> Cursor:
     return Cursor(build, sort.key(board, place), board.wallet(place))
-
-
-_HISTORY_BYTES = 400_000
-"""Of the places of a week ago, about."""
-_FIRST_LOOK = 4_096
-_COLUMNS = (
-    "realized", "unrealized_marked", "unmarked", "fees", "income", "untracked_cash", "redeemed_cash", "volume",
-    "trades", "markets", "wins", "losses", "flats", "open_units", "gains", "losses_abs", "bought_cost", "first_trade",
-    "last_trade", "unrealized", "unknown", "whale_tenths", "insider_tenths", "whole_volume",
-    "whole_trades",
-)  # fmt: skip
 
 
 def _cells(board: Board, asked: Checked, people: People, places: Array) -> list[dict[str, Any]]:

@@ -80,7 +80,7 @@ def rebuild(
         else:
             rebuilt(state, noted)
         publish(warehouse, state, named, now=int(time.time()))
-        note_made_of(warehouse, state, "" if report.held else sources)
+        note_made_of(warehouse, state, "" if report.broken or report.held else sources)
     _refuse_broken(report)
     return report, named
 
